@@ -1,0 +1,1 @@
+"""Onboards GitHub repositories to mesh-six, one file each."""

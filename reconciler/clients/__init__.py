@@ -1,0 +1,1 @@
+"""One file per external API; the only importers of the API libraries."""

@@ -1,0 +1,85 @@
+"""JSON over HTTP with our errors: for the systems that have no well-kept Python client of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from reconciler.clients.retry import repeat
+from reconciler.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+
+TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+
+
+class JsonClient:
+    """One system's HTTP connection. Every error is a SystemFault without body, query or credentials in it."""
+
+    def __init__(self, system: str, base_url: str, *, headers: Mapping[str, str] | None = None) -> None:
+        self.system = system
+        self._http = httpx.Client(base_url=base_url, headers=dict(headers or {}), timeout=TIMEOUT)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._http.close()
+
+    def get(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON as it comes; callers validate
+        """Read; retried."""
+        return repeat(self.once, "GET", path, **options)
+
+    def once(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON as it comes
+        """Send one request, not retried; options are httpx's (`params`, `json`, `data`, `headers`).
+
+        Returns the decoded body, None when it is empty.
+        """
+        response = self.send(method, path, **options)
+        if fault := fault_of(self.system, method, path, response):
+            raise fault
+        if not response.content:
+            return None
+        try:
+            return response.json()
+        except ValueError as error:
+            raise Rejected(
+                self.system, f"{method} {path} answered with something that is not JSON"
+            ) from error
+
+    def send(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
+        """Send one request and return the answer whatever its status; Unavailable when there is none."""
+        try:
+            return self._http.request(method, path, **options)
+        except httpx.TimeoutException as error:
+            raise Unavailable(self.system, f"{method} {path} did not answer in time") from error
+        except httpx.HTTPError as error:
+            raise Unavailable(self.system, f"{method} {path} failed: {type(error).__name__}") from error
+
+
+def fault_of(system: str, method: str, path: str, response: httpx.Response) -> SystemFault | None:
+    """Return the error that a status code stands for, or None below 400. The body is not quoted."""
+    status = response.status_code
+    said = f"{method} {path} answered {status}"
+    if status < 400:
+        return None
+    if status == 429 or status >= 500:
+        return Unavailable(system, said, retry_after=retry_after(response.headers))
+    if status in {401, 403}:
+        remedy = "check that its credentials are right, current and allowed to do this"
+        return Denied(system, said, remedy=remedy)
+    if status == 404:
+        return Missing(system, said)
+    return Collision(system, said) if status == 409 else Rejected(system, said)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a `Retry-After` header asks for, if it has one that makes sense."""
+    value = headers.get("retry-after", "")
+    if value.isdigit():
+        return float(value)
+    try:
+        moment = parsedate_to_datetime(value)
+        sent = parsedate_to_datetime(headers.get("date", ""))
+    except ValueError:
+        return None
+    return max(0.0, (moment - sent).total_seconds())

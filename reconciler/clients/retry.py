@@ -1,0 +1,44 @@
+"""The one retry layer (design §4 rule 6): for reads, and for writes that are proven repeatable.
+
+A create is never retried here: whoever makes one reads first, and the next pass reads again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
+
+from reconciler.errors import Unavailable
+
+ATTEMPTS = 4
+LONGEST_WAIT = 20.0
+"""Seconds. A system that asks for more is `unknown` in this pass; no pass sleeps through an hour's rate limit."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_backoff = wait_exponential_jitter(initial=0.2, max=5.0, jitter=0.3)
+
+
+def _wait(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    named = error.retry_after if isinstance(error, Unavailable) else None
+    return _backoff(state) if named is None else named
+
+
+def _stop(state: RetryCallState) -> bool:
+    return stop_after_attempt(ATTEMPTS)(state) or _wait(state) > LONGEST_WAIT
+
+
+def repeat(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call until it stops raising Unavailable, at most four times; then raise what it raised last."""
+    retrying = Retrying(retry=retry_if_exception_type(Unavailable), wait=_wait, stop=_stop, reraise=True)
+    return retrying(call, *args, **kwargs)

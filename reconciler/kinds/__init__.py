@@ -1,0 +1,1 @@
+"""What a file in `projects/` may ask for."""

@@ -1,0 +1,97 @@
+"""What a resource answers when it is planned or applied."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import TypeAlias
+
+from reconciler.model.json import Object
+
+
+class Action(StrEnum):
+    """What a change does to the thing outside."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    ADOPT = "adopt"
+
+
+class Awaits(StrEnum):
+    """Which status a waiting resource gives its project."""
+
+    MERGE = "waiting_merge"
+    SYNC = "waiting_sync"
+    AUTH = "waiting_auth"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One write that is wanted. `before` and `after` are what a plan shows: never a secret value."""
+
+    slug: str
+    resource: str
+    action: Action
+    summary: str
+    before: Object = field(default_factory=dict)
+    after: Object = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """As desired. `outputs` are kept in the status file and handed to resources that need this one.
+
+    `section` is the resource's own top-level part of the status file, if it has one. `consumed` names keys of
+    that section which a person wrote and which are to go, with the text that was used: a key goes only if it
+    still holds exactly that.
+    """
+
+    outputs: Object = field(default_factory=dict)
+    note: str = ""
+    section: Object | None = None
+    consumed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing to do but wait: `again_in` for a machine; None for a person, who is told `todo`."""
+
+    reason: str
+    awaits: Awaits
+    again_in: timedelta | None = None
+    todo: str = ""
+    outputs: Object = field(default_factory=dict)
+    section: Object | None = None
+    consumed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Needed:
+    """A change is needed. `outputs` are those known already; the rest of `provides` become `Later`."""
+
+    change: Change
+    outputs: Object = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Not wanted here, or not configured; the reason says what would turn it on."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Wrong, and only a person can mend it. `conflict` when an unmarked thing of that name is in the way."""
+
+    reason: str
+    remedy: str = ""
+    conflict: bool = False
+    section: Object | None = None
+
+
+Decision: TypeAlias = Settled | Waiting | Needed | Skipped | Failed
+Applied: TypeAlias = Settled | Waiting | Failed

@@ -1,0 +1,56 @@
+"""The JSON values that plans, outputs and status files are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, Union
+
+Json: TypeAlias = Union[bool, int, float, str, Sequence["Json"], Mapping[str, "Json"], "Later", None]
+"""JSON, or a value inside it that only applying an earlier change can give."""
+
+Object: TypeAlias = Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class Later:
+    """A value that does not exist yet: the named output of a resource that this plan changes first."""
+
+    resource: str
+    field: str
+
+    def __str__(self) -> str:
+        return f"<{self.field} of {self.resource}, known after apply>"
+
+
+def canonical(value: Json) -> str:
+    """Return the one text of a value: sorted keys, no spaces, `Later` as its sentence."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+
+
+def digest(value: Json) -> str:
+    """Return the SHA-256 of the canonical text, in hex."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def resolve(value: Json, outputs: Mapping[str, Object]) -> Json:
+    """Replace every `Later` by the output it stands for; KeyError when that was never given."""
+    if isinstance(value, Later):
+        return outputs[value.resource][value.field]
+    if isinstance(value, Mapping):
+        return {key: resolve(item, outputs) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [resolve(item, outputs) for item in value]
+    return value
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Later):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return list(value)
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,65 @@
+"""One validated file of `projects/`: the desired state of one project."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+LONGEST_SLUG = 48
+SLUG_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+
+
+def slug_of(text: str) -> str:
+    """Return the text in lower case, every run of other characters as one hyphen (design §5)."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+class Strict(BaseModel):
+    """A frozen model of a person's file: camelCase keys, no unknown fields, no silent conversion."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
+    )
+
+
+class Spec(Strict):
+    """What every kind of file may say. A kind adds its own fields."""
+
+    kind: str = "project"
+    slug: str | None = None
+    suspend: bool = False
+    adopt: bool = False
+
+    @abstractmethod
+    def default_slug(self) -> str:
+        """Return the slug that the file gets when it names none; it may turn out too long or taken."""
+
+    @abstractmethod
+    def identity(self) -> str:
+        """Return what no two files may share, compared as it is: `repository acme/widgets`, in lower case."""
+
+
+SpecT = TypeVar("SpecT", bound=Spec)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a project came from: its path in the config repository and the git id of that blob."""
+
+    path: str
+    blob: str
+
+
+@dataclass(frozen=True)
+class Project(Generic[SpecT]):
+    """One project: its slug is its identity everywhere (design §5)."""
+
+    slug: str
+    kind: str
+    spec: SpecT
+    source: Source

@@ -1,0 +1,152 @@
+"""The fields of a file of kind `project`: seed 000's OnboardProjectRequest, same names (design §5)."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from reconciler.model.project import Spec, Strict, slug_of
+
+# Source of the patterns: facts §11 (GitHub's limits; managed users carry an underscore and a short code).
+OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,38}(?:_[A-Za-z0-9]+)?")
+REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}")
+MEMORY = re.compile(r"[1-9][0-9]*(?:\.[0-9]+)?(?:Ki|Mi|Gi|Ti|k|M|G|T)?")
+CPU = re.compile(r"(?:[1-9][0-9]*m|[0-9]+(?:\.[0-9]{1,3})?)")
+_FACTORS = {
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "T": 10**12,
+}
+
+
+def amount(quantity: str) -> Decimal:
+    """Return a Kubernetes quantity in its base unit: bytes or cores."""
+    if quantity.endswith("m"):
+        return Decimal(quantity[:-1]) / 1000
+    for suffix, factor in _FACTORS.items():
+        if quantity.endswith(suffix):
+            return Decimal(quantity.removesuffix(suffix)) * factor
+    return Decimal(quantity)
+
+
+def _owner(value: str) -> str:
+    if not OWNER.fullmatch(value):
+        raise ValueError("not a GitHub owner: letters, digits and single inner hyphens, at most 39")
+    return value
+
+
+def _repository(value: str) -> str:
+    if not REPOSITORY.fullmatch(value) or value in {".", ".."} or value.lower().endswith((".git", ".wiki")):
+        raise ValueError("not a GitHub repository name: letters, digits, '.', '_', '-', at most 100, no .git")
+    return value
+
+
+def _branch(value: str) -> str:
+    bad = re.search(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|\.lock(?:/|$)|/\.", value)
+    if bad or not value or len(value) > 200:
+        raise ValueError("not a branch name that git accepts")
+    return value
+
+
+def _memory(value: str) -> str:
+    if not MEMORY.fullmatch(value):
+        raise ValueError('not an amount of bytes: write it like "2Gi" or "512Mi"')
+    return value
+
+
+def _cpu(value: str) -> str:
+    if not CPU.fullmatch(value) or amount(value) <= 0:
+        raise ValueError('not an amount of CPU: write it like "1", "0.5" or "500m", in quotes')
+    return value
+
+
+def _plain_text(value: str) -> str:
+    if not value.strip() or any(not character.isprintable() for character in value):
+        raise ValueError("must be one line of printable text")
+    return value
+
+
+Memory = Annotated[str, AfterValidator(_memory)]
+Cpu = Annotated[str, AfterValidator(_cpu)]
+Text = Annotated[str, Field(max_length=200), AfterValidator(_plain_text)]
+Hostname = Annotated[
+    str,
+    Field(
+        max_length=253,
+        pattern=r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$",
+    ),
+]
+
+
+class ResourceLimits(Strict):
+    """What the environment's pod asks for and may take."""
+
+    memory_request: Memory = "2Gi"
+    memory_limit: Memory = "8Gi"
+    cpu_request: Cpu = "1"
+    cpu_limit: Cpu = "4"
+    storage_worktrees: Memory = "20Gi"
+    storage_claude: Memory = "1Gi"
+
+    def contradictions(self) -> list[tuple[str, str]]:
+        """Return (field, sentence) for every request above its limit."""
+        pairs = (
+            ("memoryRequest", self.memory_request, self.memory_limit),
+            ("cpuRequest", self.cpu_request, self.cpu_limit),
+        )
+        return [
+            (name, f"{request} is more than the limit {limit}")
+            for name, request, limit in pairs
+            if amount(request) > amount(limit)
+        ]
+
+
+class LiteLLM(Strict):
+    """The project's gateway preferences. `max_budget` is US dollars a month."""
+
+    team_alias: Text | None = None
+    default_model: Text | None = None
+    max_budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+
+class AppSettings(Strict):
+    """Passed on to the auth-service. `terminal_streaming_rate` is milliseconds between two publishes."""
+
+    cloudflare_domain: Hostname | None = None
+    terminal_streaming_rate: Annotated[int, Field(ge=1, le=60_000)] | None = None
+
+
+class ProjectSpec(Spec):
+    """A file of kind `project`."""
+
+    kind: Literal["project"] = "project"
+    repo_owner: Annotated[str, AfterValidator(_owner)]
+    repo_name: Annotated[str, AfterValidator(_repository)]
+    display_name: Text | None = None
+    default_branch: Annotated[str, AfterValidator(_branch)] | None = None
+    resource_limits: ResourceLimits = ResourceLimits()
+    skip_auth: bool = False
+    skip_lite_llm: Annotated[bool, Field(alias="skipLiteLLM")] = False
+    litellm: LiteLLM = LiteLLM()
+    settings: AppSettings = AppSettings()
+
+    @property
+    def full_name(self) -> str:
+        """The repository as GitHub writes it: owner/name."""
+        return f"{self.repo_owner}/{self.repo_name}"
+
+    def default_slug(self) -> str:
+        """Return owner-repo, made safe."""
+        return slug_of(f"{self.repo_owner}-{self.repo_name}")
+
+    def identity(self) -> str:
+        """Two files may not name one repository, in whatever letter case."""
+        return f"repository {self.full_name.lower()}"
