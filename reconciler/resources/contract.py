@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, Generic
+from typing import Any, ClassVar, Generic
 
 from reconciler.model.decision import Applied, Change, Decision
 from reconciler.model.json import Object
 from reconciler.model.observation import Observation, Seen, State, StateT
-from reconciler.model.project import Project, SpecT
+from reconciler.model.outcome import ProjectReport
+from reconciler.model.project import Project, Spec, SpecT
+from reconciler.model.run import RunRow
 from reconciler.systems import Reading, Sections, Settings, Writing
 
 
@@ -68,6 +70,8 @@ class Resource(ABC, Generic[SpecT, StateT]):
     """Keys of that section which people write and the reconciler only removes when consumed."""
     audited: ClassVar[bool] = False
     """True when it is read one by one, so only on a hint or when its audit is due."""
+    deferred: ClassVar[bool] = False
+    """True when what apply did takes effect only once the pass has published its commit."""
     settings: ClassVar[tuple[type[Settings], ...]] = ()
     """Sections of the configuration that it reads beside its clients'."""
 
@@ -88,3 +92,22 @@ class Resource(ABC, Generic[SpecT, StateT]):
     @abstractmethod
     def apply(self, target: Target[SpecT], change: Change, write: Writing) -> Applied:
         """Make one change, safe to repeat. `change.after` has no `Later` left. Raises SystemFault."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What one kind of file means: its fields, and its resources in the order in which they are applied."""
+
+    name: str
+    spec: type[Spec]
+    resources: tuple[type[Resource[Any, Any]], ...]
+    run: Callable[[Any, ProjectReport], RunRow] | None = None
+    """How a report becomes a row of the run history, for the kinds that keep one."""
+
+    def __post_init__(self) -> None:
+        known: set[str] = set()
+        for resource in self.resources:
+            early = {*resource.needs, *resource.uses} - known
+            if early:
+                raise ValueError(f"{resource.name} stands before {', '.join(sorted(early))}, which it needs")
+            known.add(resource.name)
