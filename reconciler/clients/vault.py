@@ -1,0 +1,267 @@
+"""Vault's KV version 2 store: secrets, their versions and their custom metadata (facts §3).
+
+Knows hvac, and nothing of what the secrets are for. Paths are those that a person types
+(`mesh-six/webhooks/x`), never the API's `secret/data/...` form.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import hvac
+from pydantic import AliasChoices, Field, SecretStr
+
+from reconciler.clients.retry import repeat
+from reconciler.clients.vault_adapter import SYSTEM, Gone, VaultAdapter, session
+from reconciler.errors import Collision, ConfigurationError, Denied, Missing, Rejected
+from reconciler.systems import Reader, Sections, Settings, Writer
+
+TIMEOUT = (5.0, 10.0)
+"""Seconds to connect, and to wait for an answer."""
+
+
+class VaultSettings(Settings):
+    """Where Vault is and who we are there: a token, an AppRole, or the pod's Kubernetes account."""
+
+    section: ClassVar[str] = "vault"
+
+    address: str | None = Field(None, validation_alias=AliasChoices("address", "VAULT_ADDR"))
+    token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "VAULT_TOKEN"))
+    namespace: str | None = Field(None, validation_alias=AliasChoices("namespace", "VAULT_NAMESPACE"))
+    mount: str = "secret"
+    role_id: str | None = Field(None, validation_alias=AliasChoices("roleId", "VAULT_ROLE_ID"))
+    secret_id: SecretStr | None = Field(None, validation_alias=AliasChoices("secretId", "VAULT_SECRET_ID"))
+    kubernetes_role: str | None = None
+    kubernetes_token_file: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+    ca_certificate: Path | None = Field(None, validation_alias=AliasChoices("caCertificate", "VAULT_CACERT"))
+
+    def missing(self) -> str | None:
+        """Off without an address."""
+        return None if self.address else "vault.address (VAULT_ADDR)"
+
+    def check(self) -> None:
+        """An address needs some way to log in."""
+        if not (self.token or self.role_id or self.kubernetes_role):
+            raise ConfigurationError(
+                "vault.address is set, but nothing to log in with",
+                remedy="set vault.token (VAULT_TOKEN), vault.roleId and vault.secretId, or vault.kubernetesRole",
+            )
+
+
+@dataclass(frozen=True)
+class VaultSecret:
+    """The newest version of one secret, which is neither deleted nor destroyed."""
+
+    data: Mapping[str, SecretStr]
+    version: int
+    created: datetime
+    metadata: Mapping[str, str]
+    """Custom metadata; it belongs to the path, not to the version."""
+
+
+@dataclass(frozen=True)
+class VaultMetadata:
+    """What is known of a path without reading its secret. `version` is 0 when no data was ever written."""
+
+    version: int
+    metadata: Mapping[str, str]
+    delete_version_after: str
+
+
+class Vault(Reader):
+    """Reads secrets of one KV version 2 mount."""
+
+    system: ClassVar[str] = SYSTEM
+    settings: ClassVar[type[Settings]] = VaultSettings
+
+    def __init__(self, settings: VaultSettings) -> None:
+        self._settings = settings
+        self._mount = settings.mount
+        self._login = threading.Lock()
+        self._listing = threading.Lock()
+        self._listed: dict[str, frozenset[str]] = {}
+        # "" and not None: hvac would look for a token in the environment and the home directory.
+        self._client = hvac.Client(
+            url=settings.address,
+            token=settings.token.get_secret_value() if settings.token else "",
+            verify=True,
+            timeout=TIMEOUT,
+            allow_redirects=False,
+            session=session(settings.ca_certificate),
+            namespace=settings.namespace,
+            adapter=VaultAdapter,
+            ignore_exceptions=True,
+        )
+
+    @classmethod
+    def connect(cls, sections: Sections) -> Self:
+        """Make a client; it logs in with its first request."""
+        return cls(sections.get(VaultSettings))
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._client.adapter.close()
+
+    def names(self, path: str) -> frozenset[str]:
+        """Return the names of the secrets right under the path; empty when there are none. One request a pass.
+
+        Soft-deleted secrets, and paths that have metadata but no data, are among them.
+        """
+        with self._listing:
+            if path not in self._listed:
+                self._listed[path] = self._names(path)
+            return self._listed[path]
+
+    def read(self, path: str) -> VaultSecret | None:
+        """Return the newest version; None when there is none, or it is deleted."""
+        try:
+            answer = repeat(
+                self._kv().read_secret_version,
+                path,
+                mount_point=self._mount,
+                raise_on_deleted_version=True,
+            )
+        except (Missing, Gone):
+            return None
+        data, about = _part(answer, "data", "data"), _part(answer, "data", "metadata")
+        return VaultSecret(
+            data={key: SecretStr(_text(value)) for key, value in data.items()},
+            version=int(about["version"]),
+            created=datetime.fromisoformat(about["created_time"]),
+            metadata=_texts(about.get("custom_metadata")),
+        )
+
+    def metadata(self, path: str) -> VaultMetadata | None:
+        """Return what is known of the path; None when Vault has never heard of it."""
+        try:
+            answer = repeat(self._kv().read_secret_metadata, path, mount_point=self._mount)
+        except Missing:
+            return None
+        about = _part(answer, "data")
+        return VaultMetadata(
+            version=int(about.get("current_version") or 0),
+            metadata=_texts(about.get("custom_metadata")),
+            delete_version_after=str(about.get("delete_version_after") or "0s"),
+        )
+
+    def _names(self, path: str) -> frozenset[str]:
+        try:
+            answer = repeat(self._kv().list_secrets, path, mount_point=self._mount)
+        except Missing:
+            return frozenset()
+        keys = _part(answer, "data").get("keys") or []
+        return frozenset(key for key in keys if not key.endswith("/"))
+
+    def _kv(self) -> Any:  # noqa: ANN401 - hvac has no types
+        with self._login:
+            if not self._client.adapter.token:
+                repeat(self._log_in)
+        return self._client.secrets.kv.v2
+
+    def _log_in(self) -> None:
+        settings = self._settings
+        try:
+            if settings.role_id:
+                secret = settings.secret_id
+                self._client.auth.approle.login(
+                    settings.role_id, secret.get_secret_value() if secret else None
+                )
+            else:
+                # Read anew at every login: the kubelet rotates this file about hourly.
+                jwt = settings.kubernetes_token_file.read_text(encoding="utf-8").strip()
+                self._client.auth.kubernetes.login(settings.kubernetes_role, jwt)
+        except Rejected as error:
+            raise Denied(
+                SYSTEM, "refused our login", remedy="check vault.roleId, secretId, kubernetesRole"
+            ) from error
+        except OSError as error:
+            raise ConfigurationError(
+                f"vault.kubernetesTokenFile: cannot read {settings.kubernetes_token_file}",
+                remedy="run in a pod with a service account, or log in another way",
+            ) from error
+
+
+class VaultWriter(Vault, Writer):
+    """Writes secrets too. Nothing that it reads is remembered."""
+
+    def names(self, path: str) -> frozenset[str]:
+        """Return the names right under the path, asked anew."""
+        return self._names(path)
+
+    def write(
+        self, path: str, data: Mapping[str, SecretStr], *, cas: int, metadata: Mapping[str, str]
+    ) -> int:
+        """Write a version over version `cas`; 0 means that nothing readable is there. Return its version.
+
+        Collision when another version is there. A soft-deleted secret counts as nothing, although Vault
+        itself refuses 0 over it. The metadata are merged in first: killed in between, the next pass finds
+        a path that carries our mark and has no data yet, and never an unmarked secret of our making.
+        """
+        over = self._current(path, cas)
+        self.annotate(path, metadata)
+        try:
+            answer = self._kv().create_or_update_secret(
+                path,
+                {key: value.get_secret_value() for key, value in data.items()},
+                cas=over,
+                mount_point=self._mount,
+            )
+        finally:
+            self._listed.pop(path, None)
+        return int(_part(answer, "data")["version"])
+
+    def annotate(self, path: str, metadata: Mapping[str, str]) -> None:
+        """Merge these into the custom metadata; other keys, and the path's settings, stay."""
+        seen = self.metadata(path)
+        before = seen.metadata if seen else {}
+        if metadata.items() <= before.items():
+            return
+        repeat(
+            self._kv().update_metadata,
+            path,
+            # Sent with every update by hvac: what is there must be said again, or it is reset.
+            delete_version_after=seen.delete_version_after if seen else "0s",
+            mount_point=self._mount,
+            custom_metadata={**before, **metadata},
+        )
+
+    def delete(self, path: str) -> None:
+        """Remove every version and all metadata; nothing happens when there are none."""
+        repeat(self._kv().delete_metadata_and_all_versions, path, mount_point=self._mount)
+
+    def _current(self, path: str, cas: int) -> int:
+        """Return the version that Vault must be told to write over; Collision unless it stands for `cas`."""
+        try:
+            answer = repeat(
+                self._kv().read_secret_version, path, mount_point=self._mount, raise_on_deleted_version=True
+            )
+            live = int(_part(answer, "data", "metadata")["version"])
+        except Gone as gone:
+            return gone.version if cas == 0 else cas
+        except Missing:
+            return cas
+        if live != cas:
+            raise Collision(SYSTEM, f"{path} is at version {live} and not {cas}")
+        return cas
+
+
+def _part(answer: object, *keys: str) -> dict[str, Any]:
+    for key in keys:
+        answer = answer.get(key) if isinstance(answer, dict) else None
+    if not isinstance(answer, dict):
+        raise Rejected(SYSTEM, "gave an answer that makes no sense", remedy="is vault.mount a KV version 2?")
+    return answer
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _texts(value: object) -> dict[str, str]:
+    return {str(key): _text(item) for key, item in value.items()} if isinstance(value, dict) else {}

@@ -1,0 +1,89 @@
+"""The seam between hvac and Vault's HTTP answers: every refusal becomes one of our errors, here and only here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import requests  # type: ignore[import-untyped]
+from hvac.adapters import JSONAdapter
+
+from reconciler.clients.http import retry_after
+from reconciler.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+
+SYSTEM = "Vault"
+
+
+class Gone(Missing):
+    """The newest version of a secret is deleted or destroyed; it still counts for check-and-set."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(SYSTEM, f"version {version} is deleted")
+        self.version = version
+
+
+def session(ca_certificate: Path | None) -> requests.Session:
+    """Return a connection pool that takes no proxy, netrc or certificate from the environment."""
+    made = requests.Session()
+    made.trust_env = False
+    made.verify = str(ca_certificate) if ca_certificate else True
+    return made
+
+
+class VaultAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types
+    """Gives hvac the decoded body of a 200, and None for an answer without body."""
+
+    def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - hvac's
+        """Send one request; raises SystemFault. The path is named, the body never."""
+        said = f"{method.upper()} {url.removeprefix('/v1/')}"
+        try:
+            answer = super().request(method, url, *args, **kwargs)
+        except requests.Timeout as error:
+            raise Unavailable(SYSTEM, f"{said} did not answer in time") from error
+        except requests.RequestException as error:
+            raise Unavailable(SYSTEM, f"{said} failed: {type(error).__name__}") from error
+        if isinstance(answer, dict):
+            return answer
+        if fault := fault_of(said, answer):
+            raise fault
+        return None
+
+
+def fault_of(said: str, response: requests.Response) -> SystemFault | None:
+    """Return the error that an answer stands for, or None when it is none (facts §3)."""
+    status, body = response.status_code, _body(response)
+    errors = " ".join(str(error) for error in body.get("errors") or [])
+    if 200 <= status < 300:
+        return None
+    said = f"{said} answered {status}"
+    if status == 429 or status >= 500:
+        if "sealed" in errors:
+            return Unavailable(SYSTEM, "is sealed", remedy="unseal it")
+        return Unavailable(SYSTEM, said, retry_after=retry_after(response.headers))
+    if status in {401, 403}:
+        remedy = "check that the token is current and its policy allows this path"
+        return Denied(SYSTEM, said, remedy=remedy)
+    if status == 404 and not errors:
+        version = _deleted_version(body)
+        return Missing(SYSTEM, said) if version is None else Gone(version)
+    if "check-and-set parameter did not match" in errors:
+        return Collision(SYSTEM, f"{said}: somebody else wrote it first")
+    if status == 404:
+        # Vault names the missing mount there; an absent secret is a 404 without a word.
+        return Rejected(SYSTEM, said, remedy="check vault.mount and vault.namespace")
+    return Rejected(SYSTEM, said)
+
+
+def _deleted_version(body: dict[str, Any]) -> int | None:
+    try:
+        return int(body["data"]["metadata"]["version"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _body(response: requests.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
