@@ -13,19 +13,20 @@ from tenacity import (
     Retrying,
     retry_if_exception_type,
     stop_after_attempt,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from reconciler.errors import Unavailable
 
 ATTEMPTS = 4
 LONGEST_WAIT = 20.0
-"""Seconds. A system that asks for more is `unknown` in this pass; no pass sleeps through an hour's rate limit."""
+"""Seconds. A system that asks for more is `unknown` in this pass; no pass sleeps through an hour's limit."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_backoff = wait_exponential_jitter(initial=0.2, max=5.0, jitter=0.3)
+_backoff = wait_exponential(multiplier=0.2, max=5.0) + wait_random(0, 0.3)
 
 
 def _wait(state: RetryCallState) -> float:
