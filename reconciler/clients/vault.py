@@ -46,11 +46,11 @@ class VaultSettings(Settings):
         return None if self.address else "vault.address (VAULT_ADDR)"
 
     def check(self) -> None:
-        """An address needs some way to log in."""
+        """Raise ConfigurationError when an address has no way to log in."""
         if not (self.token or self.role_id or self.kubernetes_role):
             raise ConfigurationError(
                 "vault.address is set, but nothing to log in with",
-                remedy="set vault.token (VAULT_TOKEN), vault.roleId and vault.secretId, or vault.kubernetesRole",
+                remedy="set vault.token (VAULT_TOKEN), vault.roleId or vault.kubernetesRole",
             )
 
 
@@ -109,7 +109,7 @@ class Vault(Reader):
         self._client.adapter.close()
 
     def names(self, path: str) -> frozenset[str]:
-        """Return the names of the secrets right under the path; empty when there are none. One request a pass.
+        """Return the names right under the path; empty when there are none. One request a pass.
 
         Soft-deleted secrets, and paths that have metadata but no data, are among them.
         """
@@ -127,7 +127,7 @@ class Vault(Reader):
                 mount_point=self._mount,
                 raise_on_deleted_version=True,
             )
-        except (Missing, Gone):
+        except Missing:
             return None
         data, about = _part(answer, "data", "data"), _part(answer, "data", "metadata")
         return VaultSecret(

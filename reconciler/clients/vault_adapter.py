@@ -1,4 +1,4 @@
-"""The seam between hvac and Vault's HTTP answers: every refusal becomes one of our errors, here and only here."""
+"""The seam between hvac and Vault's answers: every refusal becomes one of our errors, here and only here."""
 
 from __future__ import annotations
 
@@ -53,32 +53,32 @@ def fault_of(said: str, response: requests.Response) -> SystemFault | None:
     """Return the error that an answer stands for, or None when it is none (facts §3)."""
     status, body = response.status_code, _body(response)
     errors = " ".join(str(error) for error in body.get("errors") or [])
+    said = f"{said} answered {status}"
     if 200 <= status < 300:
         return None
-    said = f"{said} answered {status}"
     if status == 429 or status >= 500:
-        if "sealed" in errors:
-            return Unavailable(SYSTEM, "is sealed", remedy="unseal it")
-        return Unavailable(SYSTEM, said, retry_after=retry_after(response.headers))
+        sealed = "is sealed" if "sealed" in errors else said
+        return Unavailable(SYSTEM, sealed, retry_after=retry_after(response.headers))
     if status in {401, 403}:
         remedy = "check that the token is current and its policy allows this path"
         return Denied(SYSTEM, said, remedy=remedy)
-    if status == 404 and not errors:
-        version = _deleted_version(body)
-        return Missing(SYSTEM, said) if version is None else Gone(version)
+    return _missing(said, body) if status == 404 and not errors else _refused(said, errors)
+
+
+def _missing(said: str, body: dict[str, Any]) -> Missing:
+    """Tell an absent secret, a 404 without a word, from a deleted one, which tells its version."""
+    try:
+        return Gone(int(body["data"]["metadata"]["version"]))
+    except (KeyError, TypeError, ValueError):
+        return Missing(SYSTEM, said)
+
+
+def _refused(said: str, errors: str) -> SystemFault:
     if "check-and-set parameter did not match" in errors:
         return Collision(SYSTEM, f"{said}: somebody else wrote it first")
-    if status == 404:
-        # Vault names the missing mount there; an absent secret is a 404 without a word.
+    if "no handler for route" in errors:
         return Rejected(SYSTEM, said, remedy="check vault.mount and vault.namespace")
     return Rejected(SYSTEM, said)
-
-
-def _deleted_version(body: dict[str, Any]) -> int | None:
-    try:
-        return int(body["data"]["metadata"]["version"])
-    except (KeyError, TypeError, ValueError):
-        return None
 
 
 def _body(response: requests.Response) -> dict[str, Any]:
