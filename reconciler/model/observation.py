@@ -52,3 +52,15 @@ Seen: TypeAlias = Union[Known[StateT], Remembered[StateT], Absent]
 """What `plan` is given; the engine answers `Unknown` itself."""
 
 Observation: TypeAlias = Union[Seen[StateT], Unknown]
+
+
+@dataclass(frozen=True)
+class Unconfigured:
+    """The resource's system is not set up, or (`half`) set up without all it needs."""
+
+    reason: str
+    remedy: str
+    half: bool = False
+
+
+Finding: TypeAlias = Union[Observation[StateT], Unconfigured]

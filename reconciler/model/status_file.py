@@ -1,0 +1,126 @@
+"""What a status file says, and how an outcome changes it. Knows no YAML: documents are plain mappings.
+
+Written only where the meaning changed: an unreadable resource keeps its last written state, and `since`
+moves only with the state (design §5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from reconciler.model.decision import Awaits
+from reconciler.model.json import Json, Object
+from reconciler.model.outcome import Condition, Outcome, ProjectReport, Status, status_of
+
+_WRITTEN = {Condition.CHANGED: Condition.OK}
+
+
+def mapping(value: Any) -> Object:  # noqa: ANN401 - whatever a person's editor left there
+    """Return the value if it is a mapping, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def entry(document: Object, resource: str) -> Object:
+    """Return what a status file says of one resource; empty when it says nothing."""
+    return mapping(mapping(document.get("resources")).get(resource))
+
+
+def outputs(document: Object, resource: str) -> Object:
+    """Return the outputs that were remembered for a resource."""
+    return mapping(entry(document, resource).get("outputs"))
+
+
+def document(
+    report: ProjectReport, old: Object, *, sections: Mapping[str, str], now: datetime
+) -> dict[str, Json]:
+    """Return the whole new document; equal to the old one where nothing changed its meaning.
+
+    `sections` maps a resource to its own top-level key.
+    """
+    resources = {
+        outcome.resource: written
+        for outcome in report.outcomes
+        if (written := _entry(outcome, entry(old, outcome.resource), now))
+    }
+    new: dict[str, Json] = {"status": str(report.status), "kind": report.kind, "source": report.source}
+    if report.phase:
+        new["phase"] = report.phase
+    if report.todo:
+        new["next"] = report.todo
+    new["resources"] = resources
+    for outcome in report.outcomes:
+        if key := sections.get(outcome.resource):
+            section = outcome.section if outcome.section is not None else mapping(old.get(key))
+            if section:
+                new[key] = dict(section)
+    return new
+
+
+def restated(old: Object, status: Status, todo: str) -> dict[str, Json]:
+    """Return the old document with another status and nothing else touched (suspended, offboarding)."""
+    new = {key: value for key, value in old.items() if key != "next"}
+    first: dict[str, Json] = {"status": str(status)}
+    if todo:
+        first["next"] = todo
+    return {**first, **{key: value for key, value in new.items() if key != "status"}}
+
+
+def summary(outcomes: Sequence[Outcome], old: Object) -> tuple[Status, str, str]:
+    """Return (status, phase, what a person must do next) as the written states give them."""
+    rows: list[tuple[Condition | None, Awaits | None]] = []
+    phase = outcomes[-1].phase if outcomes else ""
+    for outcome in reversed(outcomes):
+        condition, awaits = _written_state(outcome, entry(old, outcome.resource))
+        rows.append((condition, awaits))
+        if condition not in {Condition.OK, Condition.SKIPPED}:
+            phase = outcome.phase
+    status = status_of(rows)
+    return status, phase, _todo(status, outcomes, old)
+
+
+def _todo(status: Status, outcomes: Sequence[Outcome], old: Object) -> str:
+    if status in {Status.COMPLETED, Status.PENDING}:
+        return ""
+    if all(outcome.unreadable for outcome in outcomes):
+        return str(old.get("next") or "")
+    for outcome in outcomes:
+        if status is Status.FAILED and outcome.condition is Condition.ERROR:
+            reason = f"{outcome.resource}: {outcome.reason}"
+            return f"{reason} — {outcome.remedy}" if outcome.remedy else reason
+        if outcome.condition is Condition.WAITING and str(outcome.awaits) == str(status):
+            return outcome.todo or f"Nothing to do: {outcome.reason}."
+    return str(old.get("next") or "")
+
+
+def _written_state(outcome: Outcome, old: Object) -> tuple[Condition | None, Awaits | None]:
+    if not outcome.unreadable:
+        return _WRITTEN.get(outcome.condition, outcome.condition), outcome.awaits
+    try:
+        awaits = old.get("awaits")
+        return Condition(str(old["state"])), Awaits(str(awaits)) if awaits else None
+    except (KeyError, ValueError):
+        return None, None
+
+
+def _entry(outcome: Outcome, old: Object, now: datetime) -> Object:
+    condition, awaits = _written_state(outcome, old)
+    if condition is None:
+        return {}
+    if outcome.unreadable:
+        return old
+    same = old.get("state") == str(condition)
+    since = old.get("since") if same and old.get("since") else now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    new: dict[str, Json] = {"state": str(condition), "since": since}
+    if awaits:
+        new["awaits"] = str(awaits)
+    if outcome.reason:
+        new["reason"] = outcome.reason
+    if outcome.remedy:
+        new["remedy"] = outcome.remedy
+    keeps = condition in {Condition.BLOCKED, Condition.ERROR, Condition.WAITING} and not outcome.outputs
+    kept = mapping(old.get("outputs")) if keeps else outcome.outputs
+    if kept:
+        new["outputs"] = dict(kept)
+    return new
