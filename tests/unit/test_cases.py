@@ -1,0 +1,124 @@
+"""Runs every data file of tests/cases: given this project and this observation, expect this decision."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+import reconciler.resources
+from reconciler.model.decision import Decision, Failed, Needed, Settled, Skipped, Waiting
+from reconciler.model.observation import Absent, Known, Remembered, Seen
+from reconciler.model.project import Project, Source
+from reconciler.model.project_spec import ProjectSpec
+from reconciler.resources.contract import Resource, Target
+from reconciler.systems import Sections
+
+CASES = Path(__file__).parent.parent / "cases"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TEXTS = {"reason", "todo", "summary", "remedy", "note"}
+
+
+def resource_types() -> dict[str, type[Resource[Any, Any]]]:
+    for module in pkgutil.iter_modules(reconciler.resources.__path__):
+        importlib.import_module(f"reconciler.resources.{module.name}")
+
+    def below(kind: type[Any]) -> Iterator[type[Any]]:
+        for child in kind.__subclasses__():
+            yield child
+            yield from below(child)
+
+    return {kind.name: kind for kind in below(Resource) if hasattr(kind, "name")}
+
+
+def files() -> list[Path]:
+    return sorted(CASES.glob("*/*.yaml"))
+
+
+def load(path: Path) -> dict[str, Any]:
+    loaded = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    assert isinstance(loaded, dict)
+    unknown = set(loaded) - {
+        "about", "project", "slug", "now", "remembered", "section", "siblings", "verify", "verified_at",
+        "settings", "seen", "outputs", "expect",
+    }  # fmt: skip
+    assert not unknown, f"{path}: unknown keys {unknown}"
+    return loaded
+
+
+def target_of(case: Mapping[str, Any]) -> Target[ProjectSpec]:
+    spec = ProjectSpec.model_validate(case["project"])
+    slug = spec.slug or case.get("slug") or spec.default_slug()
+    return Target(
+        project=Project(slug, "project", spec, Source(f"projects/{slug}.yaml", "0" * 40)),
+        now=case.get("now", NOW),
+        remembered=case.get("remembered", {}),
+        section=case.get("section", {}),
+        verify=case.get("verify", True),
+        verified_at=case.get("verified_at"),
+        siblings=case.get("siblings", {}),
+    )
+
+
+def seen_of(case: Mapping[str, Any], resource: Resource[Any, Any]) -> Seen[Any]:
+    seen = case["seen"]
+    if seen == "absent":
+        return Absent()
+    ((form, fields),) = seen.items()
+    state = resource.state.model_validate(fields)
+    return Known(state) if form == "known" else Remembered(state, case.get("verified_at"))
+
+
+def assert_subset(expected: Any, actual: Any, where: str) -> None:
+    if isinstance(expected, Mapping):
+        assert isinstance(actual, Mapping), f"{where}: {actual!r} is no mapping"
+        for key, value in expected.items():
+            assert key in actual, f"{where}.{key} is missing from {dict(actual)!r}"
+            assert_subset(value, actual[key], f"{where}.{key}")
+    elif isinstance(expected, Sequence) and not isinstance(expected, str):
+        assert list(actual) == list(expected), f"{where}: {actual!r} is not {expected!r}"
+    elif isinstance(expected, str) and where.rsplit(".", 1)[-1] in TEXTS:
+        assert expected.lower() in str(actual).lower(), f"{where}: {actual!r} does not say {expected!r}"
+    elif isinstance(expected, str):
+        assert str(actual) == expected, f"{where}: {actual!r} is not {expected!r}"
+    else:
+        assert actual == expected, f"{where}: {actual!r} is not {expected!r}"
+
+
+def check(expected: Mapping[str, Any], decision: Decision) -> None:
+    forms = {"settled": Settled, "needed": Needed, "waiting": Waiting, "skipped": Skipped, "failed": Failed}
+    (name,) = forms.keys() & expected.keys()
+    assert isinstance(decision, forms[name]), decision
+    wanted = expected[name]
+    if isinstance(decision, Skipped | Failed):
+        assert wanted.lower() in decision.reason.lower() + " " + getattr(decision, "remedy", "").lower(), (
+            decision
+        )
+        rest = {key: value for key, value in expected.items() if key != name}
+        assert_subset(rest, asdict(decision), name)
+        return
+    given = asdict(decision)
+    if isinstance(decision, Needed):
+        given = {**asdict(decision.change), "outputs": given["outputs"]}
+    for key, value in (wanted or {}).items():
+        assert_subset(value, given[key], f"{name}.{key}")
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_case(path: Path) -> None:
+    case = load(path)
+    resource = resource_types()[path.parent.name](Sections(case.get("settings", {}), {}))
+    decision = resource.plan(target_of(case), seen_of(case, resource), case.get("outputs", {}))
+    check(case["expect"], decision)
+
+
+def test_every_resource_has_cases() -> None:
+    without = [name for name in resource_types() if len(list((CASES / name).glob("*.yaml"))) < 3]
+    assert not without, f"resources with fewer than three cases: {without}"
