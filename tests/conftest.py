@@ -1,0 +1,33 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.sandbox.supervisor import Sandbox
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """One running sandbox for each pytest worker; use `clean_sandbox` unless the state does not matter."""
+    # Not under tmp_path: its folders are closed to the user that PostgreSQL needs when root runs the tests.
+    directory = Path(tempfile.mkdtemp(prefix="mesh-six-sandbox-"))
+    running = Sandbox(directory / ".sandbox")
+    try:
+        running.up()
+        yield running
+    finally:
+        running.down()
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def clean_sandbox(sandbox: Sandbox) -> Sandbox:
+    """The worker's sandbox, emptied."""
+    sandbox.clear()
+    return sandbox
