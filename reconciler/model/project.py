@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+from reconciler.model.json import Object
 
 LONGEST_SLUG = 48
 SLUG_PATTERN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
@@ -22,9 +25,7 @@ def slug_of(text: str) -> str:
 class Strict(BaseModel):
     """A frozen model of a person's file: camelCase keys, no unknown fields, no silent conversion."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True, strict=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
 
 
 class Spec(Strict):
@@ -42,6 +43,14 @@ class Spec(Strict):
     @abstractmethod
     def identity(self) -> str:
         """Return what no two files may share, compared as it is: `repository acme/widgets`, in lower case."""
+
+    @abstractmethod
+    def same_thing(self, status: Object) -> bool:
+        """Tell whether a status file was written for what this file names."""
+
+    def contradictions(self) -> Sequence[tuple[tuple[str, ...], str]]:
+        """Return (key path, sentence) for fields that are right alone and wrong together."""
+        return ()
 
 
 SpecT = TypeVar("SpecT", bound=Spec)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from reconciler.model.json import Object
 from reconciler.model.project import Spec, Strict, slug_of
 
 # Source of the patterns: facts §11 (GitHub's limits; managed users carry an underscore and a short code).
@@ -96,18 +98,6 @@ class ResourceLimits(Strict):
     storage_worktrees: Memory = "20Gi"
     storage_claude: Memory = "1Gi"
 
-    def contradictions(self) -> list[tuple[str, str]]:
-        """Return (field, sentence) for every request above its limit."""
-        pairs = (
-            ("memoryRequest", self.memory_request, self.memory_limit),
-            ("cpuRequest", self.cpu_request, self.cpu_limit),
-        )
-        return [
-            (name, f"{request} is more than the limit {limit}")
-            for name, request, limit in pairs
-            if amount(request) > amount(limit)
-        ]
-
 
 class LiteLLM(Strict):
     """The project's gateway preferences. `max_budget` is US dollars a month."""
@@ -150,3 +140,23 @@ class ProjectSpec(Spec):
     def identity(self) -> str:
         """Two files may not name one repository, in whatever letter case."""
         return f"repository {self.full_name.lower()}"
+
+    def same_thing(self, status: Object) -> bool:
+        """Compare with the repository that validate-repo wrote, in whatever letter case."""
+        written = status.get("repository")
+        if not isinstance(written, Mapping):
+            return False
+        return f"{written.get('owner')}/{written.get('name')}".lower() == self.full_name.lower()
+
+    def contradictions(self) -> Sequence[tuple[tuple[str, ...], str]]:
+        """Refuse every request above its limit."""
+        limits = self.resource_limits
+        pairs = (
+            ("memoryRequest", limits.memory_request, limits.memory_limit),
+            ("cpuRequest", limits.cpu_request, limits.cpu_limit),
+        )
+        return [
+            (("resourceLimits", name), f"{request} is more than the limit {limit}")
+            for name, request, limit in pairs
+            if amount(request) > amount(limit)
+        ]

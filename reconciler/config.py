@@ -1,0 +1,62 @@
+"""`reconciler.yaml` and the environment, as the sections that clients and resources ask for (design §5)."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import ClassVar
+
+from reconciler.errors import ConfigurationError
+from reconciler.gitops.yaml_load import load_yaml
+from reconciler.model.duration import Duration
+from reconciler.systems import Sections, Settings
+
+DEFAULT_FILE = Path("reconciler.yaml")
+
+
+class ScheduleSettings(Settings):
+    """When passes run, and how old a verification of what is read one by one may get."""
+
+    section: ClassVar[str] = "schedule"
+
+    interval: Duration = timedelta(minutes=5)
+    jitter: Duration = timedelta(seconds=30)
+    verify_within: Duration = timedelta(hours=24)
+
+
+def load_sections(
+    path: Path | None, known: Iterable[type[Settings]], environ: Mapping[str, str] | None = None
+) -> Sections:
+    """Return the configuration: the file if there is one, and the environment over it.
+
+    `path` None means `reconciler.yaml` in the working directory, which may be absent. ConfigurationError for a
+    named file that is absent and for unknown sections; InvalidFile for a file that is no YAML mapping.
+    """
+    values = _read(path)
+    names = {kind.section for kind in known} | {ScheduleSettings.section}
+    for name, section in values.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(names))}"
+            raise ConfigurationError(f"{path or DEFAULT_FILE}: unknown section {name}", remedy=hint)
+        if not isinstance(section, Mapping):
+            raise ConfigurationError(
+                f"{path or DEFAULT_FILE}: section {name} is no mapping", remedy="see docs/configuration.md"
+            )
+    return Sections(values, os.environ if environ is None else environ)
+
+
+def _read(path: Path | None) -> Mapping[str, Mapping[str, object]]:
+    file = path or DEFAULT_FILE
+    if path is None and not file.exists():
+        return {}
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file}: cannot be read", remedy="name a readable file with --config"
+        ) from error
+    return load_yaml(str(file), content).data if content.strip() else {}
