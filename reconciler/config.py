@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from reconciler.errors import ConfigurationError
-from reconciler.gitops.yaml_load import load_yaml
+from reconciler.gitops.yaml_read import load_yaml
 from reconciler.model.duration import Duration
 from reconciler.systems import Sections, Settings
 
@@ -59,4 +59,4 @@ def _read(path: Path | None) -> Mapping[str, Mapping[str, object]]:
         raise ConfigurationError(
             f"{file}: cannot be read", remedy="name a readable file with --config"
         ) from error
-    return load_yaml(str(file), content).data if content.strip() else {}
+    return load_yaml(str(file), content).values if content.strip() else {}

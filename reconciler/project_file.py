@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.errors import InvalidFile
-from reconciler.gitops.yaml_load import LoadedYaml, load_yaml
+from reconciler.gitops.yaml_read import Document, load_yaml
 from reconciler.model.project import LONGEST_SLUG, SLUG_PATTERN, Project, Source, Spec
 from reconciler.resources.contract import Kind
 
@@ -36,7 +36,7 @@ def parse(path: str, content: bytes, kinds: Kinds, *, blob: str = "") -> Project
         raise InvalidFiles([error]) from error
     kind = _kind(path, loaded, kinds)
     try:
-        spec = kind.spec.model_validate(loaded.data)
+        spec = kind.spec.model_validate(loaded.values)
     except ValidationError as error:
         raise InvalidFiles([_explain(path, loaded, kind.spec, each) for each in error.errors()]) from None
     faults = [
@@ -66,8 +66,8 @@ def _slug_fault(slug: str, *, named: bool) -> tuple[str, str] | None:
     return None
 
 
-def _kind(path: str, loaded: LoadedYaml, kinds: Kinds) -> Kind:
-    name = loaded.data.get("kind", "project")
+def _kind(path: str, loaded: Document, kinds: Kinds) -> Kind:
+    name = loaded.values.get("kind", "project")
     if isinstance(name, str) and name in kinds:
         return kinds[name]
     line, column = loaded.position(("kind",))
@@ -77,7 +77,7 @@ def _kind(path: str, loaded: LoadedYaml, kinds: Kinds) -> Kind:
     )
 
 
-def _explain(path: str, loaded: LoadedYaml, spec: type[Spec], error: ErrorDetails) -> InvalidFile:
+def _explain(path: str, loaded: Document, spec: type[Spec], error: ErrorDetails) -> InvalidFile:
     keys = tuple(str(part) for part in error["loc"])
     name = ".".join(keys)
     line, column = loaded.position(keys)

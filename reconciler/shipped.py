@@ -1,13 +1,13 @@
-"""Where the files are that come with the program and are not Python: templates and migrations."""
+"""Where the files are that are shipped beside the code: `templates` and `migrations`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
+_HERE = Path(__file__).parent
 
 
 def shipped(name: str) -> Path:
-    """Return the folder of that name: inside the package when installed, else beside it in a checkout."""
-    installed = _PACKAGE / "_shipped" / name
-    return installed if installed.is_dir() else _PACKAGE.parent / name
+    """Return the folder of that name: inside the package when installed from a wheel, else in the checkout."""
+    packed = _HERE / "_shipped" / name
+    return packed if packed.is_dir() else _HERE.parent / name

@@ -16,9 +16,9 @@ class LoggedRequest:
     """One request as it was answered.
 
     `time` is epoch seconds. `path` is the HTTP path with the names of its query, for GraphQL followed by the
-    operation and its first field, for PostgreSQL the statement without literals. `status` is the server's HTTP
-    status, for PostgreSQL 200 or 500; 0 when the server never saw the request. `wrote` says whether it changed
-    what the system keeps. `fault` is the kind of the injected fault, or empty.
+    operation and its first field; for PostgreSQL the statement without literals. `status` is the HTTP status
+    of the server, for PostgreSQL 200 or 500; 0 when the server never saw the request. `wrote` says whether it
+    changed what the system keeps. `fault` is the kind of the injected fault, or empty.
     """
 
     number: int

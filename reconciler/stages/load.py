@@ -13,7 +13,7 @@ from typing import Any
 
 from reconciler.errors import InvalidFile
 from reconciler.gitops.repository import Snapshot
-from reconciler.gitops.yaml_load import load_yaml
+from reconciler.gitops.yaml_read import load_yaml
 from reconciler.model.json import Json, Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.project import Project
@@ -111,7 +111,7 @@ def _statuses(snapshot: Snapshot) -> tuple[dict[str, Object], dict[str, InvalidF
                 raise InvalidFile(
                     file.path, "is a link or a submodule", remedy="put a regular file in its place"
                 )
-            statuses[path.stem] = _plain(load_yaml(file.path, snapshot.content(file.blob)).data)
+            statuses[path.stem] = _plain(load_yaml(file.path, snapshot.content(file.blob)).values)
         except InvalidFile as error:
             unreadable[path.stem] = error
     return statuses, unreadable
