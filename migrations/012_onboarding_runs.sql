@@ -1,3 +1,4 @@
+-- makes: onboarding_runs idx_onboarding_runs_repo idx_onboarding_runs_status repo_registry.execution_mode
 -- One row per project: the queryable copy of what its status file says (seed 000). History is git's.
 -- mesh-six may have made this table already, so nothing here assumes to be first, and every line may run again.
 CREATE TABLE IF NOT EXISTS onboarding_runs (

@@ -1,3 +1,4 @@
+-- makes: reconciler_verifications
 -- When a resource that can only be read one by one was last read. Losing it costs one pass that reads everything.
 CREATE TABLE IF NOT EXISTS reconciler_verifications (
     slug        TEXT NOT NULL,
