@@ -1,0 +1,167 @@
+"""The seam to githubkit: one request in, decoded JSON or one of our errors out. Nothing is retried here.
+
+githubkit is used without its retries (they repeat mutations), its cache (shared between identities) and
+its models (they refuse what Enterprise Server sends); facts §2. Importing it takes half a second, so
+this module is imported with the first request only.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from githubkit import AppInstallationAuthStrategy, GitHub, TokenAuthStrategy
+from githubkit.cache import MemCacheStrategy
+from githubkit.exception import GitHubException, RequestError, RequestFailed, RequestTimeout
+
+from reconciler.clients.github.faults import SYSTEM, TooHeavy, fault_of, graphql_fault
+from reconciler.clients.github.settings import GitHubSettings
+from reconciler.errors import Denied, Rejected, SystemFault, Unavailable
+
+TIMEOUT = httpx.Timeout(15.0, connect=5.0)
+"""GitHub gives up by itself after 10 seconds (facts §1.2)."""
+HEADERS = {"X-GitHub-Api-Version": "2022-11-28"}
+
+
+class Connection:
+    """One identity's connections; may be used by several threads."""
+
+    def __init__(self, settings: GitHubSettings) -> None:
+        self._github: GitHub[Any] = GitHub(
+            _auth(settings),
+            base_url=settings.api_url,
+            user_agent="mesh-six-reconciler",
+            timeout=TIMEOUT,
+            auto_retry=False,
+            http_cache=False,
+            cache_strategy=MemCacheStrategy(),
+        )
+        self._host = httpx.URL(settings.api_url).netloc
+        # githubkit keeps its pool in a context variable: every thread runs in a copy of this context.
+        self._context = contextvars.copy_context()
+        self._context.run(self._github.__enter__)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._context.run(self._github.__exit__)
+
+    def rest(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        params: Mapping[str, str | int] | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON as it comes; callers pick
+        """Send one REST request and return the decoded body, None when it is empty."""
+        return _decoded(method, path, self._send(method, path, json=json, params=params))
+
+    def pages(self, path: str, params: Mapping[str, str | int]) -> list[Any]:
+        """Return the items of all pages of a list, following its links."""
+        said = path
+        following: Mapping[str, str | int] | None = params
+        items: list[Any] = []
+        while True:
+            answer = self._send("GET", path, params=following)
+            page = _decoded("GET", said, answer)
+            if not isinstance(page, list):
+                raise Rejected(SYSTEM, f"GET {said} answered with something that is not a list")
+            items += page
+            following_link = answer.links.get("next", {}).get("url", "")
+            if not following_link:
+                return items
+            if httpx.URL(following_link).netloc != self._host:
+                raise Rejected(SYSTEM, f"GET {said} points to another host for its next page")
+            path, following = following_link, None
+
+    def graphql(
+        self, said: str, document: str, variables: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+        """Return (data, errors) of a document; the errors are those that belong to a part of the data.
+
+        Raises what an error stands for that concerns the whole document. `said` names it in errors.
+        """
+        body = {"query": document, "variables": variables}
+        answer = self._send("POST", self._graphql_url(), json=body, said=said)
+        decoded = _decoded("POST", said, answer)
+        data = decoded.get("data") if isinstance(decoded, Mapping) else None
+        errors = (decoded.get("errors") if isinstance(decoded, Mapping) else None) or []
+        if not isinstance(errors, list) or not all(isinstance(error, Mapping) for error in errors):
+            raise Rejected(SYSTEM, f"{said} answered with errors that make no sense")
+        whole = [error for error in errors if data is None or not error.get("path")]
+        limited = [error for error in errors if str(error.get("type")) in {"RATE_LIMIT", "RATE_LIMITED"}]
+        if fault := graphql_fault(said, limited or whole, answer.headers):
+            raise fault
+        if not isinstance(data, Mapping):
+            raise Rejected(SYSTEM, f"{said} answered without data")
+        return data, errors
+
+    def _graphql_url(self) -> str:
+        base = str(self._github.config.base_url).rstrip("/")
+        return f"{base.removesuffix('/v3')}/graphql" if base.endswith("/api/v3") else f"{base}/graphql"
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None = None,
+        params: Mapping[str, str | int] | None = None,
+        said: str = "",
+    ) -> httpx.Response:
+        said = said or f"{method} {path}"
+        try:
+            answer = self._context.copy().run(
+                self._github.request, method, path, json=json, params=params, headers=HEADERS
+            )
+        except GitHubException as error:
+            raise _fault(said, error) from error
+        except ValueError as error:
+            # githubkit reads `Retry-After` as a number, and GitHub's proxies may write a date.
+            raise Unavailable(SYSTEM, f"{said} answered with a rate limit that makes no sense") from error
+        return answer.raw_response
+
+
+def _auth(settings: GitHubSettings) -> TokenAuthStrategy | AppInstallationAuthStrategy:
+    if settings.token:
+        return TokenAuthStrategy(settings.token.get_secret_value())
+    assert settings.app_id and settings.installation_id and settings.private_key  # noqa: S101, PT018 - checked by settings.check
+    return AppInstallationAuthStrategy(
+        settings.app_id, settings.private_key.get_secret_value(), settings.installation_id
+    )
+
+
+def _fault(said: str, error: GitHubException) -> SystemFault:
+    if isinstance(error, RequestError) and isinstance(error.exc, GitHubException):
+        # A refused App shows as a failed request inside the request that needed its token.
+        return _fault(f"signing in for {said}", error.exc)
+    if isinstance(error, RequestFailed):
+        answer = error.response.raw_response
+        found = fault_of(said, answer.status_code, answer.headers, _json(answer))
+        return found or Rejected(SYSTEM, f"{said} failed")
+    if isinstance(error, RequestTimeout):
+        slow = TooHeavy if isinstance(error.exc, httpx.ReadTimeout) else Unavailable
+        return slow(SYSTEM, f"{said} did not answer in time")
+    if isinstance(error, RequestError) and isinstance(error.exc, httpx.HTTPError):
+        return Unavailable(SYSTEM, f"{said} failed: {type(error.exc).__name__}")
+    remedy = "check github.appId, installationId and GITHUB_APP_PRIVATE_KEY (a PEM file's content)"
+    return Denied(SYSTEM, f"could not sign in for {said}", remedy=remedy)
+
+
+def _decoded(method: str, said: str, answer: httpx.Response) -> Any:  # noqa: ANN401 - JSON as it comes
+    if not answer.content:
+        return None
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise Rejected(SYSTEM, f"{method} {said} answered with something that is not JSON") from error
+
+
+def _json(answer: httpx.Response) -> object:
+    try:
+        body: object = answer.json()
+    except ValueError:
+        return None
+    return body

@@ -1,0 +1,142 @@
+"""GitHub's refusals as our errors (facts §1.1, §1.2, §1.4): the only place that knows its phrases.
+
+Bodies are searched for known phrases and never quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from reconciler.clients.http import retry_after
+from reconciler.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+
+SYSTEM = "GitHub"
+SECONDARY_WAIT = 60.0
+"""Seconds, when a secondary limit names no time (facts §1.2)."""
+
+_TAKEN = (
+    "already exists",
+    "already been taken",
+    "already in use",
+    "sha\" wasn't supplied",
+)
+_GRAPHQL_KINDS: Mapping[str, type[SystemFault]] = {
+    "NOT_FOUND": Missing,
+    "FORBIDDEN": Denied,
+    "INSUFFICIENT_SCOPES": Denied,
+    "SERVICE_UNAVAILABLE": Unavailable,
+}
+_REMEDIES = {
+    "FORBIDDEN": "the token or App lacks a permission, or is not authorized for this organization",
+    "INSUFFICIENT_SCOPES": "the token needs the scopes repo, admin:repo_hook and project",
+}
+_PROTECTED = ("protected branch", "rule violations", "changes must be made through a pull request")
+
+
+class TooHeavy(Unavailable):
+    """A query took too long or too much: half of it may do."""
+
+
+class BranchProtected(Rejected):
+    """The branch takes no direct commit; a pull request may do."""
+
+
+def fault_of(said: str, status: int, headers: Mapping[str, str], body: object) -> SystemFault | None:
+    """Return the error that an answer stands for, or None below 400. `said` names method and path."""
+    if status < 400:
+        return None
+    words = _words(body)
+    said = f"{said} answered {status}"
+    if status in {403, 429} and (wait := _limit(status, headers, words)) is not None:
+        return Unavailable(SYSTEM, f"{said}: a rate limit is used up", retry_after=wait)
+    if status >= 500:
+        kind = TooHeavy if status in {502, 504} else Unavailable
+        return kind(SYSTEM, said, retry_after=retry_after(headers))
+    if any(phrase in words for phrase in _PROTECTED):
+        return BranchProtected(SYSTEM, f"{said}: the branch is protected", remedy="use a pull request")
+    if status in {401, 403}:
+        return _denied(said, status, headers, words)
+    return _refused(said, status, words, body)
+
+
+def graphql_fault(
+    said: str, errors: Sequence[Mapping[str, Any]], headers: Mapping[str, str]
+) -> SystemFault | None:
+    """Return what the first of a GraphQL answer's errors stands for; None when there is none."""
+    if not errors:
+        return None
+    kind = str(errors[0].get("type") or "").upper()
+    words = str(errors[0].get("message") or "").lower()
+    said = f"{said} failed" + (f" with {kind}" if re.fullmatch(r"[A-Z_]{1,40}", kind) else "")
+    if kind in {"RATE_LIMIT", "RATE_LIMITED"} or "secondary rate limit" in words:
+        wait = retry_after(headers) or (SECONDARY_WAIT if "secondary" in words else _until_reset(headers))
+        return Unavailable(SYSTEM, f"{said}: a rate limit is used up", retry_after=wait)
+    if kind in {"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED"} or "something went wrong" in words:
+        return TooHeavy(SYSTEM, said)
+    if any(phrase in words for phrase in _TAKEN):
+        return Collision(SYSTEM, f"{said}: it exists already")
+    remedy = _REMEDIES.get(kind, "")
+    return _GRAPHQL_KINDS.get(kind, Rejected)(SYSTEM, said, remedy=remedy)
+
+
+def _limit(status: int, headers: Mapping[str, str], words: str) -> float | None:
+    named = retry_after(headers)
+    if headers.get("x-ratelimit-remaining") == "0" and "secondary" not in words:
+        return named if named is not None else _until_reset(headers)
+    if status == 429 or named is not None or "secondary rate limit" in words or "abuse detection" in words:
+        return SECONDARY_WAIT if named is None else named
+    return None
+
+
+def _until_reset(headers: Mapping[str, str]) -> float:
+    try:
+        sent = parsedate_to_datetime(headers.get("date", "")).timestamp()
+        return max(1.0, float(headers["x-ratelimit-reset"]) - sent)
+    except (KeyError, ValueError):
+        return SECONDARY_WAIT
+
+
+def _denied(said: str, status: int, headers: Mapping[str, str], words: str) -> Denied:
+    if status == 401:
+        return Denied(SYSTEM, said, remedy="check that GITHUB_TOKEN, or the App's key, is right and current")
+    if "archived" in words:
+        return Denied(SYSTEM, f"{said}: the repository is archived", remedy="unarchive it")
+    needed = headers.get("x-accepted-github-permissions", "")
+    if re.fullmatch(r"[a-z_=,; ]{1,200}", needed):
+        return Denied(SYSTEM, said, remedy=f"the token or App needs one of these permissions: {needed}")
+    return Denied(SYSTEM, said, remedy="the token or App lacks a permission for this")
+
+
+def _refused(said: str, status: int, words: str, body: object) -> SystemFault:
+    if status == 404:
+        return Missing(SYSTEM, said)
+    if "deploy key" in words and "disabled" in words:
+        return Denied(
+            SYSTEM,
+            f"{said}: deploy keys are disabled for this repository",
+            remedy="an owner of the organization must allow deploy keys in its settings",
+        )
+    if status == 409 or any(phrase in words for phrase in _TAKEN):
+        return Collision(SYSTEM, f"{said}: it exists already, or changed meanwhile")
+    return Rejected(SYSTEM, said + "".join(_fields(body)))
+
+
+def _words(body: object) -> str:
+    if not isinstance(body, Mapping):
+        return ""
+    errors = [each for each in body.get("errors") or [] if isinstance(each, Mapping | str)]
+    said = [
+        each if isinstance(each, str) else f"{each.get('message', '')} {each.get('code', '')}"
+        for each in errors
+    ]
+    return " ".join([str(body.get("message", "")), *said]).replace("already_exists", "already exists").lower()
+
+
+def _fields(body: object) -> list[str]:
+    """Return GitHub's names of the fields that it refused: words of its own, not of ours."""
+    errors = body.get("errors") if isinstance(body, Mapping) else None
+    named = [f"{each.get('field')} {each.get('code')}" for each in errors or [] if isinstance(each, Mapping)]
+    return [f", {name}" for name in named if re.fullmatch(r"[a-z_]{1,40} [a-z_]{1,40}", name)]

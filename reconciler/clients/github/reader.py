@@ -1,0 +1,312 @@
+"""What we read from GitHub: repositories in bulk, and the few things that can only be asked one by one.
+
+Knows nothing of projects, markers or what any of it is for.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from urllib.parse import quote
+
+from reconciler.clients.github import queries
+from reconciler.clients.github.faults import SYSTEM, TooHeavy, graphql_fault
+from reconciler.clients.github.models import (
+    Board,
+    DeployKey,
+    File,
+    Hook,
+    PullRequest,
+    Repository,
+    RepositoryName,
+)
+from reconciler.clients.github.settings import GitHubSettings
+from reconciler.clients.retry import LONGEST_WAIT, repeat
+from reconciler.errors import Denied, Missing, Rejected, SystemFault
+from reconciler.systems import Reader, Sections, Settings
+
+if TYPE_CHECKING:
+    from reconciler.clients.github.connection import Connection
+
+BATCH = 40
+"""Repositories per query: 3 points, and far from the ten seconds that GitHub gives a query (facts §1.7)."""
+PATIENCE = 8
+"""Failed requests in a row after which the rest is not asked any more; halving 40 down to one takes seven."""
+
+Found: TypeAlias = Repository | SystemFault
+Ask: TypeAlias = Callable[[Sequence[RepositoryName]], dict[RepositoryName, Found]]
+
+
+class GitHub(Reader):
+    """Reads; what `repositories` reads is kept for the pass, so that resources share it."""
+
+    system: ClassVar[str] = SYSTEM
+    settings: ClassVar[type[Settings]] = GitHubSettings
+
+    def __init__(self, settings: GitHubSettings) -> None:
+        self._settings = settings
+        self._connecting = threading.Lock()
+        self._connection: Connection | None = None
+        self._reading = threading.Lock()
+        self._kept: dict[RepositoryName, Found] = {}
+
+    @classmethod
+    def connect(cls, sections: Sections) -> Self:
+        """Make a client; it connects with its first request."""
+        return cls(sections.get(GitHubSettings))
+
+    def close(self) -> None:
+        """Give back the connections."""
+        with self._connecting:
+            if self._connection:
+                self._connection.close()
+                self._connection = None
+
+    def repositories(self, wanted: Iterable[RepositoryName]) -> Mapping[RepositoryName, Found]:
+        """Return each repository, or why it in particular could not be read (Missing: not there).
+
+        One request for 40; each name is asked once a pass. Raises SystemFault when nothing could be read.
+        """
+        with self._reading:
+            names = list(dict.fromkeys(wanted))
+            self._kept |= _read_all([name for name in names if name not in self._kept], self._ask)
+            found = {name: self._kept[name] for name in names}
+        faults = {id(each) for each in found.values()}
+        first = next(iter(found.values()), None)
+        if len(faults) == 1 and isinstance(first, SystemFault) and not isinstance(first, Missing):
+            raise first
+        return found
+
+    def repository(self, wanted: RepositoryName) -> Repository:
+        """Return one repository, asked anew; raises SystemFault."""
+        found = repeat(self._ask, [wanted])[wanted]
+        if isinstance(found, SystemFault):
+            raise found
+        return found
+
+    def default_branch(self, full_name: str) -> str:
+        """Return the default branch's name, which even an empty repository has."""
+        said = f"GET /repos/{full_name}"
+        raw = self._get(f"/repos/{full_name}")
+        return queries.sensible(said, lambda answer: str(answer["default_branch"]), raw)
+
+    def linked_boards(self, repository_id: str) -> tuple[Board, ...]:
+        """Return all boards linked to a repository."""
+        return self._boards("reading linked boards", queries.LINKED_BOARDS, {"id": repository_id})
+
+    def owned_boards(self, owner: str, title: str) -> tuple[Board, ...]:
+        """Return an owner's boards whose title is exactly this one, linked to whatever."""
+        found = self._boards("searching boards", queries.OWNED_BOARDS, {"login": owner, "title": title})
+        return tuple(board for board in found if board.title == title)
+
+    def board(self, board_id: str) -> Board | None:
+        """Return one board, None when there is no such board (any more)."""
+        try:
+            data, _ = repeat(self._connect().graphql, "reading a board", queries.ONE_BOARD, {"id": board_id})
+        except Missing:
+            return None
+        raw = data.get("node")
+        return queries.sensible("reading a board", queries.board, raw) if raw else None
+
+    def hooks(self, full_name: str) -> tuple[Hook, ...]:
+        """Return all webhooks of a repository, oldest first."""
+        raw = repeat(self._connect().pages, f"/repos/{full_name}/hooks", {"per_page": 100})
+        return queries.sensible("GET hooks", lambda answer: tuple(sorted(map(_hook, answer), key=_id)), raw)
+
+    def deploy_keys(self, full_name: str) -> tuple[DeployKey, ...]:
+        """Return all deploy keys of a repository."""
+        raw = repeat(self._connect().pages, f"/repos/{full_name}/keys", {"per_page": 100})
+        return queries.sensible("GET keys", lambda answer: tuple(map(_deploy_key, answer)), raw)
+
+    def pull_requests(self, full_name: str, *, head: str, base: str) -> tuple[PullRequest, ...]:
+        """Return the pull requests from a branch of this repository into another, newest first."""
+        owner = full_name.split("/", 1)[0]
+        # Without the owner, GitHub ignores `head` and gives everybody's (facts §1.5).
+        params: dict[str, str | int] = {
+            "state": "all",
+            "head": f"{owner}:{head}",
+            "base": base,
+            "per_page": 100,
+        }
+        raw = repeat(self._connect().pages, f"/repos/{full_name}/pulls", params)
+
+        def parse(answer: list[dict[str, Any]]) -> tuple[PullRequest, ...]:
+            ours = [each for each in answer if each["head"]["ref"] == head and each["base"]["ref"] == base]
+            return tuple(sorted(map(_pull_request, ours), key=lambda each: -each.number))
+
+        return queries.sensible("GET pulls", parse, raw)
+
+    def branch_rules(self, full_name: str, branch: str) -> frozenset[str]:
+        """Return the types of the active rules of a branch, rulesets of the organization included."""
+        path = f"/repos/{full_name}/rules/branches/{quote(branch, safe='')}"
+        raw = repeat(self._connect().pages, path, {"per_page": 100})
+        return queries.sensible(
+            "GET rules", lambda answer: frozenset(str(rule["type"]) for rule in answer), raw
+        )
+
+    def branch_head(self, full_name: str, branch: str) -> str | None:
+        """Return the commit at a branch's head, None when there is no such branch."""
+        try:
+            raw = self._get(f"/repos/{full_name}/git/ref/heads/{quote(branch)}")
+        except Missing:
+            return None
+        return queries.sensible("GET ref", lambda answer: str(answer["object"]["sha"]), raw)
+
+    def file(self, full_name: str, path: str, branch: str) -> File | None:
+        """Return a file on a branch, None when it is not there."""
+        try:
+            raw = self._get(f"/repos/{full_name}/contents/{quote(path)}", ref=branch)
+        except Missing:
+            return None
+        return queries.sensible("GET contents", lambda answer: _file(path, answer), raw)
+
+    def _get(self, path: str, **params: str | int) -> Any:  # noqa: ANN401 - JSON as it comes
+        return repeat(self._connect().rest, "GET", path, params=params or None)
+
+    def _connect(self) -> Connection:
+        with self._connecting:
+            if self._connection is None:
+                # githubkit takes half a second to import: only who needs it shall wait.
+                from reconciler.clients.github.connection import Connection  # noqa: PLC0415
+
+                self._connection = Connection(self._settings)
+            return self._connection
+
+    def _boards(self, said: str, document: str, variables: Mapping[str, str]) -> tuple[Board, ...]:
+        boards: list[Board] = []
+        after: str | None = None
+        while True:
+            data, _ = repeat(self._connect().graphql, said, document, {**variables, "after": after})
+            if not (data.get("node") or {}).get("boards"):
+                raise Missing(SYSTEM, f"{said}: its owner is not there")
+            page = data["node"]["boards"]
+            boards += queries.sensible(
+                said, lambda raw: [queries.board(each) for each in queries.nodes(raw)], page
+            )
+            about = page.get("pageInfo") or {}
+            if not about.get("hasNextPage") or about.get("endCursor") == after:
+                return tuple(boards)
+            after = about["endCursor"]
+
+    def _ask(self, wanted: Sequence[RepositoryName]) -> dict[RepositoryName, Found]:
+        document, variables = queries.repositories(wanted)
+        said = f"reading {len(wanted)} repositories" if len(wanted) > 1 else f"reading {wanted[0].key}"
+        data, errors = self._connect().graphql(said, document, variables)
+        return {
+            name: _found(name, data.get(f"r{index}"), _of(errors, f"r{index}"))
+            for index, name in enumerate(wanted)
+        }
+
+
+def _read_all(wanted: Sequence[RepositoryName], ask: Ask) -> dict[RepositoryName, Found]:
+    """Ask in batches; a batch that is too much for GitHub is halved, and a dead GitHub is left alone."""
+    waiting = deque(list(wanted[start : start + BATCH]) for start in range(0, len(wanted), BATCH))
+    found: dict[RepositoryName, Found] = {}
+    failures = 0
+    while waiting:
+        batch = waiting.popleft()
+        try:
+            found |= _patiently(ask, batch)
+            failures = 0
+        except SystemFault as fault:
+            failures += 1
+            if isinstance(fault, TooHeavy) and len(batch) > 1 and failures < PATIENCE:
+                middle = len(batch) // 2
+                waiting.extendleft((batch[middle:], batch[:middle]))
+                continue
+            found |= dict.fromkeys(batch, fault)
+            if failures >= PATIENCE or _concerns_all(fault):
+                found |= {name: fault for rest in waiting for name in rest}
+                break
+    return found
+
+
+def _patiently(ask: Ask, batch: Sequence[RepositoryName]) -> dict[RepositoryName, Found]:
+    """Ask again when GitHub is not available; but a batch that is too heavy is better halved at once."""
+    if len(batch) == 1:
+        return repeat(ask, batch)
+
+    def once() -> dict[RepositoryName, Found] | TooHeavy:
+        try:
+            return ask(batch)
+        except TooHeavy as heavy:
+            return heavy
+
+    answer = repeat(once)
+    if isinstance(answer, TooHeavy):
+        raise answer
+    return answer
+
+
+def _concerns_all(fault: SystemFault) -> bool:
+    return isinstance(fault, Denied) or (fault.retry_after or 0.0) > LONGEST_WAIT
+
+
+def _of(errors: Sequence[Mapping[str, Any]], alias: str) -> list[Mapping[str, Any]]:
+    return [error for error in errors if (error.get("path") or [None])[0] == alias]
+
+
+def _found(name: RepositoryName, raw: object, errors: Sequence[Mapping[str, Any]]) -> Found:
+    said = f"reading {name.key}"
+    for error in errors:
+        fault = graphql_fault(said, [error], {})
+        if isinstance(fault, TooHeavy):
+            raise fault
+        if raw is None and fault:
+            return fault
+    if raw is None:
+        return Rejected(SYSTEM, f"{said} gave neither an answer nor an error")
+    try:
+        return queries.sensible(said, lambda answer: queries.repository(answer, _unread(errors)), raw)
+    except Rejected as fault:
+        return fault
+
+
+def _unread(errors: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the parts that GitHub did not tell. A single foreign board that we may not see is none."""
+    hidden = {"FORBIDDEN", "NOT_FOUND"}
+    return frozenset(
+        str(error["path"][1])
+        for error in errors
+        if len(error["path"]) > 1 and not (len(error["path"]) > 2 and error.get("type") in hidden)
+    )
+
+
+def _id(hook: Hook) -> int:
+    return hook.id
+
+
+def _hook(raw: Mapping[str, Any]) -> Hook:
+    config = raw["config"]
+    return Hook(
+        id=raw["id"],
+        url=config.get("url") or "",
+        content_type=config.get("content_type") or "form",
+        insecure=str(config.get("insecure_ssl", "0")) != "0",
+        has_secret=bool(config.get("secret")),
+        active=raw["active"],
+        events=frozenset(raw["events"]),
+    )
+
+
+def _deploy_key(raw: Mapping[str, Any]) -> DeployKey:
+    return DeployKey(raw["title"], raw["key"], raw["read_only"], raw["id"])
+
+
+def _pull_request(raw: Mapping[str, Any]) -> PullRequest:
+    merged = raw.get("merged_at") is not None
+    return PullRequest(raw["number"], raw["html_url"], "merged" if merged else raw["state"])
+
+
+def _file(path: str, raw: Mapping[str, Any]) -> File:
+    text: str | None = None
+    if raw["type"] == "file" and raw.get("encoding") == "base64":
+        try:
+            text = base64.b64decode(raw["content"]).decode("utf-8")
+        except (binascii.Error, UnicodeDecodeError):
+            text = None
+    return File(path, raw["sha"], text)

@@ -1,0 +1,58 @@
+"""Where GitHub is and who we are there."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import AliasChoices, Field, SecretStr
+
+from reconciler.errors import ConfigurationError
+from reconciler.systems import Settings
+
+
+class GitHubSettings(Settings):
+    """A user's token, or a GitHub App's installation.
+
+    `api_url`: https://api.github.com, or https://HOST/api/v3 for Enterprise Server.
+    `write_pause`: seconds between two writes (facts §1.2: serial, one second apart).
+    """
+
+    section: ClassVar[str] = "github"
+
+    api_url: str = Field(
+        "https://api.github.com",
+        validation_alias=AliasChoices("apiUrl", "GITHUB_API_URL"),
+        pattern=r"^https?://[^\s/]+(/[^\s]*)?$",
+    )
+    token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "GITHUB_TOKEN"))
+    write_pause: float = Field(1.0, ge=0, le=60)
+    app_id: str | None = Field(None, validation_alias=AliasChoices("appId", "GITHUB_APP_ID"))
+    installation_id: int | None = Field(
+        None, validation_alias=AliasChoices("installationId", "GITHUB_APP_INSTALLATION_ID")
+    )
+    private_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("privateKey", "GITHUB_APP_PRIVATE_KEY")
+    )
+
+    def missing(self) -> str | None:
+        """Off without a token and without an App."""
+        return None if self.token or self.app_id else "github.token (GITHUB_TOKEN)"
+
+    def check(self) -> None:
+        """Raise ConfigurationError when an App is only half described."""
+        if self.app_id and not self.token and not (self.installation_id and self.private_key):
+            raise ConfigurationError(
+                "github.appId is set without the rest of the App",
+                remedy="set github.installationId and github.privateKey (GITHUB_APP_PRIVATE_KEY) too",
+            )
+
+    @property
+    def is_user(self) -> bool:
+        """Whether a user stands behind the token, so that GitHub tells the permissions of that user."""
+        return self.token is not None and not self.token.get_secret_value().startswith("ghs_")
+
+    @property
+    def manages_boards_of_users(self) -> bool:
+        """False for an App's token and a fine-grained one: those see no board of a user (facts §1.7)."""
+        token = self.token.get_secret_value() if self.token else ""
+        return self.is_user and not token.startswith("github_pat_")

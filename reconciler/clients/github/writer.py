@@ -1,0 +1,150 @@
+"""What we write to GitHub: one request at a time, paced, and never repeated by itself.
+
+A write that ends in Unavailable may have happened; its caller's next pass looks.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import SecretStr
+
+from reconciler.clients.github import queries
+from reconciler.clients.github.faults import graphql_fault
+from reconciler.clients.github.models import Board, BoardField, PullRequest, RepositoryName
+from reconciler.clients.github.reader import Found, GitHub
+from reconciler.clients.github.settings import GitHubSettings
+from reconciler.systems import Writer
+
+
+class GitHubWriter(GitHub, Writer):
+    """Writes too. Nothing that it reads is kept. `clock` and `sleep` count seconds."""
+
+    def __init__(
+        self,
+        settings: GitHubSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__(settings)
+        self._clock = clock
+        self._sleep = sleep
+        self._writing = threading.Lock()
+        self._free_at = clock()
+
+    def repositories(self, wanted: Iterable[RepositoryName]) -> Mapping[RepositoryName, Found]:
+        """Return each repository, asked anew."""
+        self._kept.clear()
+        return super().repositories(wanted)
+
+    def create_board(self, *, owner_id: str, repository_id: str, title: str) -> Board:
+        """Make a board that is linked to the repository. The same twice makes two."""
+        variables = {"owner": owner_id, "repository": repository_id, "title": title}
+        made = self._mutate("creating a board", queries.CREATE_BOARD, variables)
+        return queries.sensible("creating a board", lambda raw: queries.board(raw["projectV2"]), made)
+
+    def update_board(self, board_id: str, *, title: str, readme: str) -> None:
+        """Set title and readme at once."""
+        variables = {"board": board_id, "title": title, "readme": readme}
+        self._mutate("updating a board", queries.UPDATE_BOARD, variables)
+
+    def link_board(self, board_id: str, repository_id: str) -> None:
+        """Link a board to a repository; linking twice is once."""
+        variables = {"board": board_id, "repository": repository_id}
+        self._mutate("linking a board", queries.LINK_BOARD, variables)
+
+    def create_field(self, board_id: str, name: str, options: Sequence[Mapping[str, str]] = ()) -> BoardField:
+        """Add a text field, or a single select one when there are options (name, color, description)."""
+        variables = {
+            "board": board_id,
+            "name": name,
+            "type": "SINGLE_SELECT" if options else "TEXT",
+            "options": list(options) or None,
+        }
+        made = self._mutate(f"creating the field {name}", queries.CREATE_FIELD, variables)
+        return queries.sensible(
+            "creating a field", lambda raw: queries.board_field(raw["projectV2Field"]), made
+        )
+
+    def create_hook(self, full_name: str, *, url: str, events: Sequence[str], secret: SecretStr) -> int:
+        """Make a webhook and return its id."""
+        body = {"name": "web", "active": True, "events": list(events), "config": _config(url, secret)}
+        made = self._write("POST", f"/repos/{full_name}/hooks", body)
+        return queries.sensible("creating a webhook", lambda raw: int(raw["id"]), made)
+
+    def update_hook(
+        self, full_name: str, number: int, *, url: str, events: Sequence[str], secret: SecretStr
+    ) -> None:
+        """Set everything of a webhook in one request.
+
+        The secret is always sent: GitHub removes the one that an update leaves out (facts §1.6).
+        """
+        body = {"active": True, "events": list(events), "config": _config(url, secret)}
+        self._write("PATCH", f"/repos/{full_name}/hooks/{number}", body)
+
+    def create_deploy_key(self, full_name: str, *, title: str, key: str) -> None:
+        """Register a public key that may read and write."""
+        self._write("POST", f"/repos/{full_name}/keys", {"title": title, "key": key, "read_only": False})
+
+    def delete_deploy_key(self, full_name: str, number: int) -> None:
+        """Remove a deploy key."""
+        self._write("DELETE", f"/repos/{full_name}/keys/{number}", None)
+
+    def put_file(
+        self, full_name: str, path: str, *, text: str, message: str, branch: str | None, replaces: str | None
+    ) -> None:
+        """Commit one file. `branch` None: the default one, also of an empty repository.
+
+        `replaces`: the blob that is there; None when nothing is. Collision when something else is there.
+        """
+        body = {"message": message, "content": base64.b64encode(text.encode()).decode()}
+        body |= {"branch": branch} if branch else {}
+        body |= {"sha": replaces} if replaces else {}
+        self._write("PUT", f"/repos/{full_name}/contents/{quote(path)}", body)
+
+    def create_branch(self, full_name: str, branch: str, commit: str) -> None:
+        """Make a branch at a commit. Collision when there is one of that name."""
+        self._write("POST", f"/repos/{full_name}/git/refs", {"ref": f"refs/heads/{branch}", "sha": commit})
+
+    def create_pull_request(
+        self, full_name: str, *, title: str, body: str, head: str, base: str
+    ) -> PullRequest:
+        """Open a pull request. Collision when there is an open one between these branches."""
+        sent = {"title": title, "body": body, "head": head, "base": base}
+        made = self._write("POST", f"/repos/{full_name}/pulls", sent)
+        return queries.sensible(
+            "creating a pull request", lambda raw: PullRequest(raw["number"], raw["html_url"], "open"), made
+        )
+
+    def _write(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:  # noqa: ANN401 - JSON
+        with self._turn():
+            return self._connect().rest(method, path, json=body)
+
+    def _mutate(self, said: str, document: str, variables: Mapping[str, Any]) -> object:
+        with self._turn():
+            data, errors = self._connect().graphql(said, document, variables)
+        if fault := graphql_fault(said, errors, {}):
+            raise fault
+        return data.get("made")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let one write through at a time, and none sooner than the pause after the last one."""
+        with self._writing:
+            if (wait := self._free_at - self._clock()) > 0:
+                self._sleep(wait)
+            try:
+                yield
+            finally:
+                self._free_at = self._clock() + self._settings.write_pause
+
+
+def _config(url: str, secret: SecretStr) -> dict[str, str]:
+    return {"url": url, "content_type": "json", "insecure_ssl": "0", "secret": secret.get_secret_value()}

@@ -1,0 +1,37 @@
+"""The one bulk read of repositories that four resources share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from reconciler.clients.github import GitHub, Repository, RepositoryName
+from reconciler.errors import Missing, SystemFault
+from reconciler.model.observation import Absent, Unknown
+from reconciler.model.project_spec import ProjectSpec
+from reconciler.resources.contract import Target
+from reconciler.systems import Reading
+
+
+def name_of(target: Target[ProjectSpec]) -> RepositoryName:
+    """Return what to ask for; the same for every resource, so that it is asked once."""
+    spec = target.spec
+    return RepositoryName(spec.repo_owner, spec.repo_name, spec.default_branch)
+
+
+def read_repositories(
+    targets: Sequence[Target[ProjectSpec]], read: Reading
+) -> Mapping[str, Repository | Absent | Unknown]:
+    """Return, by slug, each project's repository; Absent when it is not there or hidden from us."""
+    found = read.get(GitHub).repositories([name_of(target) for target in targets])
+    return {target.slug: _seen(found[name_of(target)]) for target in targets}
+
+
+def unreadable(fault: SystemFault) -> Unknown:
+    """Return what a failed read of one thing means for its project."""
+    return Unknown(fault.message, fault.remedy, fault.retry_after)
+
+
+def _seen(found: Repository | SystemFault) -> Repository | Absent | Unknown:
+    if isinstance(found, Missing):
+        return Absent()
+    return unreadable(found) if isinstance(found, SystemFault) else found
