@@ -8,6 +8,6 @@ _HERE = Path(__file__).parent
 
 
 def shipped(name: str) -> Path:
-    """Return the folder of that name: inside the package when installed from a wheel, else in the checkout."""
+    """Return the folder of that name: within the package when it came from a wheel, else in the checkout."""
     packed = _HERE / "_shipped" / name
     return packed if packed.is_dir() else _HERE.parent / name
