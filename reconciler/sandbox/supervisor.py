@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from reconciler.errors import Rejected, Unavailable, UnsafeError
+from reconciler.sandbox import ports, processes, repositories, settings
 from reconciler.sandbox.faults import Fault
-from reconciler.sandbox.traffic import LoggedRequest
+from reconciler.sandbox.layout import EMULATED, PROXIED, Layout, Secrets, State
+from reconciler.sandbox.servers.openbao import OpenBao
+from reconciler.sandbox.servers.postgres import Postgres
+from reconciler.sandbox.servers.s3 import SeaweedFS
+from reconciler.sandbox.servers.server import Server
+from reconciler.sandbox.traffic import LoggedRequest, LogReader
 
 Report = Callable[[str], None]
+
+_GATEWAY = "gateway"
+_GATEWAY_PORTS = (*EMULATED, *PROXIED, "postgres", "control")
+_SERVERS: tuple[type[Server], ...] = (OpenBao, Postgres, SeaweedFS)
 
 
 class Sandbox:
@@ -17,58 +36,205 @@ class Sandbox:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.resolve()
+        self._layout = Layout(self.directory)
+        self._log = LogReader(self._layout.requests)
+        self._saving = threading.Lock()
+        self._saying = threading.Lock()
 
     def up(self, report: Report = lambda line: None) -> None:
         """Start what is down; quick when nothing is. `report` gets a line for people about each start."""
-        raise NotImplementedError
+        self._layout.make()
+        with self._layout.locked():
+            state = State.load(self._layout) or State(str(self.directory))
+            secrets = Secrets(self._layout)
+            secrets.make()
+            say = self._one_at_a_time(report)
+            servers = [kind(self._layout, state, secrets, say) for kind in _SERVERS]
+            down = [server for server in servers if not self._runs(state, server.name)]
+            if self._choose_ports(state, down):
+                # The gateway knows the servers by their ports.
+                self._stop(state, [_GATEWAY])
+            self._seed()
+            settings.write(self._layout, state.ports)
+            with ThreadPoolExecutor() as pool:
+                started = [pool.submit(self._start_server, state, server, say) for server in down]
+                if not self._runs(state, _GATEWAY):
+                    started.append(pool.submit(self._start_gateway, state, say))
+            for one in started:
+                one.result()
 
     def down(self) -> None:
         """Stop exactly the processes that this sandbox started; everything it keeps stays."""
-        raise NotImplementedError
+        if not self.directory.is_dir():
+            return
+        with self._layout.locked():
+            if state := State.load(self._layout):
+                # The gateway first: nobody then sees the servers behind it half gone.
+                self._stop(state, [_GATEWAY])
+                self._stop(state, list(state.processes))
 
     def reset(self, report: Report = lambda line: None) -> None:
         """Stop it and delete everything it keeps; UnsafeError when the directory is not a sandbox."""
-        raise NotImplementedError
+        if not self.directory.exists():
+            return
+        if not self._layout["state.json"].is_file() or State.load(self._layout) is None:
+            raise UnsafeError(
+                f"{self.directory} is not a sandbox", remedy="delete it yourself if you mean to"
+            )
+        self.down()
+        with self._layout.locked():
+            for path in self.directory.iterdir():
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name != "lock":
+                    path.unlink()
+        report(f"deleted what {self.directory} held")
 
     def clear(self) -> None:
-        """Empty every system while the servers stay up, as if freshly made; drops all faults too."""
-        raise NotImplementedError
+        """Empty every system while the servers stay up, as if freshly made; drops all faults too.
+
+        Whoever is still connected to PostgreSQL is cut off.
+        """
+        state, secrets = self._state(), Secrets(self._layout)
+        self._seed(anew=True)
+        with ThreadPoolExecutor() as pool:
+            jobs = [pool.submit(kind(self._layout, state, secrets).clear) for kind in _SERVERS]
+            jobs.append(pool.submit(self._control, "POST", "/clear"))
+        for job in jobs:
+            job.result()
 
     def environment(self) -> dict[str, str]:
         """Return the variables that point any program at this sandbox (design §7)."""
-        raise NotImplementedError
+        return settings.environment(self._layout, self._state().ports, Secrets(self._layout))
 
     def configuration_file(self) -> Path:
         """Return the path of the sandbox's own reconciler.yaml: public settings only."""
-        raise NotImplementedError
+        return self._layout[settings.FILE]
 
     def mark(self) -> int:
         """Return the number of the last request so far, to be given to `requests`."""
-        raise NotImplementedError
+        requests = self._log.since(0)
+        return requests[-1].number if requests else 0
 
     def requests(self, since: int = 0) -> list[LoggedRequest]:
         """Return the requests after that mark, oldest first."""
-        raise NotImplementedError
+        return self._log.since(since)
 
     def inject(self, fault: Fault) -> None:
         """Make matching requests fail from now on."""
-        raise NotImplementedError
+        self._control("POST", "/faults", asdict(fault))
 
     def clear_faults(self) -> None:
         """Make everything work again."""
-        raise NotImplementedError
+        self._control("DELETE", "/faults")
 
     def emulator(self, system: str, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
         """Call an emulator directly, past log and faults; returns the decoded answer."""
-        raise NotImplementedError
+        return self._control(method, f"/emulators/{system}/{path.lstrip('/')}", body)
 
     def merge_projects(self, directory: Path) -> str | None:
         """Commit added or changed files of that `projects` folder to the config repository, as if merged.
 
         Deletes nothing there. Returns the commit, or None when nothing changed.
         """
-        raise NotImplementedError
+        return repositories.merge_projects(self._layout.config, directory)
 
     def github_repositories(self, directory: Path) -> list[str]:
         """Create the GitHub repository of every project file in the emulator; returns their full names."""
-        raise NotImplementedError
+        named = repositories.named_repositories(directory)
+        for repository in named:
+            body = {"owner": repository.owner, "name": repository.name}
+            if repository.default_branch:
+                body["defaultBranch"] = repository.default_branch
+            self.emulator("github", "POST", "/_emulator/repositories", body)
+        return [f"{repository.owner}/{repository.name}" for repository in named]
+
+    def _control(self, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON as it comes
+        """Ask the gateway; returns the decoded answer, None when it is empty."""
+        token = Secrets(self._layout)["control_token"]
+        url = f"http://127.0.0.1:{self._state().ports['control']}{path}"
+        headers = {"x-control-token": token}
+        try:
+            answer = httpx.request(method, url, json=body, headers=headers, timeout=30, trust_env=False)
+        except httpx.HTTPError as error:
+            raise Unavailable(
+                "sandbox", "its gateway does not answer", remedy="reconcile sandbox up"
+            ) from error
+        if answer.status_code >= 400:
+            raise Rejected("sandbox", f"{method} {path} answered {answer.status_code}")
+        return answer.json() if answer.content and "json" in answer.headers.get("content-type", "") else None
+
+    def _state(self) -> State:
+        state = State.load(self._layout)
+        if state is None:
+            raise Unavailable("sandbox", "it was never started", remedy="reconcile sandbox up")
+        return state
+
+    def _choose_ports(self, state: State, down: list[Server]) -> bool:
+        """Choose ports for what has none, or whose port a stranger took; says whether any changed."""
+        offsets = {name: server.twin_offset for server in down for name in server.ports}
+        if not self._runs(state, _GATEWAY):
+            offsets |= dict.fromkeys(_GATEWAY_PORTS, 0)
+        before = dict(state.ports)
+        for name, offset in offsets.items():
+            port = state.ports.get(name)
+            wanted = [] if port is None else [port, port + offset]
+            if not wanted or not all(ports.is_free(one) for one in wanted):
+                taken = set(state.ports.values())
+                state.ports[name] = ports.choose(taken, twin_offset=offset)
+        if state.ports != before:
+            state.save(self._layout)
+        return state.ports != before
+
+    def _seed(self, *, anew: bool = False) -> None:
+        for path, fixture in ((self._layout.manifests, "manifests"), (self._layout.config, "config")):
+            if anew or not path.exists():
+                repositories.seed(path, fixture)
+
+    def _start_server(self, state: State, server: Server, report: Report) -> None:
+        report(f"starting {server.title}")
+        begun = time.monotonic()
+        process = server.start()
+        self._remember(state, server.name, process)
+        server.prepare(process)
+        report(f"{server.title} is up ({time.monotonic() - begun:.1f} s)")
+
+    def _start_gateway(self, state: State, report: Report) -> None:
+        begun = time.monotonic()
+        command = [sys.executable, "-m", "reconciler.sandbox.gateway", "--directory", str(self.directory)]
+        log = self._layout["logs"] / "gateway.log"
+        process = processes.start(command, directory=self.directory, log=log)
+        self._remember(state, _GATEWAY, process)
+        while not self._gateway_answers():
+            if process.find() is None or time.monotonic() - begun > 30:
+                raise Unavailable("sandbox", "its gateway does not answer", remedy=f"see {log}")
+            time.sleep(0.03)
+        report(f"the gateway with the emulators is up ({time.monotonic() - begun:.1f} s)")
+
+    def _gateway_answers(self) -> bool:
+        try:
+            self._control("GET", "/health")
+        except Unavailable:
+            return False
+        return True
+
+    def _runs(self, state: State, name: str) -> bool:
+        return name in state.processes and state.processes[name].find() is not None
+
+    def _one_at_a_time(self, report: Report) -> Report:
+        def say(line: str) -> None:
+            with self._saying:
+                report(line)
+
+        return say
+
+    def _remember(self, state: State, name: str, process: processes.Process) -> None:
+        with self._saving:
+            state.processes[name] = process
+            state.save(self._layout)
+
+    def _stop(self, state: State, names: list[str]) -> None:
+        processes.stop(state.processes[name] for name in names if name in state.processes)
+        for name in names:
+            state.processes.pop(name, None)
+        state.save(self._layout)

@@ -1,0 +1,129 @@
+"""The sandbox's two bare git repositories, and what stands in for merging a pull request."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+import pygit2
+from pygit2.enums import FileMode
+
+from reconciler.errors import UsageError
+
+BRANCH = "main"
+_REFERENCE = f"refs/heads/{BRANCH}"
+_FIXTURES = files("reconciler.sandbox") / "fixtures"
+# A fixed time makes the first commit the same in every sandbox.
+_SEEDED_AT = 1_767_225_600
+_LARGEST_READ = 64 * 1024
+
+
+def seed(path: Path, fixture: str) -> None:
+    """Make the bare repository anew with the fixture's files in one commit; what was there is gone."""
+    part = path.with_name(f"{path.name}.part")
+    for old in (part, path):
+        if old.exists():
+            shutil.rmtree(old)
+    repository = pygit2.init_repository(str(part), bare=True, initial_head=BRANCH)
+    index = pygit2.Index()
+    for name, content in _walk(_FIXTURES / fixture):
+        index.add(pygit2.IndexEntry(name, repository.create_blob(content), FileMode.BLOB))
+    author = pygit2.Signature("mesh-six", "platform@mesh-six.example", _SEEDED_AT, 0)
+    tree = index.write_tree(repository)
+    repository.create_commit(_REFERENCE, author, author, "What mesh-six runs today\n", tree, [])
+    repository.free()
+    part.rename(path)
+
+
+def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            yield from _walk(entry, f"{prefix}{entry.name}/")
+        else:
+            yield f"{prefix}{entry.name}", entry.read_bytes()
+
+
+def merge_projects(repository_path: Path, directory: Path) -> str | None:
+    """Commit the files of a `projects` folder that are new or changed, as if their pull request was merged.
+
+    Nothing is deleted. Links are committed as links, never followed. Hidden files are left out. Returns the
+    commit's id; None when there was nothing to do.
+    """
+    repository = pygit2.Repository(str(repository_path))
+    parent = repository.references[_REFERENCE].peel(pygit2.Commit)
+    index = pygit2.Index()
+    index.read_tree(parent.tree)
+    names = []
+    for path in project_files(directory):
+        name = f"projects/{path.relative_to(directory).as_posix()}"
+        mode, content = _content(path)
+        entry = pygit2.IndexEntry(name, repository.create_blob(content), mode)
+        if name not in index or (index[name].id, index[name].mode) != (entry.id, entry.mode):
+            index.add(entry)
+            names.append(name.removeprefix("projects/"))
+    if not names:
+        return None
+    author = pygit2.Signature("sandbox", "sandbox@mesh-six.example")
+    message = f"Merge {names[0]}" + (f" and {len(names) - 1} more" if len(names) > 1 else "") + "\n"
+    tree = index.write_tree(repository)
+    return str(repository.create_commit(_REFERENCE, author, author, message, tree, [parent.id]))
+
+
+def project_files(directory: Path) -> list[Path]:
+    """Return the files and links under the folder in order; UsageError when it is not a real folder."""
+    if directory.is_symlink() or not directory.is_dir():
+        raise UsageError(
+            f"{directory} is not a folder", remedy="make it, or name the folder of project files"
+        )
+    found = []
+    for folder, folders, names in os.walk(directory, followlinks=False):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in links]
+        found += [Path(folder, name) for name in (*names, *links) if not name.startswith(".")]
+    regular = (path for path in found if stat.S_IFMT(path.lstat().st_mode) in {stat.S_IFREG, stat.S_IFLNK})
+    return sorted(regular)
+
+
+def _content(path: Path) -> tuple[FileMode, bytes]:
+    if path.is_symlink():
+        return FileMode.LINK, os.fsencode(path.readlink())
+    return FileMode.BLOB, path.read_bytes()
+
+
+@dataclass(frozen=True)
+class NamedRepository:
+    """What a project file says about its GitHub repository."""
+
+    owner: str
+    name: str
+    default_branch: str | None
+
+
+def named_repositories(directory: Path) -> list[NamedRepository]:
+    """Return the repository that each plausible project file names.
+
+    This looks at lines and not at YAML, since hostile files come by here before anything has judged them.
+    """
+    found = []
+    for path in project_files(directory):
+        if path.is_symlink() or path.suffix not in {".yaml", ".yml"}:
+            continue
+        with path.open("rb") as file:
+            text = file.read(_LARGEST_READ).decode("utf-8", errors="replace")
+        owner, name = _value(text, "repoOwner"), _value(text, "repoName")
+        if owner and name:
+            found.append(NamedRepository(owner, name, _value(text, "defaultBranch")))
+    return found
+
+
+def _value(text: str, key: str) -> str | None:
+    """Return the plain or quoted value of a top-level key."""
+    found = re.search(rf"^{key}:[ \t]+([\"']?)([A-Za-z0-9][\w./-]*)\1[ \t]*(?:#.*)?\r?$", text, re.MULTILINE)
+    return found[2] if found else None

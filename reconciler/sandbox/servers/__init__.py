@@ -1,0 +1,4 @@
+"""The real servers of the sandbox; each module knows how to start, prepare and empty one of them.
+
+They are reached here at their own ports, past the gateway, so that nothing of this is in the request log.
+"""
