@@ -21,8 +21,8 @@ class RepositoryState(State):
     """The repository as GitHub tells it.
 
     `id` is GitHub's number, which survives renames. `permission` None: GitHub does not tell it to an App.
-    `branch` None: the project names one that does not exist. `twins`: slugs of this pass's other projects that
-    turned out to be the same repository.
+    `branch` None: the project names one that does not exist. `twins`: slugs of this pass's other projects
+    that turned out to be the same repository.
     """
 
     node_id: str
@@ -48,8 +48,8 @@ class RepositoryState(State):
 class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
     """Reads the repository and its branch; never changes or deletes anything anywhere.
 
-    It holds the slug fast: a status file that remembers the repository's number keeps its slug, and a slug whose
-    number changed is another repository (design §5).
+    It holds the slug fast: a status file that remembers the repository's number keeps its slug, and a slug
+    whose number changed is another repository (design §5).
     """
 
     name: ClassVar[str] = "validate-repo"
@@ -128,9 +128,9 @@ class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
                 f"GitHub has disabled the repository {state.full_name}", remedy="ask GitHub's support"
             )
         user = self.sections.get(GitHubSettings).is_user
-        if user and state.permission not in {"ADMIN", None}:
+        if user and state.permission and state.permission != "ADMIN":
             return Failed(
-                f"the token's user has {(state.permission or '').lower()} access to {state.full_name}, not admin",
+                f"the token's user has {state.permission.lower()} access to {state.full_name}, not admin",
                 remedy="give that user admin access to the repository",
             )
         return None
@@ -192,6 +192,7 @@ def _branch(target: Target[ProjectSpec], state: RepositoryState) -> Failed | Non
     if named is None or state.branch == named or (state.empty and named == state.default_branch):
         return None
     return Failed(
-        f"the repository {state.full_name} has no branch {named}; its default branch is {state.default_branch}",
+        f"the repository {state.full_name} has no branch {named}; "
+        f"its default branch is {state.default_branch}",
         remedy="correct defaultBranch, or leave it out to use the repository's own",
     )
