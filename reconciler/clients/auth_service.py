@@ -1,0 +1,170 @@
+"""The auth-service of mesh-six: who keeps a project's credentials and the settings of its environment.
+
+The requests and answers are those of its public source (docs/auth-service.md names them); the seed names only
+two paths (facts §17.18). Tokens go out to it and are never read back.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.alias_generators import to_camel
+
+from reconciler.clients.http import JsonClient
+from reconciler.clients.retry import repeat
+from reconciler.errors import ConfigurationError, Missing, Rejected
+from reconciler.systems import Reader, Sections, Settings, Writer
+
+SYSTEM = "auth-service"
+_ID = re.compile(r"[a-z0-9-]+")
+
+
+class AuthServiceSettings(Settings):
+    """Where it is. It has no log-in of its own; `token` is for a gateway that a deployment puts before it."""
+
+    section: ClassVar[str] = "authService"
+
+    url: str | None = Field(None, validation_alias=AliasChoices("url", "AUTH_SERVICE_URL"))
+    token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "AUTH_SERVICE_TOKEN"))
+
+    def missing(self) -> str | None:
+        """Off without a URL."""
+        return None if self.url else "authService.url (AUTH_SERVICE_URL)"
+
+    def check(self) -> None:
+        """Raise ConfigurationError when the URL is none."""
+        parts = urlsplit(self.url or "")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
+            raise ConfigurationError(
+                "authService.url is no plain http(s) URL", remedy="write it like https://auth-service.example"
+            )
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True)
+
+
+A = TypeVar("A", bound=_Answer)
+
+
+class AuthProject(_Answer):
+    """A project as the auth-service has it. `settings_json` is JSON as text, or None when never set."""
+
+    id: str
+    display_name: str
+    settings_json: str | None = None
+
+
+class CredentialHealth(_Answer):
+    """What may be known of a project's credentials without reading them."""
+
+    has_valid_credential: bool
+    has_refresh_token: bool
+    expires_at: datetime | None = None
+
+    @property
+    def present(self) -> bool:
+        """Whether it has what it needs to log in, if only by a refresh."""
+        return self.has_valid_credential or self.has_refresh_token
+
+
+class AuthService(Reader):
+    """Reads projects and the health of their credentials, one by one: it has no bulk reads."""
+
+    system: ClassVar[str] = SYSTEM
+    settings: ClassVar[type[Settings]] = AuthServiceSettings
+
+    def __init__(self, settings: AuthServiceSettings) -> None:
+        headers = {"Accept": "application/json"}
+        if settings.token:
+            headers["Authorization"] = f"Bearer {settings.token.get_secret_value()}"
+        self._http = JsonClient(SYSTEM, (settings.url or "").rstrip("/"), headers=headers)
+        self._health: dict[str, CredentialHealth | None] = {}
+
+    @classmethod
+    def connect(cls, sections: Sections) -> Self:
+        """Make a client, without any request."""
+        return cls(sections.get(AuthServiceSettings))
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._http.close()
+
+    def project(self, slug: str) -> AuthProject | None:
+        """Return the project, or None when there is none."""
+        try:
+            return _read(AuthProject, self._http.get(_path(slug)))
+        except Missing:
+            return None
+
+    def health(self, slug: str) -> CredentialHealth | None:
+        """Return what is known of a project's credentials; None without the project. One request a pass."""
+        if slug not in self._health:
+            self._health[slug] = self._ask_health(slug)
+        return self._health[slug]
+
+    def _ask_health(self, slug: str) -> CredentialHealth | None:
+        try:
+            return _read(CredentialHealth, self._http.get(f"{_path(slug)}/health"))
+        except Missing:
+            return None
+
+
+class AuthServiceWriter(AuthService, Writer):
+    """Writes too."""
+
+    def health(self, slug: str) -> CredentialHealth | None:
+        """Return what is known of a project's credentials, asked anew."""
+        return self._ask_health(slug)
+
+    def create_project(self, slug: str, *, display_name: str, settings_json: str) -> None:
+        """Make a project; Collision when there is one. Not retried."""
+        body = {"id": slug, "displayName": display_name, "settingsJson": settings_json}
+        self._http.once("POST", "/projects", json=body)
+
+    def update_project(self, slug: str, *, display_name: str, settings_json: str) -> None:
+        """Set these two fields and no other; Missing without such a project. Repeatable, so retried.
+
+        It makes every pod of the project fetch its files anew, so it is not for saying what is there already.
+        """
+        body = {"displayName": display_name, "settingsJson": settings_json}
+        repeat(self._http.once, "PUT", _path(slug), json=body)
+
+    def push_credentials(
+        self, slug: str, *, access_token: SecretStr, refresh_token: SecretStr, expires_at: datetime
+    ) -> None:
+        """Hand over tokens, which take the place of those before; Missing without such a project.
+
+        Handing over the same ones again leaves the project with the same ones. Not retried here: each time
+        makes the pods fetch their files anew.
+        """
+        body = {
+            "accessToken": access_token.get_secret_value(),
+            "refreshToken": refresh_token.get_secret_value(),
+            "expiresAt": instant(expires_at),
+        }
+        headers = {"X-Pushed-By": "mesh-six-reconciler"}
+        self._http.once("POST", f"{_path(slug)}/credentials", json=body, headers=headers)
+
+
+def instant(moment: datetime) -> str:
+    """Return the ISO 8601 text with milliseconds and `Z`, the only form that the auth-service takes."""
+    utc = moment.astimezone(UTC)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
+
+
+def _path(slug: str) -> str:
+    assert _ID.fullmatch(slug)  # noqa: S101 - a slug cannot leave its path segment
+    return f"/projects/{slug}"
+
+
+def _read(kind: type[A], answer: Any) -> A:  # noqa: ANN401 - JSON as it comes
+    try:
+        return kind.model_validate(answer)
+    except ValidationError:
+        # Without its cause, which quotes the answer.
+        raise Rejected(SYSTEM, f"gave an answer that is no {kind.__name__}") from None
