@@ -172,12 +172,12 @@ def seal(*, slug: str, tokens: Any, only_print: bool, config: Path | None, sandb
     "--output", type=click.Path(path_type=Path), default=Path("reconciler.agekey"), show_default=True
 )
 def keygen(output: Path) -> None:
-    """Make the key pair that tokens are sealed with. The secret half goes to a file that only you can read."""
+    """Make the key pair that tokens are sealed with; the secret half goes to a file only you can read."""
     import os
 
-    from reconciler.sealing import generate_identity
+    from reconciler.sealing import generate_identity, recipient_of
 
-    identity, recipient = generate_identity()
+    identity = generate_identity()
     try:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
@@ -186,7 +186,7 @@ def keygen(output: Path) -> None:
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(identity.get_secret_value() + "\n")
     click.echo(f"secret key: {output} (give it to the reconciler as RECONCILER_AGE_IDENTITY_FILE)")
-    click.echo(f"public key: {recipient}")
+    click.echo(f"public key: {recipient_of(identity)}")
 
 
 @reconcile.command()
@@ -271,7 +271,7 @@ def _sandbox() -> Sandbox:
 
 def _cycle(config: Path | None, *, sandbox: bool, merge: bool = False) -> Cycle:
     from reconciler.config import load_sections
-    from reconciler.cycle import Cycle, known_settings
+    from reconciler.cycle import Cycle
     from reconciler.kinds import KINDS
 
     environment = None
@@ -284,7 +284,7 @@ def _cycle(config: Path | None, *, sandbox: bool, merge: bool = False) -> Cycle:
             servers.merge_projects(Path("projects"))
             servers.github_repositories(Path("projects"))
         config, environment = servers.configuration_file(), servers.environment()
-    return Cycle(load_sections(config, known_settings(KINDS), environment), KINDS)
+    return Cycle(load_sections(config, environment), KINDS)
 
 
 def _announce() -> Callable[[str], None]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import ClassVar
+
+from pydantic import AliasChoices, Field
 
 from reconciler.errors import ConfigurationError
 from reconciler.gitops.yaml_read import load_yaml
@@ -25,18 +27,18 @@ class ScheduleSettings(Settings):
     interval: Duration = timedelta(minutes=5)
     jitter: Duration = timedelta(seconds=30)
     verify_within: Duration = timedelta(hours=24)
+    heartbeat: Path | None = Field(None, validation_alias=AliasChoices("heartbeat", "RECONCILER_HEARTBEAT"))
+    """A file that the loop touches after every pass that ran to its end; the container's health check."""
 
 
-def load_sections(
-    path: Path | None, known: Iterable[type[Settings]], environ: Mapping[str, str] | None = None
-) -> Sections:
-    """Return the configuration: the file if there is one, and the environment over it.
+def load_sections(path: Path | None, environ: Mapping[str, str] | None = None) -> Sections:
+    """Return the configuration: the file, if there is one, and the environment over it.
 
-    `path` None means `reconciler.yaml` in the working directory, which may be absent. ConfigurationError for a
-    named file that is absent and for unknown sections; InvalidFile for a file that is no YAML mapping.
+    `path` None means `reconciler.yaml` in the working directory, which may be absent. ConfigurationError
+    for a named file that is absent and for unknown sections; InvalidFile for one that is no YAML mapping.
     """
     values = _read(path)
-    names = {kind.section for kind in known} | {ScheduleSettings.section}
+    names = _known(Settings)
     for name, section in values.items():
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
@@ -60,3 +62,9 @@ def _read(path: Path | None) -> Mapping[str, Mapping[str, object]]:
             f"{file}: cannot be read", remedy="name a readable file with --config"
         ) from error
     return load_yaml(str(file), content).values if content.strip() else {}
+
+
+def _known(kind: type[Settings]) -> set[str]:
+    """Return the sections of all clients and resources that were imported: a new system brings its own."""
+    here = {kind.section} if "section" in vars(kind) else set()
+    return here.union(*(_known(child) for child in kind.__subclasses__()))

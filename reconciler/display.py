@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -16,11 +17,11 @@ from rich.text import Text
 from reconciler.errors import InvalidFile
 from reconciler.model.decision import Action, Change
 from reconciler.model.duration import format_duration
-from reconciler.model.json import Json, canonical
+from reconciler.model.json import Json, Object, canonical
 from reconciler.model.outcome import Condition, ProjectReport, Status
 from reconciler.model.plan import Plan
 
-STYLES = {
+STYLES: Mapping[str, str] = {
     Status.COMPLETED: "green",
     Status.FAILED: "bold red",
     Status.WAITING_AUTH: "yellow",
@@ -49,18 +50,26 @@ def reports_table(out: Console, reports: Sequence[ProjectReport]) -> None:
     if not reports:
         out.print("No project files found in projects/. Add one: two lines are enough (see README.md).")
         return
-    rows = [(each.slug, each.status, each.phase, each.todo or _machine(each)) for each in reports]
+    _table(out, [(each.slug, str(each.status), each.phase, each.todo or _machine(each)) for each in reports])
+
+
+def _table(out: Console, rows: Sequence[tuple[str, str, str, str]]) -> None:
     if not out.is_terminal:
-        wide = max(len(row[0]) for row in rows)
+        wide = max((len(row[0]) for row in rows), default=0)
         for slug, status, phase, todo in rows:
-            out.print(f"{slug:<{wide}}  {status!s:<14} {phase:<15} {todo}".rstrip())
+            out.print(f"{slug:<{wide}}  {status:<14} {phase:<15} {todo}".rstrip())
         return
+    out.print(table_of(rows))
+
+
+def table_of(rows: Sequence[tuple[str, str, str, str]]) -> Table:
+    """Return (project, status, phase, next) rows as a table for a terminal."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in ("project", "status", "phase", "next"):
         table.add_column(heading, overflow="fold", no_wrap=heading in {"status", "phase"})
     for slug, status, phase, todo in rows:
-        table.add_row(slug, Text(str(status), STYLES.get(status, "")), phase, todo)
-    out.print(table)
+        table.add_row(slug, Text(status, STYLES.get(status, "")), phase, todo)
+    return table
 
 
 def troubles(out: Console, reports: Iterable[ProjectReport], broken: Iterable[InvalidFile]) -> None:
@@ -202,3 +211,43 @@ def _broken(errors: Iterable[InvalidFile]) -> list[Any]:
         }
         for error in errors
     ]
+
+
+def status_table(out: Console, documents: Mapping[str, Object]) -> None:
+    """Print every project as its status file has it."""
+    _table(out, status_rows(documents))
+
+
+def status_rows(documents: Mapping[str, Object]) -> list[tuple[str, str, str, str]]:
+    """Return (project, status, phase, next) of every status file."""
+    return [
+        (slug, str(document.get("status", "")), str(document.get("phase", "")), str(document.get("next", "")))
+        for slug, document in documents.items()
+    ]
+
+
+def one_status(out: Console, slug: str, document: Object) -> None:
+    """Print one project's status file in full."""
+    status_table(out, {slug: document})
+    resources = document.get("resources")
+    for name, entry in resources.items() if isinstance(resources, Mapping) else ():
+        if isinstance(entry, Mapping):
+            reason = entry.get("reason", "")
+            out.print(
+                f"  {name:<16} {entry.get('state', '')!s:<8} {entry.get('since', '')}  {reason}".rstrip()
+            )
+
+
+def next_commands(out: Console, reports: Iterable[ProjectReport], *, sandbox: bool) -> None:
+    """Print the commands that bring the waiting projects on."""
+    waiting = [each.slug for each in reports if each.status is Status.WAITING_AUTH]
+    if not waiting:
+        return
+    program = ".venv/bin/reconcile" if Path(".venv/bin/reconcile").exists() else "reconcile"
+    option = " --sandbox" if sandbox else ""
+    out.print("")
+    out.print("To log a project in, seal its tokens and run another pass:")
+    for slug in waiting:
+        out.print(f"  {program} seal {slug}{option} ~/.claude/.credentials.json")
+    out.print(f"  {program} --once{option}")
+    out.print("")

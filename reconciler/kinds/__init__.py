@@ -1,1 +1,22 @@
-"""What a file in `projects/` may ask for."""
+"""What a file in `projects/` may ask for: the kinds by name, and their JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.kinds.project import PROJECT
+from reconciler.resources.contract import Kind
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (PROJECT,)}
+
+
+def json_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """Return the JSON Schema of a file of any of these kinds."""
+    schemas = [kind.spec.model_json_schema(by_alias=True) for kind in kinds.values()]
+    whole = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "mesh-six project file",
+        **whole,
+    }

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
 from reconciler.errors import InvalidFile
 from reconciler.gitops.repository import Snapshot
-from reconciler.gitops.yaml_read import load_yaml
-from reconciler.model.json import Json, Object
+from reconciler.gitops.status_file import load_status
+from reconciler.model.json import Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.project import Project
 from reconciler.project_file import InvalidFiles, Kinds, parse
@@ -106,12 +105,11 @@ def _statuses(snapshot: Snapshot) -> tuple[dict[str, Object], dict[str, InvalidF
         path = PurePosixPath(file.path)
         if path.suffix != ".yaml" or len(path.parts) != 2:
             continue
+        if not file.regular:
+            unreadable[path.stem] = _no_file(file.path)
+            continue
         try:
-            if not file.regular:
-                raise InvalidFile(
-                    file.path, "is a link or a submodule", remedy="put a regular file in its place"
-                )
-            statuses[path.stem] = _plain(load_yaml(file.path, snapshot.content(file.blob)).values)
+            statuses[path.stem] = load_status(file.path, snapshot.content(file.blob))
         except InvalidFile as error:
             unreadable[path.stem] = error
     return statuses, unreadable
@@ -119,18 +117,3 @@ def _statuses(snapshot: Snapshot) -> tuple[dict[str, Object], dict[str, InvalidF
 
 def _no_file(path: str) -> InvalidFile:
     return InvalidFile(path, "is a link or a submodule", remedy="put a regular file in its place")
-
-
-def _plain(data: Mapping[str, Any]) -> Object:
-    """Return the data with every timestamp as the text that we write; some tools take off its quotes."""
-
-    def plain(value: Any) -> Json:  # noqa: ANN401 - whatever YAML holds
-        if isinstance(value, datetime):
-            return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-        if isinstance(value, Mapping):
-            return {str(key): plain(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [plain(item) for item in value]
-        return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-    return {str(key): plain(item) for key, item in data.items()}

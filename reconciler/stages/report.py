@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from reconciler.gitops.status_file import merge
 from reconciler.model.json import Json, Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Outcome, ProjectReport, Status
@@ -17,6 +18,18 @@ GONE = (
     "what it made and then delete this status file."
 )
 SUSPENDED = "Suspended by its file: nothing is looked at or changed. Remove `suspend: true` to go on."
+
+
+@dataclass(frozen=True)
+class SectionKey:
+    """A resource's own top-level key of the status file, and the keys inside that people write."""
+
+    key: str
+    human: tuple[str, ...] = ()
+
+
+Sections = Mapping[str, SectionKey]
+"""By resource name."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +61,7 @@ def offboarding(slug: str, loaded: Loaded) -> ProjectReport:
 
 
 def status_changes(
-    reports: Iterable[ProjectReport], loaded: Loaded, *, sections: Mapping[str, str], now: datetime
+    reports: Iterable[ProjectReport], loaded: Loaded, *, sections: Sections, now: datetime
 ) -> list[StatusChange]:
     """Return the documents whose meaning changed. A status file that cannot be read is never among them."""
     changes: list[StatusChange] = []
@@ -58,17 +71,21 @@ def status_changes(
         old = loaded.statuses.get(each.slug, {})
         new = _document(each, old, sections=sections, now=now)
         consumed = {
-            sections[outcome.resource]: outcome.consumed for outcome in each.outcomes if outcome.consumed
+            sections[outcome.resource].key: outcome.consumed for outcome in each.outcomes if outcome.consumed
         }
         nothing_learnt = not old and bool(each.outcomes) and not new.get("resources")
-        if (new != old or consumed) and not nothing_learnt:
+        if merge(old, new, human_keys(sections), consumed) != old and not nothing_learnt:
             changes.append(StatusChange(each.slug, new, consumed))
     return changes
 
 
-def _document(
-    each: ProjectReport, old: Object, *, sections: Mapping[str, str], now: datetime
-) -> dict[str, Json]:
+def human_keys(sections: Sections) -> dict[str, tuple[str, ...]]:
+    """Return the keys that people write, by top-level key of the status file."""
+    return {section.key: section.human for section in sections.values() if section.human}
+
+
+def _document(each: ProjectReport, old: Object, *, sections: Sections, now: datetime) -> dict[str, Json]:
     if not each.outcomes:
         return restated(old, each.status, each.todo)
-    return document(each, old, sections=sections, now=now)
+    keys = {resource: section.key for resource, section in sections.items()}
+    return document(each, old, sections=keys, now=now)

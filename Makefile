@@ -1,0 +1,50 @@
+# The same targets for people and for CI. Needs Python 3.11 or newer and git; everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test unit lint integration test-live bench-requests lock docs clean
+
+demo: .venv/ready
+	$(BIN)/reconcile --once --wait 3m --sandbox
+
+test: lint unit integration
+
+unit: .venv/ready
+	$(BIN)/pytest tests/unit -q
+
+integration: .venv/ready
+	$(BIN)/pytest tests/integration -q -n 2 --dist loadfile
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# Compares the LiteLLM emulator with a real proxy, which it installs under .tools/ (about 760 MB).
+test-live: .venv/ready
+	$(BIN)/pytest tests/live -q --live
+
+bench-requests: .venv/ready
+	$(BIN)/python -m bench.requests
+
+docs: .venv/ready
+	$(BIN)/reconcile schema > docs/project.schema.json
+
+# Renews the pinned versions with whatever .venv there is; the lock files name no package index.
+lock:
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate --group dev --extra sandbox pyproject.toml -o requirements/dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate pyproject.toml -o requirements/runtime.lock
+	echo hatchling | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-annotate - -o requirements/build.lock
+
+clean:
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/ready: requirements/dev.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@

@@ -1,0 +1,293 @@
+"""The pass: load → observe → plan → apply → report → publish, once (design §3). Read this file first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from reconciler.config import ScheduleSettings
+from reconciler.errors import InvalidFile, UsageError
+from reconciler.gitops.manifest_tree import ManifestEdits, ManifestTree
+from reconciler.history import History
+from reconciler.model.loaded import Loaded
+from reconciler.model.outcome import Condition, Outcome, ProjectReport
+from reconciler.model.plan import Plan, ProjectPlan
+from reconciler.model.project import Project
+from reconciler.repositories import Repositories
+from reconciler.resources.contract import Kind, Resource, Target
+from reconciler.stages import apply, observe, publish, report
+from reconciler.stages import plan as planning
+from reconciler.stages.load import load
+from reconciler.systems import Reading, Sections, Writing
+
+log = structlog.get_logger()
+
+Announce = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A pass up to and with its plan: what `reconcile plan` shows. Nothing was written."""
+
+    now: datetime
+    loaded: Loaded
+    targets: Mapping[str, Mapping[str, Target[Any]]]
+    findings: Mapping[str, Mapping[str, Any]]
+    plan: Plan
+    reports: tuple[ProjectReport, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a file is broken, a project has failed or something could not be read."""
+        return _exit_code(self.reports, self.loaded.broken)
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What came of a pass. `problems` are sentences about what concerns no single resource."""
+
+    reports: tuple[ProjectReport, ...]
+    broken: tuple[InvalidFile, ...]
+    problems: tuple[str, ...]
+    changes: int
+    commits: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when nothing is wrong; waiting is not wrong."""
+        return 1 if self.problems else _exit_code(self.reports, self.broken)
+
+    @property
+    def again_in(self) -> timedelta | None:
+        """The shortest time until a machine that is awaited should be looked at again."""
+        return min((each.again_in for each in self.reports if each.again_in is not None), default=None)
+
+    @property
+    def machines_awaited(self) -> tuple[str, ...]:
+        """Every resource that waits for a machine, as slug/resource."""
+        return tuple(
+            f"{each.slug}/{outcome.resource}"
+            for each in self.reports
+            for outcome in each.outcomes
+            if outcome.again_in is not None
+        )
+
+    @property
+    def summary(self) -> str:
+        """One line: how many projects have which status, what was changed, what was committed."""
+        counts = Counter(str(each.status) for each in self.reports)
+        states = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no projects"
+        return f"{states}; {_count(self.changes, 'change')}, {_count(len(self.commits), 'commit')}"
+
+    def out_of_time(self) -> PassResult:
+        """Return the result with the sentence that `--wait` ran out."""
+        names = ", ".join(self.machines_awaited)
+        return replace(self, problems=(*self.problems, f"the time of --wait is over; still awaited: {names}"))
+
+
+class Cycle:
+    """Passes over one configuration. Nothing is carried from one pass to the next."""
+
+    def __init__(
+        self,
+        sections: Sections,
+        kinds: Mapping[str, Kind],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.sections = sections
+        self.kinds = kinds
+        self.repositories = Repositories(sections)
+        self._clock = clock
+        self._resources = {name: [make(sections) for make in kind.resources] for name, kind in kinds.items()}
+
+    def look(self, *, only: Sequence[str] = ()) -> Look:
+        """Load, observe and plan; writes nothing. `only` limits it to these slugs."""
+        with closing(History.reading(self.sections)) as history, self._reading() as read:
+            return self._look(read, history, only)
+
+    def run(
+        self,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        announce: Announce = lambda line: None,
+        only: Sequence[str] = (),
+    ) -> PassResult:
+        """Do one whole pass."""
+        with closing(History.writing(self.sections)) as history:
+            if not history.alone:
+                return PassResult((), (), ("another pass is at work, and this one has done nothing",), 0, ())
+            with self._reading() as read:
+                look = self._look(read, history, only)
+                snapshot = read.get(ManifestTree)
+                edits = ManifestEdits()
+                with closing(
+                    Writing(self.sections, given={ManifestTree: snapshot, ManifestEdits: edits})
+                ) as write:
+                    outcomes = {
+                        project.slug: self._apply(project, look, write, stopping, announce)
+                        for project in look.plan
+                    }
+            return self._conclude(look, outcomes, edits, history, announce)
+
+    def load(self) -> Loaded:
+        """Return the projects and status files as they stand in the config repository."""
+        return load(self.repositories.config.fetch(), self.kinds)
+
+    def _look(self, read: Reading, history: History, only: Sequence[str]) -> Look:
+        now = self._clock()
+        loaded = self.load()
+        active = _selected(loaded, only)
+        targets: dict[str, dict[str, Target[Any]]] = {}
+        findings: dict[str, Mapping[str, Any]] = {}
+        planned: list[ProjectPlan] = []
+        for kind, resources in self._resources.items():
+            members = [project for project in active if project.kind == kind]
+            asked = self._targets(resources, members, loaded, history, now)
+            seen = observe.observe(
+                resources, {name: list(each.values()) for name, each in asked.items()}, read
+            )
+            names = [(project.slug, kind) for project in members]
+            planned += planning.plan(names, resources, asked, seen)
+            targets |= asked
+            findings |= seen
+        plan = Plan(tuple(planned))
+        reports = tuple(
+            report.report(project, self._foreseen(each, targets), loaded)
+            for project, each in zip(_in_plan(active, plan), plan, strict=True)
+        )
+        return Look(now, loaded, targets, findings, plan, reports)
+
+    def _targets(
+        self,
+        resources: Sequence[Resource[Any, Any]],
+        members: Sequence[Project[Any]],
+        loaded: Loaded,
+        history: History,
+        now: datetime,
+    ) -> dict[str, dict[str, Target[Any]]]:
+        within = self.sections.get(ScheduleSettings).verify_within
+        return {
+            resource.name: {
+                target.slug: target
+                for target in observe.targets(
+                    resource, members, loaded, history.verifications, now=now, verify_within=within
+                )
+            }
+            for resource in resources
+        }
+
+    def _foreseen(
+        self, plan: ProjectPlan, targets: Mapping[str, Mapping[str, Target[Any]]]
+    ) -> tuple[Outcome, ...]:
+        return tuple(
+            apply.outcome_of(
+                resource, plan.planned[resource.name], targets[resource.name][plan.slug].remembered
+            )
+            for resource in self._resources[plan.kind]
+        )
+
+    def _apply(
+        self,
+        project: ProjectPlan,
+        look: Look,
+        write: Writing,
+        stopping: Callable[[], bool],
+        announce: Announce,
+    ) -> tuple[Outcome, ...]:
+        resources = self._resources[project.kind]
+        return apply.apply(project, resources, look.targets, write, stopping=stopping, announce=announce)
+
+    def _conclude(
+        self,
+        look: Look,
+        outcomes: Mapping[str, tuple[Outcome, ...]],
+        edits: ManifestEdits,
+        history: History,
+        announce: Announce,
+    ) -> PassResult:
+        """Publish manifests, report, publish status files, and record what was seen."""
+        active = _in_plan(look.loaded.projects, look.plan)
+        pushed = publish.manifests(self.repositories, edits, look.loaded, announce)
+        amended = {slug: publish.amend(each, pushed.refused.get(slug)) for slug, each in outcomes.items()}
+        reports = [report.report(project, amended[project.slug], look.loaded) for project in active]
+        reports += self._at_rest(look)
+        sections = self._status_sections()
+        changes = report.status_changes(reports, look.loaded, sections=sections, now=look.now)
+        stated = publish.statuses(
+            self.repositories, changes, pushed.together, look.loaded, human=report.human_keys(sections)
+        )
+        made = sum(each.condition is Condition.CHANGED for several in amended.values() for each in several)
+        rows = [
+            row(project.spec, each)
+            for project, each in zip(active, reports, strict=False)
+            if (row := self.kinds[project.kind].run)
+        ]
+        verified = [
+            pair
+            for resources in self._resources.values()
+            for pair in observe.verified(resources, look.findings)
+        ]
+        history.record(rows, [pair for pair in verified if pair[0] in amended], look.now)
+        return PassResult(
+            reports=tuple(reports),
+            broken=(*look.loaded.broken, *look.loaded.unreadable_statuses.values()),
+            problems=(*history.problems, *pushed.problems, *stated.problems),
+            changes=made,
+            commits=(*pushed.commits, *stated.commits),
+        )
+
+    def _at_rest(self, look: Look) -> Iterator[ProjectReport]:
+        """Yield the reports of projects that are suspended, or whose file vanished."""
+        for project in look.loaded.projects:
+            if project.spec.suspend:
+                yield report.suspended(project)
+        for slug in sorted(look.loaded.gone):
+            yield report.offboarding(slug, look.loaded)
+
+    def _status_sections(self) -> dict[str, report.SectionKey]:
+        return {
+            resource.name: report.SectionKey(resource.section, resource.human_keys)
+            for resources in self._resources.values()
+            for resource in resources
+            if resource.section
+        }
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reading]:
+        tree = ManifestTree(self.repositories.manifests.fetch())
+        with closing(Reading(self.sections, given={ManifestTree: tree})) as read:
+            yield read
+
+
+def _selected(loaded: Loaded, only: Sequence[str]) -> list[Project[Any]]:
+    unknown = set(only) - {project.slug for project in loaded.projects}
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        raise UsageError(f"no project called {names}", remedy="`reconcile status` lists the slugs")
+    return [
+        project
+        for project in loaded.projects
+        if not project.spec.suspend
+        and project.slug not in loaded.unreadable_statuses
+        and (not only or project.slug in only)
+    ]
+
+
+def _in_plan(projects: Iterable[Project[Any]], plan: Plan) -> list[Project[Any]]:
+    by_slug = {project.slug: project for project in projects}
+    return [by_slug[each.slug] for each in plan]
+
+
+def _exit_code(reports: Iterable[ProjectReport], broken: Sequence[InvalidFile]) -> int:
+    wrong = {Condition.ERROR, Condition.UNKNOWN}
+    return int(bool(broken) or any(o.condition in wrong for each in reports for o in each.outcomes))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
