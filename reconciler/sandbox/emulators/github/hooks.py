@@ -1,0 +1,170 @@
+"""Webhooks as documents and their deliveries. Knows no route and no right.
+
+A document: id, active, events, config {url, content_type, insecure_ssl, secret?}, createdAt, updatedAt, lastResponse.
+A ping is really sent when the address is on this machine, and fails as an unreachable host does otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+
+from reconciler.sandbox.emulators.github.errors import validation_failed
+from reconciler.sandbox.emulators.github.world import World
+
+HOOKS, DELIVERIES = "github.hooks", "github.deliveries"
+MOST_PER_EVENT = 20
+LOCAL = {"127.0.0.1", "localhost", "::1"}
+UNUSED = {"code": None, "status": "unused", "message": None}
+Document = dict[str, Any]
+
+
+def all_of(world: World, repository_id: int) -> list[Document]:
+    """Return a repository's hooks, oldest first, with their secrets."""
+    return [hook for _, hook in world.store.items(HOOKS, f"{repository_id}/")]
+
+
+def find(world: World, repository_id: int, number: int) -> Document | None:
+    """Return one hook."""
+    return world.store.get(HOOKS, _key(repository_id, number))
+
+
+def create(
+    world: World, repository_id: int, config: Mapping[str, Any], events: Sequence[str], *, active: bool
+) -> Document:
+    """Make a hook; the same receiver for a common event twice is refused."""
+    hook: Document = {
+        "id": 400_000_000 + world.store.next_number(HOOKS),
+        "active": active,
+        "events": sorted(set(events)),
+        "config": clean_config(config),
+        "createdAt": world.now(),
+        "lastResponse": UNUSED,
+    }
+    check(world, repository_id, hook)
+    return save(world, repository_id, hook)
+
+
+def save(world: World, repository_id: int, hook: Document) -> Document:
+    """Keep a hook."""
+    hook["updatedAt"] = world.now()
+    world.store.put(HOOKS, _key(repository_id, hook["id"]), hook)
+    return hook
+
+
+def delete(world: World, repository_id: int, number: int) -> None:
+    """Forget a hook."""
+    world.store.delete(HOOKS, _key(repository_id, number))
+
+
+def check(world: World, repository_id: int, hook: Document) -> None:
+    """Raise the 422 of a duplicate or of one hook too many."""
+    others = [one for one in all_of(world, repository_id) if one["id"] != hook["id"]]
+    for other in others:
+        if _receiver(other) == _receiver(hook) and _overlap(other["events"], hook["events"]):
+            raise validation_failed("Hook", "custom", message="Hook already exists on this repository")
+    for event in hook["events"]:
+        if sum(event in other["events"] for other in others) >= MOST_PER_EVENT:
+            message = f'The "{event}" event cannot have more than {MOST_PER_EVENT} hooks'
+            raise validation_failed("Hook", "custom", message=message)
+
+
+def clean_config(config: Mapping[str, Any]) -> Document:
+    """Return the config as GitHub keeps it; what is not given has its default, which is no secret."""
+    url = config.get("url")
+    if not isinstance(url, str) or urlsplit(url).scheme not in {"http", "https"}:
+        raise validation_failed(
+            "Hook", "custom", field="url", message="url is missing a valid http(s) address"
+        )
+    content_type = config.get("content_type", "form")
+    if content_type not in {"json", "form"}:
+        raise validation_failed("Hook", "custom", field="content_type", message="content_type is invalid")
+    secret = {"secret": config["secret"]} if config.get("secret") else {}
+    return {
+        "url": url,
+        "content_type": content_type,
+        "insecure_ssl": str(config.get("insecure_ssl", "0")),
+        **secret,
+    }
+
+
+def deliveries(world: World, hook: Document) -> list[Document]:
+    """Return the deliveries of a hook, newest first."""
+    return [one for _, one in world.store.items(DELIVERIES, f"{hook['id']}/")][::-1]
+
+
+async def ping(world: World, repository_id: int, hook: Document) -> None:
+    """Send a signed ping and remember how it went."""
+    payload = {"zen": "Keep it logically awesome.", "hook_id": hook["id"], "hook": {"type": "Repository"}}
+    text = json.dumps(payload)
+    json_wanted = hook["config"]["content_type"] == "json"
+    body = text.encode() if json_wanted else urlencode({"payload": text}).encode()
+    guid = str(uuid.uuid4())
+    headers = {
+        "User-Agent": "GitHub-Hookshot/emulated",
+        "Content-Type": "application/json" if json_wanted else "application/x-www-form-urlencoded",
+        "X-GitHub-Event": "ping",
+        "X-GitHub-Delivery": guid,
+        "X-GitHub-Hook-ID": str(hook["id"]),
+    }
+    if secret := hook["config"].get("secret"):
+        digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        headers["X-Hub-Signature-256"] = f"sha256={digest}"
+    begun = time.monotonic()
+    code, status = await _send(hook["config"]["url"], body, headers)
+    number = world.store.next_number(DELIVERIES)
+    delivery = {
+        "id": number,
+        "guid": guid,
+        "delivered_at": world.now(),
+        "redelivery": False,
+        "duration": round(time.monotonic() - begun, 3),
+        "status": status,
+        "status_code": code,
+        "event": "ping",
+        "action": None,
+        "installation_id": None,
+        "repository_id": repository_id,
+        "request": {"headers": headers, "payload": payload},
+        "response": {"headers": {}, "payload": ""},
+    }
+    world.store.put(DELIVERIES, f"{hook['id']}/{number:012d}", delivery)
+    present = find(world, repository_id, hook["id"])
+    if present is not None:
+        kind = "active" if 200 <= code < 300 else "connection_error" if code == 0 else "misconfigured"
+        present["lastResponse"] = {"code": code, "status": kind, "message": status}
+        world.store.put(HOOKS, _key(repository_id, hook["id"]), present)
+
+
+async def _send(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
+    if urlsplit(url).hostname not in LOCAL:
+        return 0, "failed to connect to host"
+    try:
+        # Receivers of the sandbox have certificates of their own.
+        async with httpx.AsyncClient(timeout=10, verify=False) as client:  # noqa: S501
+            response = await client.post(url, content=body, headers=dict(headers))
+    except httpx.HTTPError:
+        return 0, "failed to connect to host"
+    good = 200 <= response.status_code < 300
+    return response.status_code, "OK" if good else f"Invalid HTTP Response: {response.status_code}"
+
+
+def _receiver(hook: Document) -> tuple[str, str, str]:
+    config = hook["config"]
+    return config["url"], config["content_type"], config["insecure_ssl"]
+
+
+def _overlap(one: Sequence[str], other: Sequence[str]) -> bool:
+    return "*" in one or "*" in other or bool(set(one) & set(other))
+
+
+def _key(repository_id: int, number: int) -> str:
+    return f"{repository_id}/{number:012d}"
