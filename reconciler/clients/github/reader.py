@@ -140,13 +140,20 @@ class GitHub(Reader):
 
         return queries.sensible("GET pulls", parse, raw)
 
-    def branch_rules(self, full_name: str, branch: str) -> frozenset[str]:
-        """Return the types of the active rules of a branch, rulesets of the organization included."""
-        path = f"/repos/{full_name}/rules/branches/{quote(branch, safe='')}"
-        raw = repeat(self._connect().pages, path, {"per_page": 100})
-        return queries.sensible(
-            "GET rules", lambda answer: frozenset(str(rule["type"]) for rule in answer), raw
+    def branch_restrictions(self, full_name: str, branch: str) -> frozenset[str]:
+        """Return the types of a branch's active rules, and `protected` when it is protected the older way.
+
+        Neither shows the other (facts §1.4).
+        """
+        quoted = quote(branch, safe="")
+        said = f"reading the rules of {branch}"
+        rules = repeat(
+            self._connect().pages, f"/repos/{full_name}/rules/branches/{quoted}", {"per_page": 100}
         )
+        types = queries.sensible(said, lambda answer: frozenset(str(rule["type"]) for rule in answer), rules)
+        raw = self._get(f"/repos/{full_name}/branches/{quoted}")
+        older = queries.sensible(said, lambda answer: bool(answer["protected"]), raw)
+        return types | {"protected"} if older else types
 
     def branch_head(self, full_name: str, branch: str) -> str | None:
         """Return the commit at a branch's head, None when there is no such branch."""

@@ -1,0 +1,208 @@
+"""The repository's webhook, through which GitHub tells mesh-six what happens (facts §1.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from reconciler.clients.github import GitHub, GitHubWriter, Hook, Repository
+from reconciler.clients.vault import VaultWriter
+from reconciler.errors import Missing, SystemFault
+from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
+from reconciler.model.json import Json, Object
+from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
+from reconciler.model.project_spec import ProjectSpec
+from reconciler.resources import vault_paths
+from reconciler.resources.contract import Resource, Target
+from reconciler.resources.repositories import name_of, read_repositories, unreadable
+from reconciler.systems import Reading, Settings, Writing
+
+
+class WebhookSettings(Settings):
+    """Where mesh-six receives webhooks. `url`: reachable by GitHub. `events`: what it is told."""
+
+    section: ClassVar[str] = "webhook"
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2000)] | None = None
+    events: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z_]+$|^\*$")], ...], Field(min_length=1)] = (
+        "issue_comment",
+        "issues",
+        "pull_request",
+        "pull_request_review",
+        "push",
+    )
+
+    def missing(self) -> str | None:
+        """Off without a URL."""
+        return None if self.url else "webhook.url"
+
+
+class HookState(State):
+    """The webhook with our URL. `twins`: ids of further ones with the same URL."""
+
+    hook_id: int
+    url: str
+    events: tuple[str, ...]
+    content_type: str = "json"
+    insecure: bool = False
+    has_secret: bool = True
+    active: bool = True
+    twins: tuple[int, ...] = ()
+
+
+class Webhook(Resource[ProjectSpec, HookState]):
+    """One webhook to `webhook.url`, JSON, signed with the secret of `webhook-secret`.
+
+    A webhook has no place for a marker: the URL is its identity, because only mesh-six's webhooks go to
+    mesh-six's receiver. So one with our URL that we do not remember is adopted, and its write-only secret
+    written once. Never touches a webhook with another URL, save the one we made before `webhook.url` changed;
+    never deletes one; never removes an event that people added.
+    """
+
+    name: ClassVar[str] = "webhook"
+    phase: ClassVar[str] = "initialization"
+    system: ClassVar[str] = "GitHub"
+    state: ClassVar[type[State]] = HookState
+    needs: ClassVar[tuple[str, ...]] = ("validate-repo", "webhook-secret")
+    audited: ClassVar[bool] = True
+    settings: ClassVar[tuple[type[Settings], ...]] = (WebhookSettings,)
+
+    def observe(
+        self, targets: Sequence[Target[ProjectSpec]], read: Reading
+    ) -> Mapping[str, Observation[HookState]]:
+        """Ask for each repository's webhooks where it must be verified; GraphQL has none."""
+        if self.sections.get(WebhookSettings).missing():
+            return {target.slug: Absent() for target in targets}
+        found = read_repositories(targets, read)
+        return {target.slug: self._observe(target, found[target.slug], read) for target in targets}
+
+    def plan(
+        self, target: Target[ProjectSpec], seen: Seen[HookState], outputs: Mapping[str, Object]
+    ) -> Decision:
+        """Compare all that GitHub tells, and for the secret the version that we wrote last."""
+        settings = self.sections.get(WebhookSettings)
+        if settings.url is None:
+            if target.remembered:
+                return Failed(
+                    "webhook.url is not set any more, and this project has a webhook",
+                    remedy="set webhook.url",
+                )
+            return Skipped("webhook.url is not set")
+        version = outputs["webhook-secret"].get("version")
+        if isinstance(seen, Absent):
+            after = _shown(settings.url, settings.events, version)
+            change = Change(
+                target.slug, self.name, Action.CREATE, f"create the webhook to {settings.url}", after=after
+            )
+            return Needed(change)
+        state = seen.state
+        remembered = target.remembered.get("hookId") == state.hook_id
+        written = target.remembered.get("secretVersion") if remembered else None
+        wrong = _differences(state, settings)
+        if written != version:
+            wrong.append("secret")
+        if wrong:
+            action = Action.UPDATE if remembered else Action.ADOPT
+            summary = f"set {', '.join(wrong)} of the webhook to {settings.url}"
+            before = _shown(state.url, state.events, written)
+            after = _shown(settings.url, {*settings.events, *state.events}, version)
+            return Needed(Change(target.slug, self.name, action, summary, before, after))
+        note = ""
+        if state.twins:
+            numbers = ", ".join(str(number) for number in state.twins)
+            note = f"GitHub has further webhooks to the same URL, remove them: {numbers}"
+        return Settled(_outputs(state.hook_id, state.url, state.events, version), note=note)
+
+    def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Look again, then create or set all of it in one write, with the secret as Vault has it now."""
+        settings = self.sections.get(WebhookSettings)
+        assert settings.url is not None  # noqa: S101 - plan skips it otherwise
+        github = write.get(GitHubWriter)
+        secret = write.get(VaultWriter).read(f"{vault_paths.WEBHOOKS}/{target.slug}")
+        if secret is None or "secret" not in secret.data:
+            raise Missing("Vault", f"the webhook secret of {target.slug} is not there")
+        full_name = github.repository(name_of(target)).full_name
+        hook = _ours(github.hooks(full_name), settings.url, target)
+        events = sorted({*settings.events, *(hook.events if hook else ())})
+        if hook is None:
+            number = github.create_hook(
+                full_name, url=settings.url, events=events, secret=secret.data["secret"]
+            )
+        else:
+            number = hook.id
+            github.update_hook(
+                full_name, number, url=settings.url, events=events, secret=secret.data["secret"]
+            )
+        return Settled(_outputs(number, settings.url, events, secret.version))
+
+    def _observe(
+        self, target: Target[ProjectSpec], repository: Repository | Absent | Unknown, read: Reading
+    ) -> Observation[HookState]:
+        if not target.verify and (state := _remembered(target.remembered)):
+            return Remembered(state, target.verified_at)
+        if isinstance(repository, Absent):
+            return Unknown(f"the repository {target.spec.full_name} is not there")
+        if isinstance(repository, Unknown):
+            return repository
+        url = self.sections.get(WebhookSettings).url or ""
+        try:
+            hooks = read.get(GitHub).hooks(repository.full_name)
+        except Missing:
+            return Unknown(
+                f"GitHub does not show the webhooks of {repository.full_name}",
+                "the token needs admin access and the scope admin:repo_hook",
+            )
+        except SystemFault as fault:
+            return unreadable(fault)
+        hook = _ours(hooks, url, target)
+        return Known(_state(hook, hooks)) if hook else Absent()
+
+
+def _ours(hooks: Sequence[Hook], url: str, target: Target[ProjectSpec]) -> Hook | None:
+    """Return the webhook with our URL, of several the remembered one; else ours of before the URL changed."""
+    number, was = target.remembered.get("hookId"), target.remembered.get("url")
+    same = [hook for hook in hooks if hook.url == url]
+    before = [hook for hook in hooks if hook.id == number and hook.url == was]
+    return next((hook for hook in same if hook.id == number), next(iter([*same, *before]), None))
+
+
+def _state(hook: Hook, hooks: Sequence[Hook]) -> HookState:
+    return HookState(
+        hook_id=hook.id,
+        url=hook.url,
+        events=tuple(sorted(hook.events)),
+        content_type=hook.content_type,
+        insecure=hook.insecure,
+        has_secret=hook.has_secret,
+        active=hook.active,
+        twins=tuple(each.id for each in hooks if each.url == hook.url and each.id != hook.id),
+    )
+
+
+def _remembered(outputs: Object) -> HookState | None:
+    number, url, events = outputs.get("hookId"), outputs.get("url"), outputs.get("events")
+    if not (isinstance(number, int) and isinstance(url, str) and isinstance(events, Sequence)):
+        return None
+    return HookState(hook_id=number, url=url, events=tuple(str(event) for event in events))
+
+
+def _differences(state: HookState, settings: WebhookSettings) -> list[str]:
+    compared = {
+        "url": state.url != settings.url,
+        "content type": state.content_type != "json",
+        "TLS verification": state.insecure,
+        "active": not state.active,
+        "events": "*" not in state.events and not {*settings.events} <= {*state.events},
+        "secret": not state.has_secret,
+    }
+    return [name for name, differs in compared.items() if differs]
+
+
+def _shown(url: str, events: Iterable[str], version: Json) -> Object:
+    return {"url": url, "events": sorted(events), "contentType": "json", "secretVersion": version}
+
+
+def _outputs(number: int, url: str, events: Iterable[str], version: Json) -> Object:
+    return {"hookId": number, "url": url, "events": sorted(events), "secretVersion": version}
