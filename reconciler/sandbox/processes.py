@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import signal
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -39,7 +43,7 @@ def start(
     *,
     directory: Path,
     log: Path,
-    user: int | None = None,
+    user: str | None = None,
     stop_signal: int = signal.SIGTERM,
 ) -> Process:
     """Start a server in that directory, its output appended to the log; it outlives this process."""
@@ -51,9 +55,7 @@ def start(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            user=user,
-            group=user,
-            extra_groups=None if user is None else [],
+            **rights_of(user),
         )
     process = Process(child.pid, psutil.Process(child.pid).create_time(), stop_signal)
     # It is meant to go on: without this, Python warns about it when the handle is dropped.
@@ -61,14 +63,43 @@ def start(
     return process
 
 
+def rights_of(user: str | None) -> dict[str, Any]:
+    """Return the options of `subprocess` that give a child that user's rights alone; None keeps ours."""
+    if user is None:
+        return {}
+    entry = pwd.getpwnam(user)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
 def stop(processes: Iterable[Process]) -> None:
     """Ask them all to stop, and end those that do not."""
-    running = [(process, found) for process in processes if (found := process.find())]
-    for process, found in running:
-        with suppress(psutil.NoSuchProcess):
-            found.send_signal(process.stop_signal)
-    _, stubborn = psutil.wait_procs([found for _, found in running], timeout=_GRACE_SECONDS)
-    for found in stubborn:
-        with suppress(psutil.NoSuchProcess):
-            found.kill()
-    psutil.wait_procs(stubborn, timeout=_GRACE_SECONDS)
+    running = [process for process in processes if process.find()]
+    for process in running:
+        _signal(process, process.stop_signal)
+    for process in _left(running):
+        _signal(process, signal.SIGKILL)
+    _left(running)
+
+
+def _signal(process: Process, number: int) -> None:
+    with suppress(psutil.NoSuchProcess):
+        if found := process.find():
+            found.send_signal(number)
+
+
+def _left(processes: Sequence[Process]) -> list[Process]:
+    """Wait until they have ended; returns those that have not after the time of grace."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    running = list(processes)
+    while running and time.monotonic() < deadline:
+        time.sleep(0.02)
+        running = [process for process in running if not _has_ended(process)]
+    return running
+
+
+def _has_ended(process: Process) -> bool:
+    try:
+        # One that this very process started stays in the system's table until it is asked after.
+        return os.waitpid(process.pid, os.WNOHANG)[0] == process.pid
+    except ChildProcessError:
+        return process.find() is None

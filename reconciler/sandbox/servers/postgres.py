@@ -9,7 +9,7 @@ of `nobody`, who is let through (not into) the folders above.
 from __future__ import annotations
 
 import os
-import pwd
+import shutil
 import signal
 import stat
 import subprocess
@@ -21,12 +21,12 @@ from psycopg import sql
 
 from reconciler.errors import Unavailable
 from reconciler.sandbox.layout import DATABASE
-from reconciler.sandbox.processes import Process, start
+from reconciler.sandbox.processes import Process, rights_of, start
 from reconciler.sandbox.servers.server import Server, package
 
 _FIXTURE = files("reconciler.sandbox") / "fixtures" / "repo_registry.sql"
-# What is lost in a power failure is no loss here.
-_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+# A killed server loses nothing by these, only a power failure may, which is no loss here.
+_FAST = ("fsync=off", "full_page_writes=off")
 
 
 class Postgres(Server):
@@ -42,7 +42,7 @@ class Postgres(Server):
         programs = wheel / "pginstall18" / "bin"
         user = None
         if os.geteuid() == 0:
-            user = pwd.getpwnam("nobody").pw_uid
+            user = "nobody"
             for folder in [*_let_through(self._layout["postgres"]), *_let_through(programs)]:
                 self._report(f"{folder} now lets everybody pass through, for PostgreSQL is not run as root")
             if not (programs / "postgres").stat().st_mode & stat.S_IXOTH:
@@ -66,14 +66,14 @@ class Postgres(Server):
             stop_signal=signal.SIGINT,
         )
 
-    def _initialize(self, programs: Path, data: Path, user: int | None) -> None:
+    def _initialize(self, programs: Path, data: Path, user: str | None) -> None:
         data.mkdir(mode=0o700, exist_ok=True)
         password = self._layout["postgres.password"]
         password.touch(mode=0o600)
         password.write_text(self._secrets["postgres_password"], encoding="utf-8")
         if user is not None:
-            os.chown(data, user, -1)
-            os.chown(password, user, -1)
+            shutil.chown(data, user)
+            shutil.chown(password, user)
         options = ["--no-sync", "--no-instructions", "--auth=scram-sha-256", "--encoding=utf8", "--locale=C"]
         command = [
             str(programs / "initdb"),
@@ -85,9 +85,8 @@ class Postgres(Server):
         try:
             with self.log.open("ab") as log:
                 subprocess.run(  # noqa: S603 - our own command line
-                    command, check=True, cwd=data, stdout=log, stderr=log, user=user,
-                    extra_groups=None if user is None else [],
-                )  # fmt: skip
+                    command, check=True, cwd=data, stdout=log, stderr=log, **rights_of(user)
+                )
         except (OSError, subprocess.CalledProcessError) as error:
             raise Unavailable(self.name, "cannot make its data folder", remedy=f"see {self.log}") from error
         finally:
