@@ -70,15 +70,19 @@ def add_feature(text: str, reference: str, *, path: str = DEFAULT_PATH) -> str:
         return text
     before = _parse(text, path)
     edited = _insert(text, reference)
-    wanted = {**before, "features": {**_features(before, path), reference: {}}}
     # Read back by two parsers that share no code: an edit that means anything else is not made.
     try:
-        same = _parse(edited, path) == wanted and json5.loads(edited) == wanted
+        same = _parse(edited, path) == _with(before, reference)
+        same = same and json5.loads(edited) == _with(json5.loads(text), reference)
     except (InvalidFile, ValueError, RecursionError):
         same = False
     if not same:
         raise _for_a_person(path, "the feature cannot be added with certainty", reference)
     return edited
+
+
+def _with(document: Mapping[str, Any], reference: str) -> dict[str, Any]:
+    return {**document, "features": {**document.get("features", {}), reference: {}}}
 
 
 def _for_a_person(path: str, what: str, reference: str = "mesh-six-tools") -> InvalidFile:
@@ -206,13 +210,13 @@ def _insert_member(text: str, tokens: list[_Token], span: _Span, member: str, ne
 def _fill_empty(text: str, tokens: list[_Token], span: _Span, member: str, newline: str) -> str:
     comments = [token for token in tokens[span.opening + 1 : span.closing] if token.kind == "comment"]
     behind = comments[-1].end if comments else tokens[span.opening].end
+    closing = tokens[span.closing].start
+    entry = f"{newline}{_member_indent(text, tokens, span)}{member}"
+    if "\n" in text[behind:closing]:
+        return text[:behind] + entry + text[behind:]
+    # The closing brace gets a line of its own.
     outer = _line_indent(text, tokens[span.opening].start)
-    tail = text[behind:]
-    # A closing brace on the same line, or right behind a line comment, gets a line of its own.
-    close = "" if "\n" in text[behind : tokens[span.closing].start] else f"{newline}{outer}"
-    if close:
-        tail = tail.lstrip(" \t")
-    return f"{text[:behind]}{newline}{_member_indent(text, tokens, span)}{member}{close}{tail}"
+    return f"{text[:closing]}{entry}{newline}{outer}{text[closing:]}"
 
 
 def _member_indent(text: str, tokens: list[_Token], span: _Span) -> str:

@@ -10,10 +10,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
 
 from reconciler.gitops.pods import PodsSettings
 from reconciler.model.project_spec import ProjectSpec
@@ -25,13 +26,14 @@ _MARKER = re.compile(rb"""(?m)^\s+mesh-six\.bto\.bar/managed-by:\s*["']?mesh-six
 _SLUG = re.compile(rb"""(?m)^\s+mesh-six\.bto\.bar/slug:\s*["']?([a-z0-9-]+)["']?\s*$""")
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(BaseModel):
     """What an environment's manifests depend on beside the project file and the settings.
 
     `webhook_secret`, `git_access`, `llm_key`: the project has one in Vault. `devcontainer`: path of the
-    repository's dev container file. `storage_class`: the class of claims that exist already.
+    repository's dev container file; None lets envbuilder look for it. `storage_class`: None is the cluster's.
     """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
     branch: str
     webhook_secret: bool = False
@@ -88,7 +90,7 @@ def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs:
         "pods": pods,
         "limits": spec.resource_limits,
         "claims": list(claims_of(spec, slug).items()),
-        "storage_class": inputs.storage_class or pods.storage_class,
+        "storage_class": inputs.storage_class,
         "git_access": inputs.git_access,
         "llm_key": llm_key,
         "oauth": not spec.skip_auth,

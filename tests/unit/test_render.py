@@ -1,0 +1,255 @@
+"""The environment's manifests as text and as values: what is in them, when, and that no value breaks out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from reconciler.errors import ConfigurationError
+from reconciler.gitops.pods import PodsSettings
+from reconciler.gitops.render import Inputs, all_files, is_ours, render_environment
+from reconciler.model.project_spec import ProjectSpec
+
+SLUG = "acme-widgets"
+ALL = Inputs(branch="main", webhook_secret=True, git_access=True, llm_key=True)
+
+
+def project(**fields: Any) -> ProjectSpec:
+    return ProjectSpec.model_validate({"repoOwner": "acme", "repoName": "widgets", **fields})
+
+
+def pods(**values: Any) -> PodsSettings:
+    return PodsSettings.load(values, {})
+
+
+def documents(content: bytes) -> list[Any]:
+    return [each for each in YAML(typ="safe", pure=True).load_all(content.decode()) if each is not None]
+
+
+def rendered(spec: ProjectSpec, inputs: Inputs = ALL, **values: Any) -> dict[str, list[Any]]:
+    files = render_environment(spec, SLUG, pods(**values), inputs)
+    return {name: documents(content) for name, content in files.items()}
+
+
+def pod(files: dict[str, list[Any]]) -> Any:
+    return files["statefulset.yaml"][0]["spec"]["template"]["spec"]
+
+
+def environment(files: dict[str, list[Any]]) -> dict[str, Any]:
+    variables = pod(files)["containers"][0]["env"]
+    return {each["name"]: each.get("value", each.get("valueFrom")) for each in variables}
+
+
+def test_the_same_input_gives_the_same_bytes() -> None:
+    assert render_environment(project(), SLUG, pods(), ALL) == render_environment(
+        project(), SLUG, pods(), ALL
+    )
+
+
+def test_every_file_is_listed_and_known() -> None:
+    files = rendered(project(), extraSecrets="mesh-six/pods/{slug}")
+    listed = files["kustomization.yaml"][0]["resources"]
+    assert listed == sorted(files.keys() - {"kustomization.yaml"})
+    assert files.keys() <= all_files()
+
+
+def test_a_login_and_a_gateway_key_are_never_handed_over_together() -> None:
+    login = environment(rendered(project()))
+    assert "ANTHROPIC_AUTH_TOKEN" not in login
+    assert "ANTHROPIC_BASE_URL" not in login
+    assert login["MESH_SIX_AUTH_SERVICE_URL"] == "http://auth-service"
+    key = environment(rendered(project(skipAuth=True, litellm={"defaultModel": "claude-x"})))
+    assert key["ANTHROPIC_AUTH_TOKEN"] == {"secretKeyRef": {"name": "env-acme-widgets", "key": "llm-key"}}
+    assert key["ANTHROPIC_MODEL"] == "claude-x"
+    assert not any(name.startswith("MESH_SIX_AUTH") for name in key)
+
+
+@pytest.mark.parametrize(
+    ("fields", "inputs", "values"),
+    [
+        ({"skipAuth": True, "skipLiteLLM": True}, ALL, {}),
+        ({"skipAuth": True}, Inputs(branch="main", git_access=True), {}),
+        ({"skipAuth": True}, ALL, {"gatewayUrl": None}),
+    ],
+)
+def test_without_a_gateway_no_key_is_asked_of_vault(fields: Any, inputs: Inputs, values: Any) -> None:
+    files = rendered(project(**fields), inputs, **values)
+    assert "ANTHROPIC_AUTH_TOKEN" not in environment(files)
+    assert [each["secretKey"] for each in files["external-secret.yaml"][0]["spec"]["data"]] == [
+        "git-private-key"
+    ]
+
+
+def test_a_project_with_no_secret_has_no_external_secret_and_clones_over_https() -> None:
+    files = rendered(project(skipAuth=True, skipLiteLLM=True), Inputs(branch="main"))
+    assert files.keys() == {
+        "kustomization.yaml", "pvc.yaml", "service.yaml", "service-account.yaml", "statefulset.yaml",
+    }  # fmt: skip
+    assert environment(files)["ENVBUILDER_GIT_URL"] == "https://github.com/acme/widgets#refs/heads/main"
+    assert [each["name"] for each in pod(files)["volumes"]] == ["worktrees", "claude-session"]
+
+
+def test_the_only_read_only_mount_is_where_envbuilder_leaves_it_alone() -> None:
+    mounts = pod(rendered(project()))["containers"][0]["volumeMounts"]
+    assert [each["mountPath"] for each in mounts if each.get("readOnly")] == ["/var/run/mesh-six"]
+
+
+def test_the_clone_checks_the_host_key() -> None:
+    files = rendered(project())
+    variables = environment(files)
+    assert variables["ENVBUILDER_GIT_URL"] == "ssh://git@github.com/acme/widgets.git#refs/heads/main"
+    assert variables["SSH_KNOWN_HOSTS"] == "/var/run/mesh-six/git/known_hosts"
+    assert files["known-hosts.yaml"][0]["data"]["known_hosts"].startswith("github.com ssh-ed25519 ")
+
+
+def test_the_webhook_secret_is_merged_under_a_key_that_no_slug_can_take_from_the_receiver() -> None:
+    spec = rendered(project())["webhook-secret.yaml"][0]["spec"]
+    assert spec["target"] == {"name": "github-webhook-secret", "creationPolicy": "Merge"}
+    assert spec["data"] == [
+        {
+            "secretKey": "project.acme-widgets",
+            "remoteRef": {"key": "mesh-six/webhooks/acme-widgets", "property": "secret"},
+        }
+    ]
+
+
+def test_nothing_shared_reaches_the_pod_unless_a_setting_names_it() -> None:
+    assert "envFrom" not in pod(rendered(project()))["containers"][0]
+    files = rendered(project(), extraSecrets="mesh-six/pods/{slug}")
+    assert pod(files)["containers"][0]["envFrom"] == [{"secretRef": {"name": "env-acme-widgets-extra"}}]
+    source = files["extra-secret.yaml"][0]["spec"]["dataFrom"]
+    assert source == [{"extract": {"key": "mesh-six/pods/acme-widgets"}}]
+
+
+def test_no_variable_of_ours_is_an_option_that_envbuilder_takes_without_its_prefix() -> None:
+    ours = {name for name in environment(rendered(project())) if not name.startswith("ENVBUILDER_")}
+    assert ours == {
+        "SSH_KNOWN_HOSTS", "GIT_SSH_COMMAND", "CLAUDE_CONFIG_DIR", "MESH_SIX_PROJECT", "MESH_SIX_REPOSITORY",
+        "MESH_SIX_WORKTREES", "MESH_SIX_AUTH_SERVICE_URL", "MESH_SIX_AUTH_TOKEN_FILE",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "file"),
+    [
+        (".devcontainer/devcontainer.json", ".devcontainer", "devcontainer.json"),
+        (".devcontainer.json", ".", ".devcontainer.json"),
+        (".devcontainer/go/devcontainer.json", ".devcontainer/go", "devcontainer.json"),
+    ],
+)
+def test_envbuilder_is_told_which_file_it_builds(path: str, folder: str, file: str) -> None:
+    variables = environment(rendered(project(), Inputs(branch="main", devcontainer=path)))
+    assert variables["ENVBUILDER_DEVCONTAINER_DIR"] == folder
+    assert variables["ENVBUILDER_DEVCONTAINER_JSON_PATH"] == file
+
+
+def test_a_cache_belongs_to_one_repository() -> None:
+    names = [
+        ("Acme", "Widgets"),
+        ("acme-widgets", "x"),
+        ("acme", "widgets-x"),
+        ("acme", ".github"),
+        ("acme", "github"),
+    ]
+    caches = set()
+    for owner, name in names:
+        cache = environment(rendered(project(repoOwner=owner, repoName=name)))["ENVBUILDER_CACHE_REPO"]
+        assert cache == cache.lower()
+        caches.add(cache)
+    assert len(caches) == len(names)
+    assert "registry.bto.bar/jaybrto/envbuilder-cache/acme/widgets" in caches
+
+
+HOSTILE = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=60)
+
+
+@settings(max_examples=40, deadline=None)
+@given(branch=HOSTILE, name=HOSTILE.filter(str.isprintable).filter(str.strip))
+def test_hostile_text_stays_text(branch: str, name: str) -> None:
+    spec = project(displayName=name)
+    text = render_environment(spec, SLUG, pods(dapr=False), Inputs(branch=branch, git_access=True))
+    files = {"statefulset.yaml": documents(text["statefulset.yaml"])}
+    annotations = files["statefulset.yaml"][0]["metadata"]["annotations"]
+    assert annotations["mesh-six.bto.bar/display-name"] == name
+    # The kubelet turns `$$` back into `$`, and would read `$(X)` as a variable.
+    url = environment(files)["ENVBUILDER_GIT_URL"].replace("$$", "$")
+    assert url == f"ssh://git@github.com/acme/widgets.git#refs/heads/{branch}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ slug }}",
+        "{% raw %}",
+        "a: b",
+        "- x",
+        "# no",
+        '"',
+        "'",
+        "$(HOME)",
+        "\\",
+        "é😀",
+        "null",
+        "true",
+        "1e3",
+        "a\u2028b",
+    ],
+)
+def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
+    files = rendered(project(litellm={"defaultModel": "m"}), Inputs(branch=text))
+    assert environment(files)["ENVBUILDER_GIT_URL"].replace("$$", "$").endswith(f"#refs/heads/{text}")
+    assert "{{" not in files["service.yaml"][0]["metadata"]["name"]
+
+
+def test_the_longest_slug_fits_every_limit() -> None:
+    slug = "a" * 48
+    files = render_environment(project(), slug, pods(extraSecrets="x"), ALL)
+    for content in files.values():
+        for document in documents(content):
+            # A StatefulSet's pods carry its name and a hash of ten characters in a label (facts §11).
+            name = document["metadata"].get("name", "")
+            assert len(name) <= (52 if document["kind"] == "StatefulSet" else 63)
+
+
+def test_the_marker_is_recognised_whatever_a_formatter_did_to_it() -> None:
+    content = render_environment(project(), SLUG, pods(), ALL)["kustomization.yaml"]
+    assert is_ours(content, SLUG)
+    assert is_ours(content.replace(b'"', b"'"), SLUG)
+    assert is_ours(content.replace(b'"', b"").replace(b"    ", b"      "), SLUG)
+    assert not is_ours(content, "another")
+    assert not is_ours(b"resources: []\n# mesh-six.bto.bar/managed-by: mesh-six-reconciler\n", SLUG)
+    assert not is_ours(b"", SLUG)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"envbuilderImage": "ghcr.io/coder/envbuilder"}, "pinned"),
+        ({"envbuilderImage": "ghcr.io/coder/envbuilder:latest"}, "pinned"),
+        ({"devcontainerImage": "localhost:5000/base"}, "pinned"),
+        ({"cacheRepository": "registry.bto.bar/Cache"}, "lower case"),
+        ({"featureReference": "a.example/mesh-six-tools:1"}, "before nodeFeature"),
+        ({"gitHost": "git.example"}, "knownHosts"),
+        ({"startupMinutes": 0}, "startupMinutes"),
+    ],
+)
+def test_settings_that_could_not_run_are_refused(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        pods(**values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"envbuilderImage": "localhost:5000/envbuilder:1.3.0@sha256:" + "0" * 64},
+        {"featureReference": "a.example/mesh-six-tools:1", "nodeFeature": None},
+        {"gitHost": "git.example", "knownHosts": ["git.example ssh-ed25519 AAAA"]},
+        {"cacheRepository": None, "dapr": False, "webhookReceiverSecret": None, "storageClass": "fast"},
+    ],
+)
+def test_settings_that_can_run_are_taken(values: dict[str, Any]) -> None:
+    assert render_environment(project(), SLUG, pods(**values), ALL)
