@@ -63,9 +63,9 @@ PROJECT = Kind(
         Sync,
         PodHealth,
         OAuth,
-        Credentials,
         LiteLLM,
         AppSettings,
+        Credentials,
     ),
     run=run_row,
 )

@@ -7,6 +7,7 @@ moves only with the state (design §5).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,15 @@ from reconciler.model.json import Json, Object
 from reconciler.model.outcome import Condition, Outcome, ProjectReport, Status, status_of
 
 _WRITTEN = {Condition.CHANGED: Condition.OK}
+
+
+@dataclass(frozen=True)
+class StatusChange:
+    """A status document that differs from the one in git, and what was consumed of it, by section."""
+
+    slug: str
+    document: Mapping[str, Json]
+    consumed: Mapping[str, Mapping[str, str]]
 
 
 def mapping(value: Any) -> Object:  # noqa: ANN401 - whatever a person's editor left there
@@ -52,9 +62,10 @@ def document(
     new["resources"] = resources
     for outcome in report.outcomes:
         if key := sections.get(outcome.resource):
-            section = outcome.section if outcome.section is not None else mapping(old.get(key))
+            # Two resources may share a section: the later one has the last word, if it says one.
+            section = outcome.section if outcome.section is not None else new.get(key, mapping(old.get(key)))
             if section:
-                new[key] = dict(section)
+                new[key] = dict(mapping(section))
     return new
 
 

@@ -2,7 +2,7 @@
 
 Kept traps: a code is redeemed once; polling faster than the interval raises it for good; errors come with the
 status that `POST /_emulator/settings {"errorStatus": 200}` chooses, since real issuers disagree; an unknown
-client is refused. Only `CLIENT_ID` is a client here, without a secret, as command line programs are.
+client is refused. There is one client, without a secret, as command line programs are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from starlette.routing import Route
 
 from reconciler.sandbox.emulators.store import Store
 
-CLIENT_ID = "mesh-six-reconciler"
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 """No vowels, so that no code is a word (RFC 8628 §6.1)."""
@@ -39,9 +38,15 @@ _PAGE = """<!doctype html>
 """
 
 
-def create_app(store: Store, *, base_url: str, clock: Callable[[], float] = time.time) -> Starlette:
+def create_app(
+    store: Store,
+    *,
+    base_url: str,
+    client_id: str = "mesh-six-sandbox",
+    clock: Callable[[], float] = time.time,
+) -> Starlette:
     """Return the app; `base_url` is how clients reach it, and the issuer's name."""
-    issuer = _Issuer(store, base_url.rstrip("/"), clock)
+    issuer = _Issuer(store, base_url.rstrip("/"), client_id, clock)
     return Starlette(
         routes=[
             Route("/.well-known/oauth-authorization-server", issuer.discovery),
@@ -58,8 +63,9 @@ def create_app(store: Store, *, base_url: str, clock: Callable[[], float] = time
 
 
 class _Issuer:
-    def __init__(self, store: Store, base_url: str, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, base_url: str, client_id: str, clock: Callable[[], float]) -> None:
         self._store = store
+        self._client_id = client_id
         self._base_url = base_url
         self._clock = clock
 
@@ -77,7 +83,7 @@ class _Issuer:
 
     async def authorize(self, request: Request) -> Response:
         form = await _form(request)
-        if form.get("client_id") != CLIENT_ID:
+        if form.get("client_id") != self._client_id:
             return self._error("invalid_client")
         chosen = self._settings()
         device_code = secrets.token_urlsafe(32)
@@ -106,7 +112,7 @@ class _Issuer:
 
     async def token(self, request: Request) -> Response:
         form = await _form(request)
-        if form.get("client_id") != CLIENT_ID:
+        if form.get("client_id") != self._client_id:
             return self._error("invalid_client")
         if form.get("grant_type") == DEVICE_GRANT:
             return self._redeem(request, form)
