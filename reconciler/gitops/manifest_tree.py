@@ -1,0 +1,122 @@
+"""What resources see of the manifest repository in a pass: one snapshot to read, a list of edits to add to.
+
+The cycle fetches and hands both out; a resource never fetches or pushes.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Self
+
+from reconciler.errors import Unavailable
+from reconciler.gitops.edits import Edit
+from reconciler.gitops.settings import ManifestRepositorySettings
+from reconciler.gitops.snapshot import Snapshot
+from reconciler.gitops.tree import folder_id
+from reconciler.gitops.yaml_edit import entries
+from reconciler.systems import Reader, Sections, Settings, Writer
+
+KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+"""The names that kustomize looks for, in its order."""
+NEW_KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
+
+
+class ManifestTree(Reader):
+    """The manifest repository at the commit that the pass started from. All paths are from its top."""
+
+    system: ClassVar[str] = "git"
+    settings: ClassVar[type[Settings]] = ManifestRepositorySettings
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._others: dict[str, Snapshot] = {}
+        self._lines: dict[tuple[str, str], frozenset[str]] = {}
+
+    @classmethod
+    def connect(cls, sections: Sections) -> Self:
+        """Raise: only the cycle can make one, from what it fetched."""
+        raise Unavailable(cls.system, "the manifest repository was not fetched in this pass")
+
+    @property
+    def head(self) -> str:
+        """The commit; empty for a repository without any."""
+        return self._snapshot.commit
+
+    def folder(self, path: str) -> dict[str, bytes] | None:
+        """Return the files of a folder by name; None when there is no folder at the path."""
+        return self._snapshot.folder(path)
+
+    def folder_id(self, path: str) -> str | None:
+        """Return the folder's tree id, to compare with `id_of`; None when there is no folder."""
+        return self._snapshot.folder_id(path)
+
+    def folder_at(self, revision: str, path: str) -> str | None:
+        """Return the folder's tree id at another commit; Missing when nobody knows that commit."""
+        return self._at(revision).folder_id(path)
+
+    def has_line(self, base: str, entry: str) -> bool:
+        """Tell whether the kustomization in the folder `base` lists the entry, like `envs/acme-widgets`."""
+        return self._has_line(self._snapshot, base, entry)
+
+    def has_line_at(self, revision: str, base: str, entry: str) -> bool:
+        """Tell the same of another commit; Missing when nobody knows that commit."""
+        return self._has_line(self._at(revision), base, entry)
+
+    def kustomization(self, base: str) -> str:
+        """Return the path of the folder's kustomization: the one it has, or the one to make."""
+        return kustomization_path(self._snapshot.names(base), base)
+
+    def contains(self, revision: str) -> bool:
+        """Tell whether that commit is the head or came before it."""
+        return self._snapshot.contains(revision)
+
+    @staticmethod
+    def id_of(files: Mapping[str, bytes]) -> str:
+        """Return the tree id that a folder of exactly these files would have."""
+        return folder_id(files)
+
+    def _at(self, revision: str) -> Snapshot:
+        if revision not in self._others:
+            self._others[revision] = self._snapshot.at(revision)
+        return self._others[revision]
+
+    def _has_line(self, snapshot: Snapshot, base: str, entry: str) -> bool:
+        path = kustomization_path(snapshot.names(base), base)
+        found = snapshot.entry(path)
+        if found is None or not found.regular:
+            return False
+        if (path, found.id) not in self._lines:
+            self._lines[path, found.id] = entries(path, snapshot.content(found.id), "resources")
+        return posixpath.normpath(entry) in self._lines[path, found.id]
+
+
+class ManifestEdits(Writer):
+    """Collects what the pass wants in the manifest repository; the publish stage pushes it."""
+
+    system: ClassVar[str] = "git"
+    settings: ClassVar[type[Settings]] = ManifestRepositorySettings
+
+    def __init__(self) -> None:
+        self._edits: dict[str, tuple[Edit, ...]] = {}
+
+    @classmethod
+    def connect(cls, sections: Sections) -> Self:
+        """Raise: edits that nobody publishes would be lost."""
+        raise Unavailable(cls.system, "the manifest repository was not fetched in this pass")
+
+    def record(self, slug: str, edits: Iterable[Edit]) -> None:
+        """Keep a project's edits, in place of what it recorded before."""
+        self._edits[slug] = tuple(edits)
+
+    @property
+    def by_slug(self) -> Mapping[str, tuple[Edit, ...]]:
+        """The edits of every project that has some."""
+        return dict(self._edits)
+
+
+def kustomization_path(names: Iterable[str], base: str) -> str:
+    """Return the path of a folder's kustomization, given the names in it; kustomize's own order."""
+    present = set(names)
+    name = next((name for name in KUSTOMIZATIONS if name in present), KUSTOMIZATIONS[0])
+    return f"{base}/{name}"

@@ -1,0 +1,137 @@
+"""One repository, fetched and pushed to; nothing local carries over from one fetch to the next.
+
+A push that comes too late is made again on the new head from what the edits mean, so no writer's commit is
+ever lost or merged as text. Knows no stage and no kind.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reconciler.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.gitops.clone import Clone, Damaged
+from reconciler.gitops.edits import Edit, Fate, Outcome, apply_edits
+from reconciler.gitops.remote import Heads, Remote
+from reconciler.gitops.settings import Location
+from reconciler.gitops.snapshot import Snapshot
+
+__all__ = ["PushResult", "Repository", "Snapshot"]
+
+MOST_ATTEMPTS = 20
+"""Of a push that others overtake."""
+MOST_FAULTS = 3
+"""Of a push that ends without an answer, or at a lock, while the branch stays where it was."""
+LONGEST_PAUSE = 0.5
+"""Seconds between two attempts."""
+
+
+@dataclass(frozen=True)
+class PushResult:
+    """What came of a push: its commit (empty if nothing differed), the branch after it, the fate of each edit."""
+
+    commit: str
+    snapshot: Snapshot
+    outcomes: tuple[Outcome, ...]
+
+    def fates(self, fate: Fate) -> tuple[Outcome, ...]:
+        """Return the outcomes of that fate."""
+        return tuple(outcome for outcome in self.outcomes if outcome.fate is fate)
+
+
+class Repository:
+    """One branch of one repository. Not for use by several threads at once."""
+
+    def __init__(self, location: Location, *, pause: Callable[[float], None] = time.sleep) -> None:
+        self.location = location
+        self._remote = Remote(location)
+        self._clone = Clone(location.clones, location.address)
+        self._pause = pause
+        self._latest: Snapshot | None = None
+
+    def fetch(self) -> Snapshot:
+        """Return the branch as it is on the server now, whatever it was before.
+
+        Unavailable, Denied or Missing when the server does not give it.
+        """
+        try:
+            self._latest = self._fetch()
+        except Damaged:
+            self._latest = self._fetch()
+        return self._latest
+
+    def push(
+        self, edits: Sequence[Edit], message: str, trailers: Mapping[str, str] | None = None
+    ) -> PushResult:
+        """Make one commit of all edits and push it, never by force; no commit when nothing would differ.
+
+        Edits whose guard no longer holds on the server are left out. Denied when the server refuses,
+        Collision when others are always faster, Unavailable when it cannot be reached.
+        """
+        snapshot = self._latest or self.fetch()
+        text = _message(message, trailers or {})
+        standing = 0
+        for _ in range(MOST_ATTEMPTS):
+            draft = snapshot.draft(self._clone)
+            outcomes = tuple(apply_edits(draft, edits))
+            root = draft.write()
+            if root == snapshot.root:
+                return PushResult("", snapshot, outcomes)
+            commit = self._clone.commit(root, snapshot.commit, self.location.author, text)
+            fault = self._send(commit, snapshot)
+            if fault is None:
+                return PushResult(commit, self._confirmed(commit, snapshot.branch), outcomes)
+            self._pause(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - jitter between writers
+            newer = self.fetch()
+            if newer.contains(commit):
+                # It arrived, only the answer was lost.
+                return PushResult(commit, newer, outcomes)
+            standing += newer.commit == snapshot.commit
+            if newer.commit == snapshot.commit and (isinstance(fault, Denied) or standing >= MOST_FAULTS):
+                raise fault
+            snapshot = newer
+        raise Collision("git", f"others pushed to {snapshot.branch} faster, {MOST_ATTEMPTS} times in a row")
+
+    def _send(self, commit: str, snapshot: Snapshot) -> SystemFault | None:
+        try:
+            self._remote.push(self._clone.open(), commit, snapshot.branch, snapshot.commit)
+        except (Unavailable, Collision, Denied) as fault:
+            return fault
+        return None
+
+    def _confirmed(self, commit: str, branch: str) -> Snapshot:
+        """Ask the server, since libgit2 alone is not to be believed (facts §14)."""
+        head = self._heads().branches.get(branch)
+        if head != commit:
+            snapshot = self.fetch()
+            if not snapshot.contains(commit):
+                raise Rejected("git", f"the server took our commit, and {branch} does not have it")
+            return snapshot
+        self._latest = Snapshot(self._clone, commit, branch, self.fetch)
+        return self._latest
+
+    def _fetch(self) -> Snapshot:
+        heads = self._heads()
+        branch = _branch(heads, self.location)
+        head = heads.branches.get(branch, "")
+        if head and not self._clone.has(head):
+            head = self._remote.fetch(self._clone.open(), branch)
+        return Snapshot(self._clone, head, branch, self.fetch)
+
+    def _heads(self) -> Heads:
+        return self._remote.heads(self._clone.open())
+
+
+def _branch(heads: Heads, location: Location) -> str:
+    """Return the branch that is meant; Missing when a repository with commits does not have it."""
+    branch = location.branch or heads.default or "main"
+    if heads.branches and branch not in heads.branches:
+        raise Missing("git", f"there is no branch {branch}", remedy=f"set {location.section}.branch")
+    return branch
+
+
+def _message(message: str, trailers: Mapping[str, str]) -> str:
+    lines = [f"{name}: {' '.join(value.split())}" for name, value in trailers.items()]
+    return "\n\n".join([message.strip(), *(["\n".join(lines)] if lines else [])]) + "\n"
