@@ -1,0 +1,207 @@
+"""An S3 store of recordings: which prefixes there are, and the empty objects that mark them (facts §15).
+
+Knows the minio package. Nothing here deletes an object or overwrites one.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from typing import ClassVar, Self, TypeVar
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import ParseError
+
+import urllib3
+from minio import Minio
+from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from pydantic import AliasChoices, Field, SecretStr
+
+from reconciler.clients.retry import repeat
+from reconciler.errors import (
+    Collision,
+    ConfigurationError,
+    Denied,
+    Missing,
+    Rejected,
+    SystemFault,
+    Unavailable,
+)
+from reconciler.systems import Reader, Sections, Settings, Writer
+
+SYSTEM = "S3"
+TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
+
+T = TypeVar("T")
+
+
+class S3Settings(Settings):
+    """`endpoint` is `host:port`, spoken to with TLS, or a URL whose scheme says so or not."""
+
+    section: ClassVar[str] = "s3"
+
+    endpoint: str | None = Field(None, validation_alias=AliasChoices("endpoint", "MINIO_ENDPOINT"))
+    access_key: SecretStr | None = Field(None, validation_alias=AliasChoices("accessKey", "MINIO_ACCESS_KEY"))
+    secret_key: SecretStr | None = Field(None, validation_alias=AliasChoices("secretKey", "MINIO_SECRET_KEY"))
+    # Named, so that nobody has to ask the server for it before every first request.
+    region: str = "us-east-1"
+    bucket: str = Field("mesh-six-recordings", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+
+    def missing(self) -> str | None:
+        """Off without an endpoint."""
+        return None if self.endpoint else "s3.endpoint (MINIO_ENDPOINT)"
+
+    def check(self) -> None:
+        """Raise ConfigurationError for an endpoint that is none, or one without keys."""
+        self.address()
+        if not (self.access_key and self.secret_key):
+            raise ConfigurationError(
+                "s3.endpoint is set without keys",
+                remedy="set s3.accessKey (MINIO_ACCESS_KEY) and s3.secretKey (MINIO_SECRET_KEY)",
+            )
+
+    def address(self) -> tuple[str, bool]:
+        """Return (`host:port`, whether to use TLS)."""
+        given = self.endpoint or ""
+        parts = urlsplit(given if "://" in given else f"https://{given}")
+        try:
+            usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or True)
+        except ValueError:
+            usable = False
+        if not usable or parts.path.strip("/") or parts.query or "@" in parts.netloc:
+            raise ConfigurationError(
+                "s3.endpoint is neither host:port nor a plain URL",
+                remedy="write it like https://s3.example.org",
+            )
+        return parts.netloc, parts.scheme == "https"
+
+
+class ObjectStore(Reader):
+    """Reads what there is in the bucket of recordings."""
+
+    system: ClassVar[str] = SYSTEM
+    settings: ClassVar[type[Settings]] = S3Settings
+
+    def __init__(self, settings: S3Settings) -> None:
+        self._bucket = settings.bucket
+        self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False, maxsize=4)
+        address, secure = settings.address()
+        self._client = Minio(
+            address,
+            access_key=_text(settings.access_key),
+            secret_key=_text(settings.secret_key),
+            secure=secure,
+            region=settings.region,
+            http_client=self._pool,
+        )
+        self._listing = threading.Lock()
+        self._listed: dict[str, frozenset[str]] = {}
+
+    @classmethod
+    def connect(cls, sections: Sections) -> Self:
+        """Make a client, without any request."""
+        return cls(sections.get(S3Settings))
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._pool.clear()
+
+    @property
+    def bucket(self) -> str:
+        """The bucket's name."""
+        return self._bucket
+
+    def prefixes(self, owner: str) -> frozenset[str]:
+        """Return what lies right under `owner/`, each as `owner/name/`; empty without a bucket.
+
+        One request for each thousand of them, once a pass.
+        """
+        with self._listing:
+            if owner not in self._listed:
+                self._listed[owner] = repeat(_wrapped, lambda: self._prefixes(owner))
+            return self._listed[owner]
+
+    def _prefixes(self, owner: str) -> frozenset[str]:
+        try:
+            listed = self._client.list_objects(self._bucket, prefix=f"{owner}/")
+            names = {str(found.object_name) for found in listed}
+        except S3Error as error:
+            if error.code == "NoSuchBucket":
+                return frozenset()
+            raise
+        return frozenset(name for name in names if name.endswith("/") and name != f"{owner}/")
+
+
+class ObjectStoreWriter(ObjectStore, Writer):
+    """Makes the bucket and markers too."""
+
+    def prefixes(self, owner: str) -> frozenset[str]:
+        """Return what lies right under `owner/`, asked anew."""
+        return repeat(_wrapped, lambda: self._prefixes(owner))
+
+    def ensure_bucket(self) -> None:
+        """Make the bucket if it is not there."""
+        if repeat(_wrapped, lambda: self._client.bucket_exists(self._bucket)):
+            return
+        try:
+            _wrapped(lambda: self._client.make_bucket(self._bucket))
+        except Collision as error:
+            # Somebody made it since we asked. If that was our own account, all is well.
+            if not _wrapped(lambda: self._client.bucket_exists(self._bucket)):
+                raise Denied(
+                    SYSTEM,
+                    f"the bucket {self._bucket} belongs to another account",
+                    remedy="choose another s3.bucket",
+                ) from error
+
+    def put_marker(self, key: str) -> None:
+        """Put an empty object, unless there is one of that key; its content is never replaced."""
+        try:
+            repeat(_wrapped, lambda: self._client.stat_object(self._bucket, key))
+        except Missing:
+            _wrapped(lambda: self._client.put_object(self._bucket, key, io.BytesIO(b""), 0))
+
+
+_CODES: dict[str, type[SystemFault]] = {
+    "NoSuchBucket": Missing,
+    "NoSuchKey": Missing,
+    "AccessDenied": Denied,
+    "SignatureDoesNotMatch": Denied,
+    "InvalidAccessKeyId": Denied,
+    "ExpiredToken": Denied,
+    "InvalidTokenId": Denied,
+    "AllAccessDisabled": Denied,
+    "RequestTimeTooSkewed": Denied,
+    "BucketAlreadyOwnedByYou": Collision,
+    "BucketAlreadyExists": Collision,
+    "SlowDown": Unavailable,
+    "RequestTimeout": Unavailable,
+    "OperationAborted": Unavailable,
+}
+
+
+def _wrapped(call: Callable[[], T]) -> T:
+    try:
+        return call()
+    except S3Error as error:
+        raise _fault(error) from error
+    except (InvalidResponseError, ServerError) as error:
+        # An answer that is not S3's own, such as a proxy's page. Its text is the body: not quoted.
+        raise Unavailable(SYSTEM, "answered with something that is not S3") from error
+    except urllib3.exceptions.TimeoutError as error:
+        raise Unavailable(SYSTEM, "did not answer in time") from error
+    except urllib3.exceptions.HTTPError as error:
+        raise Unavailable(SYSTEM, f"could not be reached: {type(error).__name__}") from error
+    except (MinioException, ParseError, ValueError) as error:
+        raise Rejected(SYSTEM, f"gave an answer that makes no sense: {type(error).__name__}") from error
+
+
+def _fault(error: S3Error) -> SystemFault:
+    status = error.response.status
+    kind = _CODES.get(str(error.code), Unavailable if status >= 500 or status == 429 else Rejected)
+    remedy = "check the keys of s3, and what they may do with the bucket" if kind is Denied else ""
+    return kind(SYSTEM, f"answered {error.code}", remedy=remedy)
+
+
+def _text(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
