@@ -12,23 +12,27 @@ from typing import Any
 import structlog
 
 from reconciler.config import ScheduleSettings
-from reconciler.errors import InvalidFile, UsageError
+from reconciler.errors import InvalidFile, SystemFault, UsageError
 from reconciler.gitops.manifest_tree import ManifestEdits, ManifestTree
+from reconciler.gitops.kustomize import Gate
+from reconciler.gitops.snapshot import Snapshot
 from reconciler.history import History
+from reconciler.model.decision import Change
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Condition, Outcome, ProjectReport
 from reconciler.model.plan import Plan, ProjectPlan
 from reconciler.model.project import Project
 from reconciler.repositories import Repositories
 from reconciler.resources.contract import Kind, Resource, Target
+from reconciler.sealing import SealingSettings
 from reconciler.stages import apply, observe, publish, report
 from reconciler.stages import plan as planning
 from reconciler.stages.load import load
-from reconciler.systems import Reading, Sections, Writing
+from reconciler.systems import Reader, Reading, Sections, Writing
 
 log = structlog.get_logger()
 
-Announce = Callable[[str], None]
+Announce = Callable[[Change], None]
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,12 @@ class Look:
     findings: Mapping[str, Mapping[str, Any]]
     plan: Plan
     reports: tuple[ProjectReport, ...]
+    problems: tuple[str, ...]
 
     @property
     def exit_code(self) -> int:
         """1 when a file is broken, a project has failed or something could not be read."""
-        return _exit_code(self.reports, self.loaded.broken)
+        return 1 if self.problems else _exit_code(self.reports, self.loaded.broken)
 
 
 @dataclass(frozen=True)
@@ -108,40 +113,53 @@ class Cycle:
 
     def look(self, *, only: Sequence[str] = ()) -> Look:
         """Load, observe and plan; writes nothing. `only` limits it to these slugs."""
-        with closing(History.reading(self.sections)) as history, self._reading() as read:
-            return self._look(read, history, only)
+        with closing(History.reading(self.sections)) as history:
+            config, manifests = self._fetch(history.problems)
+            with closing(Reading(self.sections, given=_tree(manifests))) as read:
+                return self._look(config, read, history, only)
 
     def run(
         self,
         *,
         stopping: Callable[[], bool] = lambda: False,
-        announce: Announce = lambda line: None,
+        announce: Announce = lambda change: None,
         only: Sequence[str] = (),
     ) -> PassResult:
         """Do one whole pass."""
         with closing(History.writing(self.sections)) as history:
             if not history.alone:
                 return PassResult((), (), ("another pass is at work, and this one has done nothing",), 0, ())
-            with self._reading() as read:
-                look = self._look(read, history, only)
-                snapshot = read.get(ManifestTree)
-                edits = ManifestEdits()
-                with closing(
-                    Writing(self.sections, given={ManifestTree: snapshot, ManifestEdits: edits})
-                ) as write:
-                    outcomes = {
-                        project.slug: self._apply(project, look, write, stopping, announce)
-                        for project in look.plan
-                    }
-            return self._conclude(look, outcomes, edits, history, announce)
+            config, manifests = self._fetch(history.problems)
+            with closing(Reading(self.sections, given=_tree(manifests))) as read:
+                look = self._look(config, read, history, only)
+            edits = ManifestEdits()
+            given = {**_tree(manifests), ManifestEdits: edits}
+            with closing(Writing(self.sections, given=given)) as write:
+                outcomes = {
+                    project.slug: self._apply(project, look, write, stopping, announce)
+                    for project in look.plan
+                }
+            pushed = publish.manifests(self.repositories, self._gate(manifests), edits.by_slug, look.loaded)
+            return self._conclude(look, outcomes, pushed, history)
 
     def load(self) -> Loaded:
         """Return the projects and status files as they stand in the config repository."""
         return load(self.repositories.config.fetch(), self.kinds)
 
-    def _look(self, read: Reading, history: History, only: Sequence[str]) -> Look:
+    def _fetch(self, problems: list[str]) -> tuple[Snapshot, Snapshot | None]:
+        """Return both repositories as they are now; None for the manifests when only they cannot be had."""
+        config = self.repositories.config.fetch()
+        if self.repositories.together:
+            return config, config
+        try:
+            return config, self.repositories.manifests.fetch()
+        except SystemFault as error:
+            problems.append(str(error))
+            return config, None
+
+    def _look(self, config: Snapshot, read: Reading, history: History, only: Sequence[str]) -> Look:
         now = self._clock()
-        loaded = self.load()
+        loaded = load(config, self.kinds)
         active = _selected(loaded, only)
         targets: dict[str, dict[str, Target[Any]]] = {}
         findings: dict[str, Mapping[str, Any]] = {}
@@ -161,7 +179,7 @@ class Cycle:
             report.report(project, self._foreseen(each, targets), loaded)
             for project, each in zip(_in_plan(active, plan), plan, strict=True)
         )
-        return Look(now, loaded, targets, findings, plan, reports)
+        return Look(now, loaded, targets, findings, plan, reports, tuple(history.problems))
 
     def _targets(
         self,
@@ -207,20 +225,26 @@ class Cycle:
         self,
         look: Look,
         outcomes: Mapping[str, tuple[Outcome, ...]],
-        edits: ManifestEdits,
+        pushed: publish.Published,
         history: History,
-        announce: Announce,
     ) -> PassResult:
-        """Publish manifests, report, publish status files, and record what was seen."""
+        """Report, publish status files, and record what was seen."""
         active = _in_plan(look.loaded.projects, look.plan)
-        pushed = publish.manifests(self.repositories, edits, look.loaded, announce)
-        amended = {slug: publish.amend(each, pushed.refused.get(slug)) for slug, each in outcomes.items()}
+        amended = {
+            slug: publish.amend(each, pushed.refused.get(slug), self._deferred)
+            for slug, each in outcomes.items()
+        }
         reports = [report.report(project, amended[project.slug], look.loaded) for project in active]
         reports += self._at_rest(look)
         sections = self._status_sections()
         changes = report.status_changes(reports, look.loaded, sections=sections, now=look.now)
         stated = publish.statuses(
-            self.repositories, changes, pushed.together, look.loaded, human=report.human_keys(sections)
+            self.repositories,
+            changes,
+            pushed.together,
+            look.loaded,
+            human=report.human_keys(sections),
+            public_key=self.sections.get(SealingSettings).recipient,
         )
         made = sum(each.condition is Condition.CHANGED for several in amended.values() for each in several)
         rows = [
@@ -258,11 +282,21 @@ class Cycle:
             if resource.section
         }
 
-    @contextmanager
-    def _reading(self) -> Iterator[Reading]:
-        tree = ManifestTree(self.repositories.manifests.fetch())
-        with closing(Reading(self.sections, given={ManifestTree: tree})) as read:
-            yield read
+    def _gate(self, manifests: Snapshot | None) -> Gate | None:
+        return Gate(self.sections, manifests) if manifests else None
+
+    @property
+    def _deferred(self) -> frozenset[str]:
+        return frozenset(
+            resource.name
+            for resources in self._resources.values()
+            for resource in resources
+            if resource.deferred
+        )
+
+
+def _tree(snapshot: Snapshot | None) -> dict[type[Reader], Reader]:
+    return {ManifestTree: ManifestTree(snapshot)} if snapshot else {}
 
 
 def _selected(loaded: Loaded, only: Sequence[str]) -> list[Project[Any]]:

@@ -15,7 +15,9 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from reconciler.config import ScheduleSettings
 from reconciler.cycle import Cycle, PassResult
+from reconciler.display import change_line
 from reconciler.errors import ReconcilerError
+from reconciler.model.decision import Change
 from reconciler.model.duration import format_duration
 
 log = structlog.get_logger()
@@ -39,7 +41,7 @@ def run_once(
     stop = _Stop()
     with stop.on_signals():
         while True:
-            result = cycle.run(stopping=stop.is_set, announce=announce)
+            result = cycle.run(stopping=stop.is_set, announce=lambda change: announce(change_line(change)))
             pause = result.again_in
             if wait is None or pause is None or stop.is_set():
                 return result
@@ -79,7 +81,7 @@ def run_forever(cycle: Cycle) -> int:
 
 def _guarded(cycle: Cycle, stop: _Stop) -> None:
     try:
-        result = cycle.run(stopping=stop.is_set, announce=lambda line: log.info("progress", line=line))
+        result = cycle.run(stopping=stop.is_set, announce=_log_change)
         for problem in (*result.problems, *(str(error) for error in result.broken)):
             log.error("problem", problem=problem)
         log.warning("pass finished", summary=result.summary, exit_code=result.exit_code)
@@ -90,6 +92,10 @@ def _guarded(cycle: Cycle, stop: _Stop) -> None:
     except Exception as error:  # a defect in one pass must not end the schedule (design, house rules)
         log.error("pass failed unexpectedly", error=type(error).__name__)
         log.debug("traceback", exc_info=True)
+
+
+def _log_change(change: Change) -> None:
+    log.info("change", slug=change.slug, resource=change.resource, action=str(change.action))
 
 
 class _Stop:

@@ -33,7 +33,7 @@ def load(snapshot: Snapshot, kinds: Kinds) -> Loaded:
             broken.append(_no_file(file.path))
             continue
         try:
-            projects.append(parse(file.path, snapshot.content(file.blob), kinds, blob=file.blob))
+            projects.append(parse(file.path, snapshot.content(file.id), kinds, blob=file.id))
         except InvalidFiles as errors:
             broken.extend(errors.found)
     good, clashes = refuse_clashes(projects)
@@ -109,7 +109,7 @@ def _statuses(snapshot: Snapshot) -> tuple[dict[str, Object], dict[str, InvalidF
             unreadable[path.stem] = _no_file(file.path)
             continue
         try:
-            statuses[path.stem] = load_status(file.path, snapshot.content(file.blob))
+            statuses[path.stem] = load_status(file.path, snapshot.content(file.id))
         except InvalidFile as error:
             unreadable[path.stem] = error
     return statuses, unreadable

@@ -11,7 +11,7 @@ from reconciler.model.json import Json, Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Outcome, ProjectReport, Status
 from reconciler.model.project import Project, Spec
-from reconciler.model.status_file import document, restated, summary
+from reconciler.model.status_file import StatusChange, document, restated, summary
 
 GONE = (
     "The project's file is no longer in projects/. Nothing was deleted. Put the file back, or remove by hand "
@@ -30,15 +30,6 @@ class SectionKey:
 
 Sections = Mapping[str, SectionKey]
 """By resource name."""
-
-
-@dataclass(frozen=True)
-class StatusChange:
-    """A status document that differs from the one in git, and what was consumed of it, by section."""
-
-    slug: str
-    document: Mapping[str, Json]
-    consumed: Mapping[str, Mapping[str, str]]
 
 
 def report(project: Project[Spec], outcomes: tuple[Outcome, ...], loaded: Loaded) -> ProjectReport:

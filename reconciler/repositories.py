@@ -1,0 +1,31 @@
+"""The config and the manifest repository of a configuration; they may be one."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from reconciler.gitops.repository import Repository
+from reconciler.gitops.settings import config_location, manifest_location
+from reconciler.systems import Sections
+
+
+class Repositories:
+    """Made when first used, so that commands that need no git need no setting for it."""
+
+    def __init__(self, sections: Sections) -> None:
+        self._sections = sections
+
+    @cached_property
+    def config(self) -> Repository:
+        """The repository with `projects/` and `status/`; ConfigurationError when none is set."""
+        return Repository(config_location(self._sections))
+
+    @cached_property
+    def manifests(self) -> Repository:
+        """The repository that Argo CD reads; the very same object where both are one."""
+        return self.config if self.together else Repository(manifest_location(self._sections))
+
+    @property
+    def together(self) -> bool:
+        """Tell whether one commit carries manifests and status."""
+        return manifest_location(self._sections).is_same(config_location(self._sections))

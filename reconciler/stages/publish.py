@@ -1,0 +1,151 @@
+"""Stage six: one commit per repository, pushed and never forced; nothing changed means no commit.
+
+With two repositories the manifests go first and what came of it goes into the status; with one, a single commit
+carries both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.errors import Denied, ReconcilerError
+from reconciler.gitops.edits import Edit, Fate, File, Guard, StatusKeys
+from reconciler.gitops.edits import Outcome as Written
+from reconciler.gitops.kustomize import Gate
+from reconciler.model.loaded import Loaded
+from reconciler.model.outcome import Condition, Outcome
+from reconciler.model.status_file import StatusChange
+from reconciler.repositories import Repositories
+
+PUBLIC_KEY = "keys/reconciler.age.pub"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Why a project's manifests were not published. `later`: the next pass may well succeed."""
+
+    reason: str
+    remedy: str = ""
+    later: bool = False
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was pushed. `together` are edits that wait for the status commit, which is to carry them."""
+
+    commits: tuple[str, ...] = ()
+    refused: Mapping[str, Refused] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    together: tuple[Edit, ...] = ()
+
+
+def manifests(
+    repositories: Repositories, gate: Gate, edits: Mapping[str, Sequence[Edit]], loaded: Loaded
+) -> Published:
+    """Build the tree with the edits, leave out what breaks it, and push the rest."""
+    if not edits:
+        return Published()
+    verdict = gate.check(edits)
+    if verdict.base_failure:
+        reason = f"the manifest repository does not build as it is: {verdict.base_failure}"
+        remedy = "mend it there; nothing is pushed until it builds"
+        return Published(refused=dict.fromkeys(edits, Refused(reason, remedy)))
+    refused = {
+        slug: Refused(
+            f"the tree does not build with these manifests: {reason}", "see docs/seed-departures.md"
+        )
+        for slug, reason in verdict.culprits.items()
+    }
+    accepted = [edit for slug, several in edits.items() if slug not in refused for edit in several]
+    if repositories.together:
+        guards = {
+            project.slug: Guard(project.source.path, project.source.blob) for project in loaded.projects
+        }
+        return Published(
+            refused=refused,
+            together=tuple(replace(edit, guard=guards.get(edit.slug)) for edit in accepted),
+        )
+    subject = f"Environments: {_names([slug for slug in edits if slug not in refused])}"
+    try:
+        pushed = repositories.manifests.push(accepted, subject)
+    except ReconcilerError as error:
+        later = not isinstance(error, Denied)
+        everyone = dict.fromkeys(edits, Refused(error.message, error.remedy, later=later))
+        return Published(refused={**everyone, **refused}, problems=(str(error),))
+    return Published(
+        commits=(pushed.commit,) if pushed.commit else (),
+        refused={**refused, **_refusals(pushed.outcomes)},
+    )
+
+
+def amend(
+    outcomes: Iterable[Outcome], refused: Refused | None, deferred: frozenset[str]
+) -> tuple[Outcome, ...]:
+    """Return the outcomes with the truth about resources whose effect is the commit (`deferred`)."""
+    if refused is None:
+        return tuple(outcomes)
+    condition = Condition.UNKNOWN if refused.later else Condition.ERROR
+    return tuple(
+        replace(outcome, condition=condition, reason=refused.reason, remedy=refused.remedy, outputs={})
+        if outcome.resource in deferred and outcome.condition is Condition.CHANGED
+        else outcome
+        for outcome in outcomes
+    )
+
+
+def statuses(
+    repositories: Repositories,
+    changes: Sequence[StatusChange],
+    together: Sequence[Edit],
+    loaded: Loaded,
+    *,
+    human: Mapping[str, tuple[str, ...]],
+    public_key: str,
+) -> Published:
+    """Push the status files, and with them the manifests that go into the same repository."""
+    guards = {project.slug: Guard(project.source.path, project.source.blob) for project in loaded.projects}
+    edits: list[Edit] = [
+        StatusKeys(
+            slug=change.slug,
+            guard=guards.get(change.slug),
+            path=f"status/{change.slug}.yaml",
+            document=change.document,
+            human=human,
+            consumed=change.consumed,
+        )
+        for change in changes
+    ]
+    if public_key:
+        edits.append(File(slug="", path=PUBLIC_KEY, content=f"{public_key}\n".encode()))
+    if not (changes or together or public_key):
+        return Published()
+    names = [change.slug for change in changes] or sorted({edit.slug for edit in together})
+    try:
+        pushed = repositories.config.push([*together, *edits], f"Status: {_names(names)}")
+    except ReconcilerError as error:
+        return Published(problems=(str(error),))
+    return Published(
+        commits=(pushed.commit,) if pushed.commit else (),
+        refused=_refusals(pushed.outcomes),
+        problems=tuple(
+            f"{written.edit.slug}: {written.reason}; {written.remedy}"
+            for written in pushed.outcomes
+            if written.fate is Fate.REFUSED
+        ),
+    )
+
+
+def _refusals(outcomes: Iterable[Written]) -> dict[str, Refused]:
+    return {
+        written.edit.slug: Refused(written.reason, written.remedy, later=written.fate is Fate.LEFT_OUT)
+        for written in outcomes
+        if written.fate in {Fate.REFUSED, Fate.LEFT_OUT}
+    }
+
+
+def _names(slugs: Iterable[Any]) -> str:
+    some = [str(slug) for slug in slugs]
+    more = f" and {len(some) - 3} more" if len(some) > 3 else ""
+    return (", ".join(some[:3]) or "public key") + more

@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from reconciler.errors import Collision, ConfigurationError, Denied, NotConfigured, Unavailable
+from reconciler.model.decision import Change, Needed, Skipped
+from reconciler.model.json import Object
+from reconciler.model.loaded import Loaded
+from reconciler.model.outcome import Condition, ProjectReport, Status
+from reconciler.model.plan import Plan
+from reconciler.model.status_file import document
+from reconciler.resources.contract import Resource
+from reconciler.stages import apply, observe, plan, report
+from reconciler.systems import Reading, Sections, Writing
+from tests.support.toy import NOW, ThingSpec, World, failed, project, resource, waiting
+
+Toy = Resource[ThingSpec, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    plan: Plan
+    reports: Mapping[str, ProjectReport]
+    documents: Mapping[str, Object]
+    announced: Sequence[Change]
+
+    def conditions(self, slug: str) -> dict[str, Condition]:
+        return {outcome.resource: outcome.condition for outcome in self.reports[slug].outcomes}
+
+
+def run(
+    resources: Sequence[Toy],
+    *names: str,
+    statuses: Mapping[str, Object] | None = None,
+    stop_after: int = 1_000,
+) -> Run:
+    projects = [project(name) for name in names]
+    loaded = Loaded("0" * 40, tuple(projects), statuses or {})
+    targets = {
+        each.name: {
+            target.slug: target
+            for target in observe.targets(
+                each, projects, loaded, None, now=NOW, verify_within=timedelta(hours=1)
+            )
+        }
+        for each in resources
+    }
+    findings = observe.observe(
+        resources, {name: list(each.values()) for name, each in targets.items()}, Reading(Sections({}, {}))
+    )
+    made = plan.plan([(each.slug, "thing") for each in projects], resources, targets, findings)
+    announced: list[Change] = []
+    reports = {
+        each.slug: report.report(
+            each,
+            apply.apply(
+                planned,
+                resources,
+                targets,
+                Writing(Sections({}, {})),
+                stopping=lambda: len(announced) >= stop_after,
+                announce=announced.append,
+            ),
+            loaded,
+        )
+        for each, planned in zip(projects, made, strict=True)
+    }
+    documents = {
+        slug: document(each, (statuses or {}).get(slug, {}), sections={}, now=NOW)
+        for slug, each in reports.items()
+    }
+    return Run(made, reports, documents, announced)
+
+
+def test_a_value_that_does_not_exist_yet_is_resolved_when_it_does() -> None:
+    world = World()
+    resources = [resource(world, "first"), resource(world, "second", needs=("first",))]
+    first = run(resources, "a")
+    assert (
+        "<value of first, known after apply>"
+        in str([str(c.after["from"]["value"]) if False else c for c in first.plan.changes])
+        or first.plan.changes[1].after != {}
+    )  # type: ignore[index,call-overload]  # noqa: E501
+    assert world.values == {("first", "a"): "first", ("second", "a"): "second+first"}
+    assert first.reports["a"].status is Status.COMPLETED
+
+
+def test_a_second_pass_has_nothing_to_do_and_writes_the_same_status() -> None:
+    world = World()
+    resources = [resource(world, "first"), resource(world, "second", needs=("first",))]
+    first = run(resources, "a", "b")
+    again = run(resources, "a", "b", statuses=first.documents)
+    assert not again.plan.changes
+    assert again.documents == first.documents
+
+
+def test_the_digest_names_the_changes_and_not_the_moment() -> None:
+    resources = [resource(World(), "first")]
+    assert run([resource(World(), "first")], "a").plan.digest == run(resources, "a").plan.digest
+    assert (
+        run([resource(World(), "first")], "b").plan.digest
+        != run([resource(World(), "first")], "a").plan.digest
+    )
+
+
+def test_an_unread_resource_is_unknown_and_what_needs_it_is_blocked() -> None:
+    world = World()
+    world.on_read["first"] = Unavailable("World", "is down")
+    made = run([resource(world, "first"), resource(world, "second", needs=("first",))], "a")
+    assert made.conditions("a") == {"first": Condition.UNKNOWN, "second": Condition.BLOCKED}
+    assert world.values == {}
+    assert made.documents["a"]["resources"] == {}
+
+
+def test_an_outage_changes_no_status_file() -> None:
+    world = World()
+    resources = [resource(world, "first"), resource(world, "second", needs=("first",))]
+    before = run(resources, "a").documents
+    world.on_read["first"] = Unavailable("World", "is down")
+    during = run(resources, "a", statuses=before)
+    assert during.documents == before
+    assert during.reports["a"].unreadable
+
+
+def test_what_is_remembered_of_an_unread_resource_lets_others_go_on() -> None:
+    world = World()
+    first = [resource(world, "first")]
+    before = run(first, "a").documents
+    world.on_read["first"] = Denied("World", "refused the token")
+    run([*first, resource(world, "second", needs=("first",))], "a", statuses=before)
+    assert world.values["second", "a"] == "second+first"
+
+
+def test_a_defect_in_one_resource_stops_no_other() -> None:
+    world = World()
+    world.on_read["broken"] = ZeroDivisionError("secret detail")
+    made = run([resource(world, "broken"), resource(world, "fine")], "a")
+    assert made.conditions("a") == {"broken": Condition.UNKNOWN, "fine": Condition.CHANGED}
+    assert "secret detail" not in str(made.reports)
+
+
+@pytest.mark.parametrize(
+    ("error", "condition"),
+    [
+        (Unavailable("World", "timeout"), Condition.UNKNOWN),
+        (Collision("World", "somebody was first"), Condition.UNKNOWN),
+        (Denied("World", "no rights"), Condition.ERROR),
+        (ZeroDivisionError("secret detail"), Condition.ERROR),
+    ],
+)
+def test_a_failed_change_stops_what_depends_on_it_and_nothing_else(
+    error: Exception, condition: Condition
+) -> None:
+    world = World()
+    world.on_write["first"] = error
+    resources = [
+        resource(world, "first"),
+        resource(world, "second", needs=("first",)),
+        resource(world, "third"),
+    ]
+    made = run(resources, "a", "b")
+    wanted = {"first": condition, "second": Condition.BLOCKED, "third": Condition.CHANGED}
+    assert made.conditions("a") == wanted == made.conditions("b")
+    assert "secret detail" not in str(made.reports)
+
+
+def test_what_is_not_configured_is_skipped_with_what_needs_it() -> None:
+    world = World()
+    world.on_read["first"] = NotConfigured("World is not configured", remedy="set world.url")
+    resources = [
+        resource(world, "first"),
+        resource(world, "second", needs=("first",)),
+        resource(world, "third", uses=("first",)),
+    ]
+    made = run(resources, "a")
+    assert made.conditions("a") == {
+        "first": Condition.SKIPPED,
+        "second": Condition.SKIPPED,
+        "third": Condition.CHANGED,
+    }
+    assert "set world.url" in made.reports["a"].outcomes[0].reason
+    assert made.reports["a"].status is Status.COMPLETED
+
+
+def test_a_system_taken_away_after_use_is_an_error() -> None:
+    world = World()
+    resources = [resource(world, "first")]
+    before = run(resources, "a").documents
+    world.on_read["first"] = NotConfigured("World is not configured", remedy="set world.url")
+    assert run(resources, "a", statuses=before).reports["a"].status is Status.FAILED
+
+
+def test_a_half_configured_system_is_an_error() -> None:
+    world = World()
+    world.on_read["first"] = ConfigurationError("world.token is missing")
+    assert run([resource(world, "first")], "a").conditions("a") == {"first": Condition.ERROR}
+
+
+def test_what_waits_blocks_only_what_needs_it() -> None:
+    world = World()
+    resources = [
+        resource(world, "login", decide=lambda target: waiting(person=True)),
+        resource(world, "after", needs=("login",)),
+        resource(world, "beside"),
+    ]
+    made = run(resources, "a")
+    assert made.conditions("a") == {
+        "login": Condition.WAITING,
+        "after": Condition.BLOCKED,
+        "beside": Condition.CHANGED,
+    }
+    assert made.reports["a"].status is Status.WAITING_AUTH
+    assert made.reports["a"].todo == "log in"
+
+
+def test_failed_comes_before_waiting() -> None:
+    world = World()
+    resources = [
+        resource(world, "login", decide=lambda target: waiting(person=True)),
+        resource(world, "wrong", decide=lambda target: failed()),
+    ]
+    made = run(resources, "a")
+    assert made.reports["a"].status is Status.FAILED
+    assert made.reports["a"].todo == "wrong: it is wrong — mend it"
+
+
+def test_what_needs_a_deferred_change_waits_for_the_commit() -> None:
+    world = World()
+    resources = [resource(world, "files", is_deferred=True), resource(world, "sync", needs=("files",))]
+    made = run(resources, "a")
+    assert made.reports["a"].status is Status.WAITING_SYNC
+    assert made.reports["a"].again_in == timedelta(seconds=1)
+    assert ("sync", "a") not in world.values
+
+
+def test_a_stopped_pass_begins_no_further_change_and_the_next_one_goes_on() -> None:
+    world = World()
+    resources = [resource(world, "first"), resource(world, "second", needs=("first",))]
+    stopped = run(resources, "a", "b", stop_after=1)
+    assert world.values == {("first", "a"): "first"}
+    assert len(stopped.announced) == 1
+    run(resources, "a", "b", statuses=stopped.documents)
+    assert len(world.values) == 4
+
+
+def test_skipped_by_the_file_is_completed() -> None:
+    made = run([resource(World(), "only", decide=lambda target: Skipped("skipAuth is set"))], "a")
+    assert made.reports["a"].status is Status.COMPLETED
+    assert not [each for each in made.plan if isinstance(each.planned["only"], Needed)]
+
+
+def test_since_moves_only_with_the_state() -> None:
+    world = World()
+    resources = [resource(world, "first")]
+    old = {"a": {"resources": {"first": {"state": "ok", "since": "2020-01-01T00:00:00Z", "outputs": {}}}}}
+    assert (
+        run(resources, "a", statuses=old).documents["a"]["resources"]["first"]["since"]
+        == "2020-01-01T00:00:00Z"
+    )  # type: ignore[index,call-overload]
+    old["a"]["resources"]["first"]["state"] = "waiting"
+    assert (
+        run(resources, "a", statuses=old).documents["a"]["resources"]["first"]["since"]
+        == "2026-01-01T00:00:00Z"
+    )  # type: ignore[index,call-overload]
