@@ -41,8 +41,8 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
 
     Never changes or deletes a deploy key of another title, nor one of our title that our status file does
     not remember; never overwrites a private key. One key it does delete: the remembered one of a private half
-    that is lost, right before the next is made. Nobody has a right use for that key any more, and it may push;
-    and while it stood, a pass killed before registering its successor would look settled.
+    that is lost, right before the next is made. Nobody has a right use for that key any more, and it may
+    push; and while it stood, a pass killed before registering its successor would look settled.
     """
 
     name: ClassVar[str] = "git-access"

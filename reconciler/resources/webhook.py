@@ -135,7 +135,8 @@ class Webhook(Resource[ProjectSpec, HookState]):
             github.update_hook(
                 full_name, number, url=settings.url, events=events, secret=secret.data["secret"]
             )
-        return Settled(_outputs(number, settings.url, events, secret.version))
+        # Should the secret have changed since the plan, the next pass sees another version and writes again.
+        return Settled(_outputs(number, settings.url, events, change.after["secretVersion"]))
 
     def _observe(
         self, target: Target[ProjectSpec], repository: Repository | Absent | Unknown, read: Reading
