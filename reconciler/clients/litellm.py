@@ -1,0 +1,181 @@
+"""LiteLLM's admin API (facts §6): teams and virtual keys, by pages. Knows nothing of projects.
+
+Every error of LiteLLM's own is a 400 whose message is text for people; the two that mean "somebody was
+first" are told apart by their words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any, ClassVar, Self, TypeVar
+
+import httpx
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from reconciler.clients.http import JsonClient, fault_of
+from reconciler.clients.retry import repeat
+from reconciler.errors import Collision, ConfigurationError, Missing, Rejected
+from reconciler.systems import Reader, Sections, Settings, Writer
+
+PAGE = 100
+"""Rows asked for at once: the most that LiteLLM gives."""
+
+
+class LiteLLMSettings(Settings):
+    """`models`: what a project may use that names no default model; empty means every model of the proxy."""
+
+    section: ClassVar[str] = "litellm"
+
+    url: str | None = Field(None, validation_alias=AliasChoices("url", "LITELLM_URL"))
+    admin_key: SecretStr | None = Field(None, validation_alias=AliasChoices("adminKey", "LITELLM_ADMIN_KEY"))
+    models: tuple[str, ...] = ()
+    max_budget: float | None = Field(None, ge=0)
+
+    def missing(self) -> str | None:
+        """Off without a URL."""
+        return None if self.url else "litellm.url (LITELLM_URL)"
+
+    def check(self) -> None:
+        """Require the admin key."""
+        if not self.admin_key:
+            raise ConfigurationError("LiteLLM has a URL and no admin key", remedy="set LITELLM_ADMIN_KEY")
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+
+
+RowT = TypeVar("RowT", bound=_Row)
+
+
+class Team(_Row):
+    """A team as LiteLLM returns it. `max_budget` is US dollars a `budget_duration`."""
+
+    team_id: str
+    team_alias: str | None = None
+    models: tuple[str, ...] = ()
+    max_budget: float | None = None
+    budget_duration: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+class Key(_Row):
+    """A virtual key; `token` is the SHA-256 of its value, which is never returned."""
+
+    token: str
+    key_alias: str | None = None
+    team_id: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+class LiteLLM(Reader):
+    """Reads all teams and all keys, each once for a pass."""
+
+    system: ClassVar[str] = "LiteLLM"
+    settings: ClassVar[type[Settings]] = LiteLLMSettings
+
+    def __init__(self, url: str, admin_key: SecretStr) -> None:
+        headers = {"authorization": f"Bearer {admin_key.get_secret_value()}"}
+        self._http = JsonClient(self.system, url, headers=headers)
+
+    @classmethod
+    def connect(cls, sections: Sections) -> Self:
+        """Make a client from the section."""
+        settings = sections.get(LiteLLMSettings)
+        return cls(settings.url or "", settings.admin_key or SecretStr(""))
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._http.close()
+
+    @cached_property
+    def teams(self) -> Mapping[str, Team]:
+        """Every team by its id; one request per hundred."""
+        rows = self._pages("/v2/team/list", {"page_size": PAGE}, "teams")
+        return {team.team_id: team for team in (_read(Team, row) for row in rows)}
+
+    @cached_property
+    def keys(self) -> Mapping[str, Key]:
+        """Every key that has an alias, by it; one request per hundred."""
+        rows = self._pages("/key/list", {"size": PAGE, "return_full_object": "true"}, "keys")
+        return {key.key_alias: key for key in (_read(Key, row) for row in rows) if key.key_alias}
+
+    def _pages(self, path: str, params: Mapping[str, Any], name: str) -> Iterator[Any]:
+        page, pages = 1, 1
+        while page <= pages:
+            answer = self._http.get(path, params={**params, "page": page})
+            if not isinstance(answer, dict) or not isinstance(answer.get(name), list):
+                raise Rejected(self.system, f"GET {path} answered without a list of {name}")
+            yield from answer[name]
+            pages = int(answer.get("total_pages") or 1)
+            page += 1
+
+
+class LiteLLMWriter(LiteLLM, Writer):
+    """Creates and updates; never retries a create."""
+
+    def team(self, team_id: str) -> Team | None:
+        """Return the team as it is now, or None."""
+        try:
+            answer = repeat(self._send, "GET", "/team/info", params={"team_id": team_id})
+        except Missing:
+            return None
+        return _read(Team, answer.get("team_info"))
+
+    def create_team(self, fields: Mapping[str, Any]) -> None:
+        """Create the team; Collision when that id is taken."""
+        self._send("POST", "/team/new", json=dict(fields))
+
+    def update_team(self, fields: Mapping[str, Any]) -> None:
+        """Set these fields of the team `team_id`; `metadata` is replaced as a whole."""
+        self._send("POST", "/team/update", json=dict(fields))
+
+    def key(self, value: SecretStr) -> Key | None:
+        """Return the registered key with this value, or None. Sends only its hash."""
+        token = hashlib.sha256(value.get_secret_value().encode()).hexdigest()
+        try:
+            answer = repeat(self._send, "GET", "/key/info", params={"key": token})
+        except Missing:
+            return None
+        return _read(Key, {"token": token, **(answer.get("info") or {})})
+
+    def key_named(self, alias: str) -> Key | None:
+        """Return the key with this alias as it is now, or None."""
+        params = {"key_alias": alias, "return_full_object": "true", "size": 1, "page": 1}
+        rows = repeat(self._send, "GET", "/key/list", params=params).get("keys") or []
+        return next((key for key in (_read(Key, row) for row in rows) if key.key_alias == alias), None)
+
+    def register_key(self, value: SecretStr, fields: Mapping[str, Any]) -> None:
+        """Register our own key; Collision when its alias is taken."""
+        self._send("POST", "/key/generate", json={"key": value.get_secret_value(), **fields})
+
+    def update_key(self, token: str, fields: Mapping[str, Any]) -> None:
+        """Set these fields of the key with that hash."""
+        self._send("POST", "/key/update", json={"key": token, **fields})
+
+    def _send(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON as it comes
+        response = self._http.send(method, path, **options)
+        if response.status_code == 400 and "already exists" in _message(response):
+            raise Collision(self.system, f"{method} {path}: that id or alias is taken")
+        if fault := fault_of(self.system, method, path, response):
+            raise fault
+        return response.json()
+
+
+def _message(response: httpx.Response) -> str:
+    """Return the text of LiteLLM's error; inside it may be the repr of a dict, so it is only searched."""
+    try:
+        error = response.json().get("error")
+        return str(error.get("message")) if isinstance(error, dict) else ""
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _read(kind: type[RowT], row: object) -> RowT:
+    try:
+        return kind.model_validate(row)
+    except ValidationError:
+        # Not `from`: the error quotes what it was given.
+        raise Rejected("LiteLLM", f"answered a {kind.__name__.lower()} that makes no sense") from None
