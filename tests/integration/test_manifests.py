@@ -1,0 +1,229 @@
+"""The manifests resource on a real git repository: what is pushed, what is refused, what stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.gitops.edits import Edit
+from reconciler.gitops.manifest_tree import ManifestEdits, ManifestTree
+from reconciler.model.decision import Action, Decision, Failed, Needed, Settled
+from reconciler.model.json import Object
+from reconciler.model.observation import Absent, Known
+from reconciler.model.project import Project, Source
+from reconciler.model.project_spec import ProjectSpec
+from reconciler.repositories import Repositories
+from reconciler.resources.contract import Target
+from reconciler.resources.manifests import Manifests as ManifestsResource
+from reconciler.systems import Reading, Sections, Writing
+from tests.support.argocd import BASE, Manifests
+from tests.support.kubectl import kustomize
+
+FOLDER = "k8s/base/envs/acme-widgets"
+OUTPUTS: Mapping[str, Object] = {
+    "validate-repo": {"defaultBranch": "main"},
+    "devcontainer": {"path": ".devcontainer/devcontainer.json"},
+    "webhook-secret": {},
+    "git-access": {},
+    "llm-key": {},
+}
+
+
+class House:
+    """A bare repository, and the resource over it; each pass fetches afresh."""
+
+    def __init__(self, tmp: Path) -> None:
+        self.git = Manifests(tmp / "manifests.git")
+        self._work = tmp
+        self.pods: dict[str, Any] = {}
+
+    def sections(self) -> Sections:
+        return Sections(
+            {
+                "config": {"repository": str(self.git.path)},
+                "manifests": {"repository": str(self.git.path)},
+                "work": {"directory": str(self._work / "work")},
+                "pods": self.pods,
+            },
+            {},
+        )
+
+    def plan(self, outputs: Mapping[str, Object] = OUTPUTS, **fields: Any) -> Decision:
+        return self._pass(fields, outputs)[0]
+
+    def apply(self, outputs: Mapping[str, Object] = OUTPUTS, *, push: bool = True, **fields: Any) -> Decision:
+        """Plan, apply and push; return the decision that was applied."""
+        decision, tree, target, repositories = self._pass(fields, outputs)
+        assert isinstance(decision, Needed), decision
+        edits = ManifestEdits()
+        write = Writing(self.sections(), given={ManifestTree: tree, ManifestEdits: edits})
+        applied = ManifestsResource(self.sections()).apply(target, decision.change, write)
+        assert isinstance(applied, Settled)
+        assert applied.outputs == decision.outputs
+        if push:
+            wanted: list[Edit] = [edit for several in edits.by_slug.values() for edit in several]
+            repositories.manifests.push(wanted, "environments")
+        return decision
+
+    def files(self) -> dict[str, bytes]:
+        return Repositories(self.sections()).manifests.fetch().folder(FOLDER) or {}
+
+    def read(self, path: str) -> bytes | None:
+        return Repositories(self.sections()).manifests.fetch().read(path)
+
+    def put(self, **files: str) -> None:
+        self.git.head = Repositories(self.sections()).manifests.fetch().commit
+        self.git.commit({f"{FOLDER}/{name}": text for name, text in files.items()})
+
+    def checkout(self, there: Path) -> Path:
+        snapshot = Repositories(self.sections()).manifests.fetch()
+        for entry in snapshot.files():
+            target = there / entry.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(snapshot.content(entry.id))
+        return there / "k8s" / "base"
+
+    def _pass(
+        self, fields: Mapping[str, Any], outputs: Mapping[str, Object]
+    ) -> tuple[Decision, ManifestTree, Target[ProjectSpec], Repositories]:
+        sections = self.sections()
+        repositories = Repositories(sections)
+        tree = ManifestTree(repositories.manifests.fetch())
+        spec = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": "widgets", **fields})
+        project = Project("acme-widgets", "project", spec, Source("projects/acme-widgets.yaml", "0" * 40))
+        target = Target(project, datetime(2026, 1, 1, tzinfo=UTC))
+        resource = ManifestsResource(sections)
+        seen = resource.observe([target], Reading(sections, given={ManifestTree: tree}))["acme-widgets"]
+        assert isinstance(seen, Known | Absent)
+        return resource.plan(target, seen, outputs), tree, target, repositories
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def test_after_a_push_nothing_is_left_to_do_and_the_tree_builds(house: House, tmp_path: Path) -> None:
+    decision = house.apply()
+    assert isinstance(decision, Needed)
+    assert decision.change.action is Action.CREATE
+    settled = house.plan()
+    assert settled == Settled(decision.outputs)
+    assert house.read("k8s/base/kustomization.yaml") == (BASE + "  - envs/acme-widgets\n").encode()
+    built = kustomize(house.checkout(tmp_path / "out"))
+    assert built.count("kind: StatefulSet") == 1
+    assert "kind: Deployment" in built
+
+
+def test_killed_before_the_push_the_next_pass_makes_the_same(house: House) -> None:
+    first = house.apply(push=False)
+    assert house.files() == {}
+    assert house.apply() == first
+    assert isinstance(house.plan(), Settled)
+
+
+def test_a_lost_line_is_written_again_and_nothing_else(house: House) -> None:
+    house.apply()
+    before = house.files()
+    house.git.head = Repositories(house.sections()).manifests.fetch().commit
+    house.git.commit({"k8s/base/kustomization.yaml": BASE})
+    decision = house.apply()
+    assert isinstance(decision, Needed)
+    assert decision.change.before == {"files": {}, "listed": False}
+    assert house.files() == before
+    assert isinstance(house.plan(), Settled)
+
+
+def test_what_people_change_in_the_folder_is_put_right(house: House) -> None:
+    house.apply()
+    before = house.files()
+    house.put(**{"service.yaml": "kind: Service\n"})
+    decision = house.apply()
+    assert isinstance(decision, Needed)
+    assert decision.change.action is Action.UPDATE
+    assert "service.yaml" in decision.change.summary
+    assert house.files() == before
+
+
+def test_a_folder_of_others_survives_until_told_otherwise(house: House) -> None:
+    house.put(**{"kustomization.yaml": "resources: []\n", "statefulset.yaml": "# by hand\n"})
+    refused = house.plan()
+    assert isinstance(refused, Failed)
+    assert refused.conflict
+    assert "adopt: true" in refused.remedy
+    adopted = house.apply(adopt=True)
+    assert isinstance(adopted, Needed)
+    assert adopted.change.action is Action.ADOPT
+    assert isinstance(house.plan(), Settled)
+
+
+@pytest.mark.parametrize("name", ["notes.md", "patches/memory.yaml"])
+def test_what_people_add_to_the_folder_is_never_removed(house: House, name: str) -> None:
+    house.apply()
+    house.put(**{name: "mine\n"})
+    for fields in ({}, {"adopt": True}, {"displayName": "new"}):
+        refused = house.plan(**fields)
+        assert isinstance(refused, Failed)
+        assert refused.conflict
+    assert house.read(f"{FOLDER}/{name}") == b"mine\n"
+
+
+def test_a_file_of_ours_that_is_not_wanted_any_more_goes(house: House) -> None:
+    house.apply()
+    assert "known-hosts.yaml" in house.files()
+    house.apply({key: value for key, value in OUTPUTS.items() if key != "git-access"})
+    assert not {"known-hosts.yaml", "external-secret.yaml"} & house.files().keys()
+
+
+def test_storage_grows_with_a_word_about_it(house: House) -> None:
+    house.apply()
+    decision = house.apply(resourceLimits={"storageWorktrees": "40Gi"})
+    assert isinstance(decision, Needed)
+    assert "grows from 20Gi to 40Gi" in decision.change.summary
+    assert b'storage: "40Gi"' in house.files()["pvc.yaml"]
+
+
+def test_storage_never_shrinks_and_nothing_is_committed(house: House) -> None:
+    house.apply()
+    before = house.files()
+    refused = house.plan(resourceLimits={"storageWorktrees": "10Gi", "memoryLimit": "16Gi"})
+    assert isinstance(refused, Failed)
+    assert "env-acme-widgets-worktrees has 20Gi" in refused.reason
+    assert house.files() == before
+    assert isinstance(house.plan(resourceLimits={"storageWorktrees": "20480Mi"}), Needed), (
+        "as much, said otherwise"
+    )
+
+
+def test_a_claim_keeps_its_storage_class_whatever_the_setting_says_later(house: House) -> None:
+    house.apply()
+    house.pods = {"storageClass": "fast"}
+    assert isinstance(house.plan(), Settled)
+
+
+def test_a_new_claim_gets_the_storage_class_of_the_settings(house: House) -> None:
+    house.pods = {"storageClass": "fast"}
+    house.apply()
+    house.pods = {}
+    assert isinstance(house.plan(), Settled)
+    assert b'storageClassName: "fast"' in house.files()["pvc.yaml"]
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n", "spec: 1\n", "kind: PersistentVolumeClaim\n", "20Gi"])
+def test_claims_that_cannot_be_read_stop_this_project_with_a_remedy(house: House, text: str) -> None:
+    house.apply()
+    house.put(**{"pvc.yaml": text})
+    refused = house.plan()
+    assert isinstance(refused, Failed)
+    assert "pvc.yaml" in refused.reason
+    assert refused.remedy
+
+
+def test_claims_of_an_odd_amount_stop_this_project(house: House) -> None:
+    house.apply()
+    house.put(**{"pvc.yaml": house.files()["pvc.yaml"].decode().replace("20Gi", "lots")})
+    assert isinstance(house.plan(), Failed)
