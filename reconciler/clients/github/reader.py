@@ -26,7 +26,7 @@ from reconciler.clients.github.models import (
 )
 from reconciler.clients.github.settings import GitHubSettings
 from reconciler.clients.retry import LONGEST_WAIT, repeat
-from reconciler.errors import Denied, Missing, Rejected, SystemFault
+from reconciler.errors import Denied, Missing, Rejected, SystemFault, Unavailable
 from reconciler.systems import Reader, Sections, Settings
 
 if TYPE_CHECKING:
@@ -75,10 +75,8 @@ class GitHub(Reader):
             names = list(dict.fromkeys(wanted))
             self._kept |= _read_all([name for name in names if name not in self._kept], self._ask)
             found = {name: self._kept[name] for name in names}
-        faults = {id(each) for each in found.values()}
-        first = next(iter(found.values()), None)
-        if len(faults) == 1 and isinstance(first, SystemFault) and not isinstance(first, Missing):
-            raise first
+        if fault := _of_all(found):
+            raise fault
         return found
 
     def repository(self, wanted: RepositoryName) -> Repository:
@@ -247,6 +245,17 @@ def _patiently(ask: Ask, batch: Sequence[RepositoryName]) -> dict[RepositoryName
     if isinstance(answer, TooHeavy):
         raise answer
     return answer
+
+
+def _of_all(found: Mapping[RepositoryName, Found]) -> SystemFault | None:
+    """Return a fault when there is nothing else: one and the same for all, or no answer to any."""
+    faults = [
+        each for each in found.values() if isinstance(each, SystemFault) and not isinstance(each, Missing)
+    ]
+    if len(faults) < len(found) or not faults:
+        return None
+    same = len({id(fault) for fault in faults}) == 1
+    return faults[0] if same or all(isinstance(fault, Unavailable) for fault in faults) else None
 
 
 def _concerns_all(fault: SystemFault) -> bool:
