@@ -1,28 +1,32 @@
-"""An emulator of GitHub: REST, GraphQL and real git repositories, as unkind as facts §1 says the original is.
+"""An emulator of GitHub: REST, GraphQL and real git repositories, as unkind as facts §1 says GitHub is.
 
-The seam below `/_emulator/` needs no credentials and is for the sandbox and for tests only. A body is one object or,
-with `POST`, a list of them; the answer has the same shape.
+The seam below `/_emulator/` needs no credentials and is for the sandbox and for tests only. A body is one
+object or, with `POST`, a list of them; the answer has the same shape.
 
-    POST  /_emulator/repositories            {owner, name, ownerType: Organization | User, defaultBranch, private,
-                                             archived, empty, files: {path: text}, description,
-                                             protection: none | classic | classic-403 | ruleset}
-                                             made if there is none of that name; answers id, nodeId and the rest
-    PATCH /_emulator/repositories/{o}/{r}    the same fields, name and owner too (rename, transfer); `files` are
-                                             committed to the default branch as a person with all rights would, null
-                                             removes one
-    POST  /_emulator/pulls/{o}/{r}/{n}/merge and …/close
-    POST  /_emulator/projects                {owner, ownerType, title, readme, shortDescription, closed, creator,
-                                             repositories: ["owner/name"],
-                                             fields: [{name, dataType, options: [{name, color, description}]}]}
-    POST  /_emulator/hooks                   {repository: "owner/name", config, events, active}
-    GET   /_emulator/hooks/{o}/{r}           what is kept, with the secrets
-    POST  /_emulator/keys                    {repository: "owner/name", key, title, readOnly}
-    POST  /_emulator/tokens                  {token, login, kind: classic | fine-grained | app, scopes: [],
-                                             permissions: {contents: write}, default: level,
-                                             repositories: {"owner/name": level}};
-                                             level: none | read | triage | write | maintain | admin
-    POST  /_emulator/rate_limit              {mode: normal | primary | secondary | secondary-silent, times, status,
-                                             retry_after, limit, forget: true}
+    POST  /_emulator/repositories
+          {owner, name, ownerType: Organization | User, defaultBranch, private, archived, empty, description,
+          files: {path: text}, protection: none | classic | classic-403 | ruleset}
+          Makes the repository if there is none of that name; answers id, nodeId and the rest.
+    PATCH /_emulator/repositories/{owner}/{name}
+          The same fields; with `name` or `owner` it is renamed or transferred. `files` are committed to the
+          default branch as a person with all rights would, null removes one; `message` is the commit's.
+    POST  /_emulator/pulls/{owner}/{name}/{number}/merge and …/close
+    POST  /_emulator/projects
+          {owner, ownerType, title, readme, shortDescription, closed, creator, repositories: ["owner/name"],
+          fields: [{name, dataType, options: [{name, color, description}]}]}
+    POST  /_emulator/hooks
+          {repository: "owner/name", config, events, active}
+    GET   /_emulator/hooks/{owner}/{name}
+          What is kept, with the secrets.
+    POST  /_emulator/keys
+          {repository: "owner/name", key, title, readOnly}
+    POST  /_emulator/tokens
+          {token, login, kind: classic | fine-grained | app, scopes: [], permissions: {contents: write},
+          repositories: {"owner/name": level}, default: level}
+          level: none | read | triage | write | maintain | admin
+    POST  /_emulator/rate_limit
+          {mode: normal | primary | secondary | secondary-silent, times, status, retry_after, limit,
+          forget: true}
 """
 
 from reconciler.sandbox.emulators.github.app import create_app

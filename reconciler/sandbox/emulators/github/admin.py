@@ -48,7 +48,7 @@ class Admin:
         return _public(self._world.repositories.ensure(wish))
 
     def change_repository(self, owner: str, name: str, wish: Mapping[str, Any]) -> Document:
-        """Rename, transfer, archive, protect…; `files` are committed to the default branch past every protection."""
+        """Rename, transfer, archive, protect…; `files` are committed past every protection."""
         repository = self._repository(owner, name)
         if wish.get("files"):
             files = {path: text if text is None else text.encode() for path, text in wish["files"].items()}
@@ -57,10 +57,10 @@ class Admin:
             self._world.git.commit_files(
                 repository, branch, files, message, (PERSON, f"{PERSON}@example.com")
             )
-        changed = {key: value for key, value in wish.items() if key not in {"files", "message"}}
+        changed: Document = {key: value for key, value in wish.items() if key not in {"files", "message"}}
         if "owner" in changed:
             changed["ownerType"] = self._world.repositories.ensure_owner(
-                changed["owner"], changed.get("ownerType", repository["ownerType"])
+                str(changed["owner"]), changed.get("ownerType", repository["ownerType"])
             )["type"]
         self._world.repositories.touch({**repository, **changed})
         return _public(self._repository(wish.get("owner", owner), wish.get("name", name)))

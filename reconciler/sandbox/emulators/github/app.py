@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,16 +82,14 @@ def create_app(
     REST answers under `/` and `/api/v3`, GraphQL at `/graphql` and `/api/graphql`. `token` may do everything.
     What people do is done below `/_emulator/`, see the package's docstring.
     """
-    if git_directory is None:
-        temporary = tempfile.TemporaryDirectory(prefix="github-emulator-", ignore_cleanup_errors=True)
-        git_directory = Path(temporary.name)
-    git_directory.mkdir(parents=True, exist_ok=True)
+    folder = git_directory or Path(tempfile.mkdtemp(prefix="github-emulator-"))
+    folder.mkdir(parents=True, exist_ok=True)
     repositories = Repositories(store, clock)
     world = World(
         store=store,
         clock=clock,
         repositories=repositories,
-        git=GitStore(git_directory, clock),
+        git=GitStore(folder, clock),
         boards=Boards(store, repositories),
         identities=Identities(store, token),
         limits=RateLimits(clock),
@@ -104,6 +104,8 @@ def create_app(
     )
     # A slash at the end is a 404 (facts §1.1), not a redirect.
     app.router.redirect_slashes = False
+    if git_directory is None:
+        weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)
     return app
 
 

@@ -1,8 +1,8 @@
 """Project boards (Projects V2) as documents, and the rules of their fields (facts §1.7).
 
-Knows no GraphQL and no rights. A board document: id, number, owner (login), ownerId, title, readme, shortDescription,
-public, closed, creator, createdAt, updatedAt, fields, repositories (numeric ids). A field is kept as GraphQL shows it.
-Titles are not unique; names of fields are.
+Knows no GraphQL and no rights. A board document: id, number, owner (login), ownerId, title, readme,
+shortDescription, public, closed, creator, createdAt, updatedAt, fields, repositories (numeric ids). A field
+is kept as GraphQL shows it. Titles are not unique; names of fields are.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ STATUS = (
     ("Done", "PURPLE", "This has been completed"),
 )
 RESERVED = {name.lower() for name, _ in BUILT_IN if name != "Status"} | {
-    "repo", "type", "assignee", "label", "reviewer", "author", "created", "updated", "closed", "state", "is", "no",
-    "parent", "tracked by", "tracks", "id", "sub-issues", "linked pull request",
+    "repo", "type", "assignee", "label", "reviewer", "author", "created", "updated", "closed", "state",
+    "is", "no", "parent", "tracked by", "tracks", "id", "sub-issues", "linked pull request",
 }  # fmt: skip
 MOST_FIELDS = 50
 TYPE_NAMES = {
@@ -63,7 +63,7 @@ class Boards:
         return [board for one in linked["boards"] if (board := self.get(one))]
 
     def of_owner(self, owner_id: int) -> Iterator[Document]:
-        """Yield {board, number, title, closed} of each of an owner's boards, by number; see `get` for the rest."""
+        """Yield {board, number, title, closed} of each of an owner's boards, by number."""
         for _, entry in self._store.items(OF_OWNER, f"{owner_id}/"):
             yield entry
 

@@ -1,4 +1,4 @@
-"""JSON bodies that several calls share, field for field as GitHub's OpenAPI description has them (facts §1.3)."""
+"""JSON bodies that several calls share, as GitHub's OpenAPI description has them (facts §1.3)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One request, from its headers to its answer: what is the same for every call (facts §1.1, §1.2).
 
-Handlers are plain functions of a `Call`; they run one at a time on the event loop, so that read and write of one
-request are never torn apart by another.
+Handlers are plain functions of a `Call`; they run one at a time on the event loop, so that read and write
+of one request are never torn apart by another.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Call:
         return self.request.path_params[name]
 
     def repository(self, need: Need = METADATA) -> dict[str, Any]:
-        """Return the repository of the path if the token may do that to it; else raise what GitHub answers."""
+        """Return the repository of the path; raise what GitHub answers if the token may not do that."""
         parameters = self.request.path_params
         if "repository_id" in parameters:
             found = self.world.repositories.get(parameters["repository_id"])
@@ -120,7 +120,7 @@ class Call:
         size = min(100, max(1, self._number("per_page", 30)))
         page = max(1, self._number("page", 1))
         last = max(1, -(-len(items) // size))
-        links = {}
+        links: dict[str, int] = {}
         if page < last:
             links |= {"next": page + 1, "last": last}
         if page > 1:

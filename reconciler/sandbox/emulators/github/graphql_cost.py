@@ -1,6 +1,7 @@
 """What a query costs before it runs (facts §1.7): points, nodes, and paging that GitHub insists on.
 
-Points: one request per instance of a connection, every `first` taken as full, divided by 100. Knows only the schema.
+Points: one request per instance of a connection, every `first` taken as full, divided by 100. Knows only
+the schema.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ class CostWalk:
         if self._cost.nodes > MOST_NODES:
             raise GraphQLRefusal(
                 "MAX_NODE_LIMIT_EXCEEDED",
-                f"This query requests up to {self._cost.nodes:,} possible nodes which exceeds the maximum limit "
-                f"of {MOST_NODES:,}.",
+                f"This query requests up to {self._cost.nodes:,} possible nodes which exceeds the maximum "
+                f"limit of {MOST_NODES:,}.",
             )
         return self._cost
 
@@ -102,7 +103,7 @@ class CostWalk:
             self._selection(node.selection_set, target, times)
 
     def _size(self, node: FieldNode) -> int:
-        given = {one.name.value: one.value for one in node.arguments}
+        given = {one.name.value: one.value for one in node.arguments or ()}
         name = node.name.value
         for bound in ("first", "last"):
             value = given.get(bound)
@@ -113,7 +114,8 @@ class CostWalk:
             )  # fmt: skip
             if size is None:
                 continue
-            if not 1 <= size <= MOST_PER_PAGE:
+            # The published lower bound is 1, but gh asks for 0 where it wants only a count.
+            if not 0 <= size <= MOST_PER_PAGE:
                 raise GraphQLRefusal(
                     "EXCESSIVE_PAGINATION",
                     f"Requesting {size} records on the `{name}` connection exceeds the `{bound}` limit of "

@@ -1,4 +1,4 @@
-"""POST /graphql: from text to answer. Errors come inside a 200, next to the data that is valid (facts §1.7)."""
+"""POST /graphql: from text to answer. Errors come inside a 200, next to what is valid (facts §1.7)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from graphql import (
     DocumentNode,
     FieldNode,
     GraphQLError,
+    GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
     TypeInfo,
@@ -66,11 +68,7 @@ class GraphQLServer:
             raw = await request.body()
             identity = ANONYMOUS
             try:
-                identity = identify(self._world, request)
-                if not request.headers.get("user-agent"):
-                    raise Refusal(403, "Request forbidden by administrative rules.")
-                if identity.anonymous:
-                    raise Refusal(401, "This endpoint requires you to be authenticated.")
+                identity = self._admitted(request)
                 self._world.limits.admit(identity, "graphql")
                 body, status = self._answer(Call(request, self._world, identity, raw)), 200
                 headers: Mapping[str, str] = {}
@@ -79,6 +77,14 @@ class GraphQLServer:
             return JSONResponse(body, status, {**common_headers(self._world, identity, "graphql"), **headers})
 
         return respond
+
+    def _admitted(self, request: Request) -> Identity:
+        if not request.headers.get("user-agent"):
+            raise Refusal(403, "Request forbidden by administrative rules.")
+        identity = identify(self._world, request)
+        if identity.anonymous:
+            raise Refusal(401, "This endpoint requires you to be authenticated.")
+        return identity
 
     def _answer(self, call: Call) -> Body:
         query, variables = call.body.get("query"), call.body.get("variables") or {}
@@ -131,13 +137,21 @@ class GraphQLServer:
         return prepared
 
 
+def schema_text() -> str:
+    """Return the schema's definition."""
+    files = sorted(Path(__file__).parent.glob("*.graphql"))
+    return "\n".join(path.read_text(encoding="utf-8") for path in files)
+
+
+@cache
 def load_schema() -> GraphQLSchema:
     """Return the schema with its resolvers."""
-    text = Path(__file__).with_name("schema.graphql").read_text(encoding="utf-8")
-    schema = build_schema(text)
+    schema = build_schema(schema_text())
     for name, resolver in RESOLVERS.items():
         type_name, _, field = name.partition(".")
-        schema.type_map[type_name].fields[field].resolve = resolver  # type: ignore[attr-defined] - objects only
+        owner = schema.type_map[type_name]
+        assert isinstance(owner, GraphQLObjectType)  # noqa: S101 - only those have resolvers
+        owner.fields[field].resolve = resolver
     return schema
 
 
@@ -197,9 +211,9 @@ def _missing_scopes(identity: Identity, prepared: Prepared) -> list[Body]:
             "locations": [place],
             "message": (
                 "Your token has not been granted the required scopes to execute this query. "
-                f"The '{field}' field requires one of the following scopes: ['{scope}'], but your token has only "
-                f"been granted the: {json.dumps(list(identity.scopes))} scopes. Please modify your token's scopes "
-                "at: https://github.com/settings/tokens."
+                f"The '{field}' field requires one of the following scopes: ['{scope}'], but your token has "
+                f"only been granted the: {json.dumps(list(identity.scopes))} scopes. Please modify your "
+                "token's scopes at: https://github.com/settings/tokens."
             ),
         }
         for field, scope, place in prepared.scopes

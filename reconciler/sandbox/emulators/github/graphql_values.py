@@ -1,5 +1,7 @@
-"""Documents as GraphQL values: plain dicts with the schema's field names and `__typename`, so that graphql-core's own
-resolver serves most fields. Keys that start with `_` are for the resolvers.
+"""Documents as GraphQL values.
+
+Plain dicts with the schema's field names and `__typename`, so that graphql-core's own resolver serves most
+fields. Keys that start with `_` are for the resolvers.
 """
 
 from __future__ import annotations
@@ -45,11 +47,7 @@ class Session:
         return self.call.identity
 
 
-def session_of(info: GraphQLResolveInfo) -> Session:
-    """Return the session of a resolver's request."""
-    session = info.context
-    assert isinstance(session, Session)  # noqa: S101 - narrows graphql-core's untyped context
-    return session
+Info = GraphQLResolveInfo[Session]
 
 
 def connection(nodes: Sequence[Any], given: Mapping[str, Any]) -> Value:
@@ -173,7 +171,7 @@ def ref_node(session: Session, document: Document, branch: str) -> Value | None:
     }
 
 
-def git_object(found: pygit2.Object) -> Value:
+def git_object(found: pygit2.Object | pygit2.Commit) -> Value:
     """Return a Commit, Tree or Blob; a long text is cut and says so, a binary one is null."""
     oid = str(found.id)
     shared = {"oid": oid, "abbreviatedOid": oid[:7], "id": f"GIT_{oid}"}
@@ -198,6 +196,8 @@ def git_object(found: pygit2.Object) -> Value:
             "oid": str(one.id),
             "mode": int(one.filemode),
             "type": one.type_str,
+            # Called only when it is asked for: a folder may be large.
+            "object": lambda _, one=one: git_object(one),
         }
         for one in found
     ]

@@ -1,7 +1,8 @@
 """Webhooks as documents and their deliveries. Knows no route and no right.
 
-A document: id, active, events, config {url, content_type, insecure_ssl, secret?}, createdAt, updatedAt, lastResponse.
-A ping is really sent when the address is on this machine, and fails as an unreachable host does otherwise.
+A document: id, active, events, config {url, content_type, insecure_ssl, secret?}, createdAt, updatedAt,
+lastResponse. A ping is really sent when the address is on this machine, and fails as an unreachable host
+does otherwise.
 """
 
 from __future__ import annotations

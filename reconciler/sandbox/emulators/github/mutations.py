@@ -1,15 +1,13 @@
-"""The mutations of boards (facts §1.7). None of them knows whether it ran before: creating twice gives two."""
+"""The mutations of boards (facts §1.7). None knows whether it ran before: creating twice gives two."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphql import GraphQLResolveInfo
-
 from reconciler.sandbox.emulators.github import graphql_values as values
 from reconciler.sandbox.emulators.github.errors import GraphQLRefusal
-from reconciler.sandbox.emulators.github.graphql_values import Session, Value, session_of
+from reconciler.sandbox.emulators.github.graphql_values import Info, Session, Value
 
 Input = dict[str, Any]
 Effect = Callable[[Session, Input], Value]
@@ -114,8 +112,8 @@ def _may_write(session: Session, owner: Mapping[str, Any], mutation: str) -> Non
 
 
 def _resolver(effect: Effect) -> Callable[..., Value]:
-    def resolve(_: object, info: GraphQLResolveInfo, **given: Any) -> Value:  # noqa: ANN401
-        session, wish = session_of(info), given["input"]
+    def resolve(_: object, info: Info, **given: Any) -> Value:  # noqa: ANN401
+        session, wish = info.context, given["input"]
         payload = effect(session, wish)
         session.call.wrote()
         return {"clientMutationId": wish.get("clientMutationId"), **payload}

@@ -1,7 +1,8 @@
 """Pull requests as documents, and merging them for real. Knows no route and no right.
 
-A document: number, title, body, draft, head and base (branch names of this repository), headSha and baseSha (as of now,
-frozen when closed), state, merged, mergeSha, user, createdAt, updatedAt, closedAt, mergedAt, mergedBy.
+A document: number, title, body, draft, head and base (branch names of this repository), headSha and baseSha
+(as of now, frozen when closed), state, merged, mergeSha, user, createdAt, updatedAt, closedAt, mergedAt,
+mergedBy.
 """
 
 from __future__ import annotations
@@ -36,16 +37,18 @@ def create(world: World, repository: Mapping[str, Any], wish: Mapping[str, Any],
     owner, colon, branch = head.rpartition(":")
     if colon and owner.lower() != repository["owner"].lower():
         raise validation_failed("PullRequest", "invalid", field="head")
-    tips = {name: world.git.branch(repository, name) for name in (branch, base)}
+    tips = {}
     for field, name in (("head", branch), ("base", base)):
-        if tips[name] is None:
+        tip = world.git.branch(repository, name)
+        if tip is None:
             raise validation_failed("PullRequest", "invalid", field=field)
+        tips[field] = str(tip.id)
     if any(
         p["state"] == "open" and (p["head"], p["base"]) == (branch, base) for p in all_of(world, repository)
     ):
         message = f"A pull request already exists for {repository['owner']}:{branch}."
         raise validation_failed("PullRequest", "custom", message=message)
-    head_sha, base_sha = str(tips[branch].id), str(tips[base].id)  # type: ignore[union-attr] - checked above
+    head_sha, base_sha = tips["head"], tips["base"]
     if world.git.merge_base(repository, head_sha, base_sha) == head_sha:
         message = f"No commits between {base} and {branch}"
         raise validation_failed("PullRequest", "custom", message=message)

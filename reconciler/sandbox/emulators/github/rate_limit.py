@@ -1,7 +1,8 @@
 """The primary limit, counted, and both limits on demand (facts §1.2).
 
-The primary limit is 5,000 requests and 5,000 GraphQL points an hour and token, 60 requests without a token. The
-secondary limit is a mood of the original that nobody can compute: tests switch it on through the admin seam.
+The primary limit is 5,000 requests and 5,000 GraphQL points an hour and token, 60 requests without a token.
+The secondary limit is a mood of the original that nobody can compute: tests switch it on through the admin
+seam.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from reconciler.sandbox.emulators.github.errors import Refusal
 from reconciler.sandbox.emulators.github.identity import Identity
 
 HOUR = 3600
-PRIMARY = "API rate limit exceeded for user ID 1. If you reach out to GitHub Support for help, please include the request ID."  # noqa: E501 - one sentence of the original
+_SUPPORT = "If you reach out to GitHub Support for help, please include the request ID."
+PRIMARY = f"API rate limit exceeded for user ID 1. {_SUPPORT}"
 SECONDARY = (
-    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. If you reach out to "
-    "GitHub Support for help, please include the request ID."
+    "You have exceeded a secondary rate limit. Please wait a few minutes before you try again. " + _SUPPORT
 )
 
 
@@ -27,7 +28,7 @@ class Mood:
     """What the next requests meet.
 
     mode: normal, primary, secondary, or secondary-silent (no retry-after, and remaining is not 0).
-    times: how many requests meet it, None until changed. status: 403 or 429; 200 is possible for GraphQL only.
+    times: how many requests meet it, None until changed. status: 403 or 429, or 200 for GraphQL only.
     """
 
     mode: str = "normal"

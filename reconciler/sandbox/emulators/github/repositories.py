@@ -1,8 +1,8 @@
 """Owners and repositories as documents: names, ids, renames. Knows no route, right or git.
 
-A repository document: id, owner, name, ownerType, defaultBranch, private, archived, empty, files (of the first
-commit), protection (none | classic | classic-403 | ruleset), createdAt, updatedAt. Names are looked up in lower case;
-an old name keeps pointing at the repository until another takes it (facts §1.1).
+A repository document: id, owner, name, ownerType, defaultBranch, private, archived, empty, files (of the
+first commit), protection (none | classic | classic-403 | ruleset), createdAt, updatedAt. Names are looked
+up in lower case; an old name keeps pointing at the repository until another takes it (facts §1.1).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Repositories:
         return found
 
     def ensure(self, wish: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the repository of that owner and name, made as wished if there is none of that present name."""
+        """Return the repository of that name, made if there is none; an old name does not count."""
         present = self.find(wish["owner"], wish["name"])
         if present and present["name"].lower() == wish["name"].lower():
             return present
@@ -102,4 +102,4 @@ class Repositories:
 
 def is_protected(repository: Mapping[str, Any], branch: str) -> bool:
     """Whether commits reach that branch by pull request only; the default branch is the one that can be."""
-    return repository["protection"] != "none" and branch == repository["defaultBranch"]
+    return bool(repository["protection"] != "none" and branch == repository["defaultBranch"])

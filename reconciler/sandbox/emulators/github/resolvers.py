@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pygit2
-from graphql import GraphQLResolveInfo
 
 from reconciler.sandbox.emulators.github import graphql_values as values
 from reconciler.sandbox.emulators.github import keys
 from reconciler.sandbox.emulators.github.errors import GraphQLRefusal
-from reconciler.sandbox.emulators.github.graphql_values import Session, Value, connection, session_of
+from reconciler.sandbox.emulators.github.graphql_values import Info, Session, Value, connection
 from reconciler.sandbox.emulators.github.mutations import MUTATIONS
 
 Resolver = Callable[..., Any]
@@ -20,8 +19,8 @@ ORDER_KEYS = {"NUMBER": "number", "TITLE": "title", "CREATED_AT": "createdAt", "
 FIELD_ORDER_KEYS = {"NAME": "name", "CREATED_AT": "createdAt"}
 
 
-def _repository(source: Value | None, info: GraphQLResolveInfo, **given: Any) -> Value:  # noqa: ANN401
-    session = session_of(info)
+def _repository(source: Value | None, info: Info, **given: Any) -> Value:  # noqa: ANN401
+    session = info.context
     owner = source["login"] if source else given["owner"]
     name = given["name"]
     found = session.world.repositories.find(owner, name)
@@ -33,8 +32,8 @@ def _repository(source: Value | None, info: GraphQLResolveInfo, **given: Any) ->
 
 
 def _owner_of_kind(kind: str | None) -> Resolver:
-    def resolve(_: object, info: GraphQLResolveInfo, *, login: str) -> Value | None:
-        session = session_of(info)
+    def resolve(_: object, info: Info, *, login: str) -> Value | None:
+        session = info.context
         found = session.world.repositories.owner(login)
         if found is not None and kind in {None, found["type"]}:
             return values.owner_node(session, found)
@@ -51,8 +50,8 @@ def _article(kind: str) -> str:
     return f"an {kind}" if kind == "Organization" else f"a {kind}"
 
 
-def _viewer(_: object, info: GraphQLResolveInfo) -> Value:
-    session = session_of(info)
+def _viewer(_: object, info: Info) -> Value:
+    session = info.context
     if session.identity.kind == "app":
         raise GraphQLRefusal("FORBIDDEN", "Resource not accessible by integration")
     login = session.identity.login
@@ -60,8 +59,8 @@ def _viewer(_: object, info: GraphQLResolveInfo) -> Value:
     return values.owner_node(session, found)
 
 
-def _rate_limit(_: object, info: GraphQLResolveInfo, **given: Any) -> Value:  # noqa: ANN401
-    session = session_of(info)
+def _rate_limit(_: object, info: Info, **given: Any) -> Value:  # noqa: ANN401
+    session = info.context
     state = session.world.limits.state(session.identity, "graphql")
     return {
         "cost": session.cost.points,
@@ -71,8 +70,8 @@ def _rate_limit(_: object, info: GraphQLResolveInfo, **given: Any) -> Value:  # 
     }
 
 
-def _node(_: object, info: GraphQLResolveInfo, id: str) -> Value:  # noqa: A002 - the schema's name
-    session = session_of(info)
+def _node(_: object, info: Info, id: str) -> Value:  # noqa: A002 - the schema's name
+    session = info.context
     if board := values.board_seen(session, id):
         return values.board_node(session, board)
     if repository := values.repository_seen(session, id):
@@ -84,7 +83,7 @@ def _node(_: object, info: GraphQLResolveInfo, id: str) -> Value:  # noqa: A002 
     raise values.unresolved(id)
 
 
-def _nodes(_: object, info: GraphQLResolveInfo, ids: list[str]) -> list[Value | GraphQLRefusal]:
+def _nodes(_: object, info: Info, ids: list[str]) -> list[Value | GraphQLRefusal]:
     def one(node_id: str) -> Value | GraphQLRefusal:
         try:
             return _node(None, info, node_id)
@@ -94,23 +93,23 @@ def _nodes(_: object, info: GraphQLResolveInfo, ids: list[str]) -> list[Value | 
     return [one(node_id) for node_id in ids]
 
 
-def _default_branch(source: Value, info: GraphQLResolveInfo) -> Value | None:
+def _default_branch(source: Value, info: Info) -> Value | None:
     document = source["_document"]
-    return values.ref_node(session_of(info), document, document["defaultBranch"])
+    return values.ref_node(info.context, document, document["defaultBranch"])
 
 
-def _ref(source: Value, info: GraphQLResolveInfo, *, qualifiedName: str) -> Value | None:  # noqa: N803 - the schema's
-    return values.ref_node(session_of(info), source["_document"], qualifiedName.removeprefix("refs/heads/"))
+def _ref(source: Value, info: Info, *, qualifiedName: str) -> Value | None:  # noqa: N803 - the schema's
+    return values.ref_node(info.context, source["_document"], qualifiedName.removeprefix("refs/heads/"))
 
 
-def _is_empty(source: Value, info: GraphQLResolveInfo) -> bool:
-    return session_of(info).world.git.is_empty(source["_document"])
+def _is_empty(source: Value, info: Info) -> bool:
+    return info.context.world.git.is_empty(source["_document"])
 
 
-def _object(source: Value, info: GraphQLResolveInfo, **given: Any) -> Value | None:  # noqa: ANN401
-    git, document = session_of(info).world.git, source["_document"]
+def _object(source: Value, info: Info, **given: Any) -> Value | None:  # noqa: ANN401
+    git, document = info.context.world.git, source["_document"]
     if given.get("oid"):
-        found: pygit2.Object | None = git.open(document).get(given["oid"])
+        found: pygit2.Object | pygit2.Commit | None = git.open(document).get(given["oid"])
     else:
         revision, colon, path = (given.get("expression") or "").partition(":")
         commit = git.resolve(document, revision)
@@ -120,29 +119,29 @@ def _object(source: Value, info: GraphQLResolveInfo, **given: Any) -> Value | No
     return None if found is None else values.git_object(found)
 
 
-def _repository_owner(source: Value, info: GraphQLResolveInfo) -> Value:
-    session = session_of(info)
+def _repository_owner(source: Value, info: Info) -> Value:
+    session = info.context
     owner = session.world.repositories.owner(source["_document"]["owner"])
     assert owner is not None  # noqa: S101 - a repository is made for an owner that is there
     return values.owner_node(session, owner)
 
 
-def _deploy_keys(source: Value, info: GraphQLResolveInfo, **given: Any) -> Value:  # noqa: ANN401
-    session = session_of(info)
+def _deploy_keys(source: Value, info: Info, **given: Any) -> Value:  # noqa: ANN401
+    session = info.context
     document = source["_document"]
     if not session.identity.reaches(document, "admin"):
         return connection([], given)
     return connection([values.key_node(key) for key in keys.all_of(session.world, document["id"])], given)
 
 
-def _boards_of_repository(source: Value, info: GraphQLResolveInfo, **given: Any) -> Value:  # noqa: ANN401
-    session = session_of(info)
+def _boards_of_repository(source: Value, info: Info, **given: Any) -> Value:  # noqa: ANN401
+    session = info.context
     linked = session.world.boards.of_repository(source["_document"]["id"])
     return _boards(session, _matching(linked, given), given)
 
 
-def _boards_of_owner(source: Value, info: GraphQLResolveInfo, **given: Any) -> Value:  # noqa: ANN401
-    session = session_of(info)
+def _boards_of_owner(source: Value, info: Info, **given: Any) -> Value:  # noqa: ANN401
+    session = info.context
     entries = _matching(session.world.boards.of_owner(source["_document"]["id"]), given)
     loaded = [board for entry in entries if (board := session.world.boards.get(entry["board"]))]
     return _boards(session, loaded, given)
@@ -170,16 +169,16 @@ def _boards(session: Session, boards: list[dict[str, Any]], given: Mapping[str, 
     return page
 
 
-def _board_of_owner(source: Value, info: GraphQLResolveInfo, *, number: int) -> Value:
-    session = session_of(info)
+def _board_of_owner(source: Value, info: Info, *, number: int) -> Value:
+    session = info.context
     board = session.world.boards.numbered(source["_document"]["id"], number)
     if board is None or not values.visible_boards(session, [board]):
         raise GraphQLRefusal("NOT_FOUND", f"Could not resolve to a ProjectV2 with the number {number}.")
     return values.board_node(session, board)
 
 
-def _board_of_repository(source: Value, info: GraphQLResolveInfo, *, number: int) -> Value:
-    session = session_of(info)
+def _board_of_repository(source: Value, info: Info, *, number: int) -> Value:
+    session = info.context
     linked = session.world.boards.of_repository(source["_document"]["id"])
     for board in values.visible_boards(session, linked):
         if board["number"] == number:
@@ -187,35 +186,35 @@ def _board_of_repository(source: Value, info: GraphQLResolveInfo, *, number: int
     raise GraphQLRefusal("NOT_FOUND", f"Could not resolve to a ProjectV2 with the number {number}.")
 
 
-def _fields(source: Value, _: GraphQLResolveInfo, **given: Any) -> Value:  # noqa: ANN401
+def _fields(source: Value, _: Info, **given: Any) -> Value:  # noqa: ANN401
     fields, order = source["_document"]["fields"], given["orderBy"]
     if key := FIELD_ORDER_KEYS.get(order["field"]):
         fields = sorted(fields, key=lambda field: field[key])
     return connection(fields[::-1] if order["direction"] == "DESC" else fields, given)
 
 
-def _field(source: Value, _: GraphQLResolveInfo, *, name: str) -> Value | None:
+def _field(source: Value, _: Info, *, name: str) -> Value | None:
     fields = source["_document"]["fields"]
     return next((field for field in fields if field["name"].lower() == name.lower()), None)
 
 
-def _options(source: Value, _: GraphQLResolveInfo, names: list[str] | None = None) -> list[Value]:
+def _options(source: Value, _: Info, names: list[str] | None = None) -> list[Value]:
     return [option for option in source["options"] if names is None or option["name"] in names]
 
 
-def _items(_: Value, __: GraphQLResolveInfo, **given: Any) -> Value:  # noqa: ANN401
+def _items(_: Value, __: Info, **given: Any) -> Value:  # noqa: ANN401
     return connection([], given)
 
 
-def _repositories(source: Value, info: GraphQLResolveInfo, **given: Any) -> Value:  # noqa: ANN401
-    session = session_of(info)
+def _repositories(source: Value, info: Info, **given: Any) -> Value:  # noqa: ANN401
+    session = info.context
     found = [session.world.repositories.get(number) for number in source["_document"]["repositories"]]
     seen = [one for one in found if one is not None and session.identity.reaches(one, "read")]
     return connection([values.repository_node(session, one) for one in seen], given)
 
 
-def _creator(source: Value, info: GraphQLResolveInfo) -> Value:
-    session, login = session_of(info), source["_document"]["creator"]
+def _creator(source: Value, info: Info) -> Value:
+    session, login = info.context, source["_document"]["creator"]
     known = session.world.repositories.owner(login) or {"id": 1, "login": login, "type": "User"}
     return values.owner_node(session, known)
 

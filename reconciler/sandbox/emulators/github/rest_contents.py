@@ -25,6 +25,8 @@ def get_contents(call: Call) -> Answer:
     """GET …/contents/{path}?ref=: a file, or a list for a directory."""
     repository = call.repository(READ_CONTENTS)
     path = call.parameter("path")
+    if path.endswith("/"):
+        raise not_found()
     revision = call.query.get("ref", "")
     if call.world.git.is_empty(repository):
         raise Refusal(404, "This repository is empty.")
@@ -159,7 +161,7 @@ def _authors(body: Document) -> tuple[tuple[str, str], tuple[str, str]]:
 
 def _followed(call: Call, commit: pygit2.Commit, path: str) -> pygit2.Object | None:
     """Return what is at the path; a link to a file is shown as that file."""
-    found = call.world.git.entry(commit, path.strip("/"))
+    found = call.world.git.entry(commit, path)
     if found is not None and found.filemode == FileMode.LINK and isinstance(found, pygit2.Blob):
         folder = path.rpartition("/")[0]
         target = call.world.git.entry(commit, f"{folder}/{found.data.decode()}".lstrip("/"))

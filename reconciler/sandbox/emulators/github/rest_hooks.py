@@ -13,9 +13,16 @@ from reconciler.sandbox.emulators.github.errors import not_found, validation_fai
 from reconciler.sandbox.emulators.github.identity import READ_HOOKS, WRITE_HOOKS
 
 MASK = "********"
-EVENTS = frozenset(
-    ["*", "branch_protection_rule", "check_run", "check_suite", "code_scanning_alert", "commit_comment", "create", "delete", "dependabot_alert", "deploy_key", "deployment", "deployment_status", "discussion", "discussion_comment", "fork", "gollum", "issue_comment", "issues", "label", "member", "merge_group", "meta", "milestone", "package", "page_build", "ping", "project", "project_card", "project_column", "public", "pull_request", "pull_request_review", "pull_request_review_comment", "pull_request_review_thread", "push", "registry_package", "release", "repository", "repository_import", "repository_ruleset", "repository_vulnerability_alert", "secret_scanning_alert", "star", "status", "team_add", "watch", "workflow_job", "workflow_run"]
-)
+EVENTS = frozenset({
+    "*", "branch_protection_rule", "check_run", "check_suite", "code_scanning_alert", "commit_comment",
+    "create", "delete", "dependabot_alert", "deploy_key", "deployment", "deployment_status",
+    "discussion", "discussion_comment", "fork", "gollum", "issue_comment", "issues", "label", "member",
+    "merge_group", "meta", "milestone", "package", "page_build", "ping", "project", "project_card",
+    "project_column", "public", "pull_request", "pull_request_review", "pull_request_review_comment",
+    "pull_request_review_thread", "push", "registry_package", "release", "repository",
+    "repository_import", "repository_ruleset", "repository_vulnerability_alert",
+    "secret_scanning_alert", "star", "status", "team_add", "watch", "workflow_job", "workflow_run",
+})  # fmt: skip
 Document = Mapping[str, Any]
 
 
@@ -84,9 +91,8 @@ def update_config(call: Call) -> Answer:
     """PATCH …/hooks/{id}/config: only the keys that are named change."""
     repository = call.repository(WRITE_HOOKS)
     hook = _found(call, repository)
-    named = {
-        key: call.body[key] for key in ("url", "content_type", "insecure_ssl", "secret") if key in call.body
-    }
+    keys = ("url", "content_type", "insecure_ssl", "secret")
+    named: dict[str, Any] = {key: call.body[key] for key in keys if key in call.body}
     hook["config"] = hooks.clean_config({**hook["config"], **named})
     hooks.check(call.world, repository["id"], hook)
     hooks.save(call.world, repository["id"], hook)

@@ -56,7 +56,7 @@ def update_pull(call: Call) -> Answer:
     pull = _found(call, repository)
     if not call.identity.reaches(repository, "triage"):
         raise Refusal(403, "Must have admin rights to Repository.")
-    changed = {key: call.body[key] for key in ("title", "body", "base") if key in call.body}
+    changed: dict[str, Any] = {key: call.body[key] for key in ("title", "body", "base") if key in call.body}
     pull = pulls.save(call.world, repository, {**pull, **changed})
     match call.body.get("state"):
         case "closed":
