@@ -13,6 +13,7 @@ from reconciler.errors import ConfigurationError
 from reconciler.gitops.pods import PodsSettings
 from reconciler.gitops.render import Inputs, all_files, is_ours, render_environment
 from reconciler.model.project_spec import ProjectSpec
+from reconciler.resources import vault_paths
 
 SLUG = "acme-widgets"
 ALL = Inputs(branch="main", webhook_secret=True, git_access=True, llm_key=True)
@@ -81,6 +82,20 @@ def test_without_a_gateway_no_key_is_asked_of_vault(fields: Any, inputs: Inputs,
     assert "ANTHROPIC_AUTH_TOKEN" not in environment(files)
     assert [each["secretKey"] for each in files["external-secret.yaml"][0]["spec"]["data"]] == [
         "git-private-key"
+    ]
+
+
+def test_secrets_are_asked_for_where_the_reconciler_keeps_them() -> None:
+    files = rendered(project(skipAuth=True))
+    asked = [
+        each["remoteRef"]["key"]
+        for name in ("external-secret.yaml", "webhook-secret.yaml")
+        for each in files[name][0]["spec"]["data"]
+    ]
+    assert asked == [
+        f"{vault_paths.ENVIRONMENTS}/{SLUG}.git-access",
+        f"{vault_paths.ENVIRONMENTS}/{SLUG}.llm-key",
+        f"{vault_paths.WEBHOOKS}/{SLUG}",
     ]
 
 
