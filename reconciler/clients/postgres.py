@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from typing import Any, ClassVar, LiteralString, Self, TypeAlias
 
 import psycopg
-from psycopg import errors
-from psycopg.conninfo import conninfo_to_dict
+from psycopg import errors, sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from pydantic import AliasChoices, Field, SecretStr
 
@@ -38,6 +38,7 @@ ANSWER_TIMEOUT = 12.0
 """Seconds, kept by us: for a server or a network that has gone silent."""
 
 Row: TypeAlias = dict[str, Any]
+Statement: TypeAlias = LiteralString | bytes | sql.SQL | sql.Composed
 Values: TypeAlias = Mapping[str, Any] | None
 Connection: TypeAlias = psycopg.Connection[Row]
 
@@ -84,19 +85,22 @@ class Postgres(Reader):
             if self._open is None or not self._alive():
                 repeat(self._connection)
 
-    def rows(self, statement: LiteralString, values: Values = None) -> list[Row]:
+    def rows(self, statement: Statement, values: Values = None) -> list[Row]:
         """Send one statement that is safe to repeat, and return its rows."""
+        if self._pinned:
+            # A lost connection is not replaced, so there is nothing to try again on.
+            return self._once(statement, values)
         return repeat(self._once, statement, values)
 
     @contextmanager
-    def transaction(self) -> Iterator[Callable[[LiteralString | bytes, Values], list[Row]]]:
+    def transaction(self) -> Iterator[Callable[[Statement, Values], list[Row]]]:
         """Yield what sends a statement inside one transaction; nothing of it stays when the block raises."""
         with self._one_at_a_time, _faults():
             connection = repeat(self._connection)
             with connection.transaction():
                 yield lambda statement, values: _send(connection, statement, values)
 
-    def _once(self, statement: LiteralString, values: Values) -> list[Row]:
+    def _once(self, statement: Statement, values: Values) -> list[Row]:
         with self._one_at_a_time, _faults():
             return _send(self._connection(), statement, values)
 
@@ -105,6 +109,8 @@ class Postgres(Reader):
         try:
             if self._open is None or self._open.closed:
                 return False
+            # Twice: the first may read the server's last words, and only the second its silence after them.
+            self._open.pgconn.consume_input()
             self._open.pgconn.consume_input()
         except psycopg.Error:
             return False
@@ -133,20 +139,22 @@ def _connect(url: SecretStr, *, read_only: bool) -> Connection:
         f"-c statement_timeout={STATEMENT_TIMEOUT}s",
         "-c default_transaction_read_only=on" if read_only else "",
     ]
-    defaults = {"application_name": "mesh-six-reconciler", "connect_timeout": CONNECT_TIMEOUT}
+    defaults: dict[str, str | int] = {
+        "application_name": "mesh-six-reconciler",
+        "connect_timeout": CONNECT_TIMEOUT,
+    }
     try:
         return psycopg.connect(
-            "",
+            make_conninfo("", **{**defaults, **given, "options": " ".join(filter(None, options))}),
             autocommit=True,
             prepare_threshold=None,
             row_factory=dict_row,
-            **{**defaults, **given, "options": " ".join(option for option in options if option)},
         )
     except psycopg.OperationalError as error:
         raise _refused(error) from error
 
 
-def _send(connection: Connection, statement: LiteralString | bytes, values: Values) -> list[Row]:
+def _send(connection: Connection, statement: Statement, values: Values) -> list[Row]:
     with _deadline(connection):
         cursor = connection.execute(statement, values)
         return cursor.fetchall() if cursor.description else []

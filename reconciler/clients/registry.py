@@ -1,7 +1,8 @@
 """mesh-six's table `repo_registry`: our rows are written, our keys inside its metadata merged, the rest left.
 
-The table is mesh-six's own: `service_name` is its key, and `repo_url`, `platform`, `cicd_type` and
-`trigger_method` must be given with every new row.
+The table is mesh-six's own, keyed by `service_name`. As its second migration makes it, every row must have
+`repo_url`, `platform`, `cicd_type` and `trigger_method`; parts of mesh-six speak of owner and name columns
+too. So what we write is what we know and the table has.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from reconciler.clients.postgres import SYSTEM, Postgres
@@ -23,20 +25,22 @@ _SELECT = """
     WHERE service_name = ANY(%(names)s)
        OR lower(regexp_replace(repo_url, '(\\.git)?/?$', '')) = ANY(%(urls)s)
 """
-_UPSERT = """
-    INSERT INTO repo_registry AS r (service_name, repo_url, platform, default_branch, cicd_type,
-                                    trigger_method, board_id, execution_mode, metadata)
-    VALUES (%(name)s, %(url)s, 'github', %(branch)s, 'github-actions', 'project-board',
-            %(board)s, %(mode)s, %(metadata)s)
-    ON CONFLICT (service_name) DO UPDATE SET
-        repo_url = EXCLUDED.repo_url, platform = EXCLUDED.platform, default_branch = EXCLUDED.default_branch,
-        board_id = EXCLUDED.board_id, execution_mode = EXCLUDED.execution_mode,
-        updated_at = now(),
-        metadata = CASE jsonb_typeof(r.metadata) WHEN 'object' THEN r.metadata ELSE '{}' END
-                   || EXCLUDED.metadata
-    WHERE r.repo_url = %(over)s
-    RETURNING service_name
+_COLUMNS = """
+    SELECT attname AS name FROM pg_attribute
+    WHERE attrelid = to_regclass('repo_registry') AND attnum > 0 AND NOT attisdropped
 """
+_UPSERT = sql.SQL("""
+    INSERT INTO repo_registry AS r ({columns}) VALUES ({values})
+    ON CONFLICT (service_name) DO UPDATE SET {changes}, updated_at = now(),
+        metadata = CASE jsonb_typeof(r.metadata) WHEN 'object' THEN r.metadata ELSE '{{}}' END
+                   || EXCLUDED.metadata
+    WHERE coalesce(r.repo_url, '') = {over}
+    RETURNING service_name
+""")
+_REQUIRED = {"service_name", "repo_url", "board_id", "execution_mode", "metadata"}
+"""Columns without which the row would not say what it is for; others are written where the table has them."""
+_FIRST = {"service_name", "metadata", "cicd_type", "trigger_method"}
+"""Columns that are given with a new row and not replaced later, or not as a whole."""
 
 
 @dataclass(frozen=True)
@@ -74,25 +78,45 @@ class Registry(Postgres):
 class RegistryWriter(Registry, Writer):
     """Writes rows too; never removes one."""
 
-    def register(self, row: RegistryRow, *, over: str) -> None:
-        """Insert the row, or write it over the one of that name whose URL is `over`; "" for a new one.
+    _columns: frozenset[str] = frozenset()
+
+    def register(self, row: RegistryRow, *, over: str | None) -> None:
+        """Insert the row, or write it over the one of that name whose URL is `over`; None for a new one.
 
         Collision when a row of that name has another URL by now. Metadata keys that are not given stay.
         """
-        written = self.rows(
-            _UPSERT,
-            {
-                "name": row.service_name,
-                "url": row.repo_url,
-                "branch": row.default_branch,
-                "board": row.board_id,
-                "mode": row.execution_mode,
-                "metadata": Jsonb(row.metadata),
-                "over": over,
-            },
+        owner, name = row.repo_url.rsplit("/", 2)[-2:]
+        given: dict[str, object] = {
+            "service_name": row.service_name,
+            "repo_url": row.repo_url,
+            "repo_owner": owner,
+            "repo_name": name,
+            "platform": row.platform,
+            "default_branch": row.default_branch,
+            "cicd_type": "github-actions",
+            "trigger_method": "project-board",
+            "board_id": row.board_id,
+            "execution_mode": row.execution_mode,
+            "metadata": Jsonb(row.metadata),
+        }
+        names = [column for column in given if column in _REQUIRED | self._there()]
+        statement = _UPSERT.format(
+            columns=sql.SQL(", ").join(map(sql.Identifier, names)),
+            values=sql.SQL(", ").join(map(sql.Placeholder, names)),
+            changes=sql.SQL(", ").join(
+                sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(column))
+                for column in names
+                if column not in _FIRST
+            ),
+            over=sql.Placeholder("over"),
         )
-        if not written:
+        if not self.rows(statement, {**given, "over": over}):
             raise Collision(SYSTEM, f"repo_registry row {row.service_name} is another repository's by now")
+
+    def _there(self) -> frozenset[str]:
+        if not self._columns:
+            self._columns = frozenset(row["name"] for row in self.rows(_COLUMNS))
+        return self._columns
 
 
 def _row(found: Mapping[str, Any]) -> RegistryRow:

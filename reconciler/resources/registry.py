@@ -103,11 +103,11 @@ class RegistryRowResource(Resource[ProjectSpec, RegistryState]):
         registry = write.get(RegistryWriter)
         wanted = _Columns.read(change.after)
         found = {row.service_name: row for row in registry.registered([target.slug], [])}.get(target.slug)
-        over = found.repo_url if found else ""
+        over = found.repo_url if found else None
         if found and change.action is Action.CREATE:
             if not _is_ours(found.metadata, wanted.metadata.get("repositoryId")):
                 raise Collision(self.system, f"somebody made the row {target.slug} of repo_registry")
-        elif over != change.before.get("repoUrl", ""):
+        elif over != change.before.get("repoUrl"):
             raise Collision(self.system, f"the row {target.slug} of repo_registry changed")
         registry.register(wanted.row(target.slug), over=over)
         return Settled({"serviceName": target.slug})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import hvac
@@ -14,6 +15,7 @@ import pytest
 from reconciler.systems import Sections
 from tests.support import servers
 
+REPO_REGISTRY = Path(servers.__file__).with_name("mesh_six_repo_registry.sql")
 _numbers = itertools.count(1)
 
 
@@ -90,6 +92,13 @@ def empty_database(postgres_server: str) -> Iterator[Database]:
 @pytest.fixture
 def database(empty_database: Database) -> Database:
     """With mesh-six's repo_registry, which the reconciler finds but never makes."""
+    empty_database.sql(REPO_REGISTRY.read_bytes())
+    return empty_database
+
+
+@pytest.fixture
+def sandbox_like_database(empty_database: Database) -> Database:
+    """With the stand-in of the sandbox, whose columns differ."""
     empty_database.sql((servers.FIXTURES / "repo_registry.sql").read_bytes())
     return empty_database
 

@@ -1,0 +1,62 @@
+"""The project's key to the LLM gateway: made here, so that it is in Vault before the gateway knows it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from pydantic import SecretStr
+
+from reconciler.clients.litellm import LiteLLMSettings
+from reconciler.clients.vault import VaultSettings
+from reconciler.model.decision import Failed, Skipped
+from reconciler.model.observation import Observation
+from reconciler.model.project_spec import ProjectSpec
+from reconciler.resources.contract import Target
+from reconciler.resources.vault_paths import ENVIRONMENTS
+from reconciler.resources.vault_secret import VaultSecretResource, VaultSecretState
+from reconciler.systems import Reading, Settings
+
+
+class LlmKey(VaultSecretResource):
+    """Makes `mesh-six/envs/<slug>.llm-key` once, with `sk-` and 256 random bits as `key`; asks no gateway.
+
+    Never changes or deletes a key, not even when `skipLiteLLM` comes later; adopts one only when the project
+    says `adopt: true`, and keeps it.
+    """
+
+    name: ClassVar[str] = "llm-key"
+    phase: ClassVar[str] = "initialization"
+    folder: ClassVar[str] = ENVIRONMENTS
+    key: ClassVar[str] = "key"
+    settings: ClassVar[tuple[type[Settings], ...]] = (VaultSettings, LiteLLMSettings)
+
+    def secret_name(self, slug: str) -> str:
+        """Return the slug and what it is; a slug has no dot."""
+        return f"{slug}.llm-key"
+
+    def generate(self) -> SecretStr:
+        """Return a key in the form that the gateway asks for (facts §6)."""
+        return SecretStr(f"sk-{secrets.token_urlsafe(32)}")
+
+    def observe(
+        self, targets: Sequence[Target[ProjectSpec]], read: Reading
+    ) -> Mapping[str, Observation[VaultSecretState]]:
+        """List and read as usual; ConfigurationError when the gateway's settings are wrong."""
+        self.sections.get(LiteLLMSettings)
+        return super().observe(targets, read)
+
+    def unwanted(self, target: Target[ProjectSpec]) -> Skipped | Failed | None:
+        """Skip where the project or the configuration says so; an error when the gateway was taken away."""
+        if target.spec.skip_lite_llm:
+            return Skipped("skipLiteLLM is set")
+        setting = self.sections.get(LiteLLMSettings).missing()
+        if setting is None:
+            return None
+        if target.remembered:
+            return Failed(
+                "LiteLLM is not configured any more, and this project already has a key",
+                remedy=f"set {setting}, or add `skipLiteLLM: true` to the project file",
+            )
+        return Skipped(f"LiteLLM is not configured: set {setting} to turn it on")

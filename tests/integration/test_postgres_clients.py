@@ -1,0 +1,403 @@
+"""PostgreSQL's clients on a real server: the state afterwards, how many statements, and which error."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from reconciler.clients import postgres as client_module
+from reconciler.clients.postgres import PostgresSettings
+from reconciler.clients.registry import Registry, RegistryRow, RegistryWriter
+from reconciler.clients.run_store import LOCK_KEY, RunStore, RunStoreWriter
+from reconciler.errors import (
+    Collision,
+    ConfigurationError,
+    Denied,
+    Missing,
+    Rejected,
+    SystemFault,
+    Unavailable,
+)
+from reconciler.model.run import RunRow
+from reconciler.shipped import shipped
+from tests.integration.conftest import Database
+from tests.support import servers
+
+MIGRATIONS = shipped("migrations")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@contextmanager
+def store(database: Database) -> Iterator[RunStoreWriter]:
+    client = RunStoreWriter.connect(database.sections())
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@contextmanager
+def registry(database: Database) -> Iterator[RegistryWriter]:
+    client = RegistryWriter.connect(database.sections())
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def row(name: str = "acme-widgets", **changes: object) -> RegistryRow:
+    fields: dict[str, object] = {
+        "service_name": name,
+        "repo_url": "https://github.com/acme/widgets",
+        "platform": "github",
+        "default_branch": "trunk",
+        "board_id": "PVT_1",
+        "execution_mode": "envbuilder",
+        "metadata": {"managedBy": "us"},
+    }
+    return RegistryRow(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def tables(database: Database) -> set[str]:
+    found = database.sql(
+        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    )
+    return {name for (name,) in found}
+
+
+def migrated(database: Database) -> Database:
+    with store(database) as client:
+        client.migrate(MIGRATIONS)
+    return database
+
+
+# --- migrations
+
+
+def test_migrations_make_our_tables_and_add_one_column(database: Database) -> None:
+    database.sql("INSERT INTO repo_registry VALUES ('old', 'u', 'github', 'main', 'x', 'y')")
+    with store(database) as client:
+        assert client.migrate(MIGRATIONS) == ("012_onboarding_runs.sql", "013_reconciler_verifications.sql")
+        assert client.migrate(MIGRATIONS) == ()
+    assert tables(database) == {"repo_registry", "onboarding_runs", "reconciler_verifications"}
+    assert database.sql("SELECT service_name, execution_mode FROM repo_registry") == [("old", "envbuilder")]
+
+
+def test_the_scripts_may_run_again_by_hand(database: Database) -> None:
+    migrated(database)
+    for path in sorted(MIGRATIONS.glob("*.sql")):
+        database.sql(path.read_bytes())
+        database.sql(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DROP TABLE onboarding_runs",
+        "DROP INDEX idx_onboarding_runs_status",
+        "ALTER TABLE repo_registry DROP COLUMN execution_mode",
+        "DROP TABLE reconciler_verifications",
+    ],
+)
+def test_a_half_migrated_database_is_mended_and_keeps_its_rows(database: Database, damage: str) -> None:
+    migrated(database)
+    database.sql("INSERT INTO repo_registry VALUES ('old', 'u', 'github', 'main', 'x', 'y')")
+    database.sql(damage)
+    with store(database) as client:
+        assert len(client.migrate(MIGRATIONS)) == 1
+        assert client.migrate(MIGRATIONS) == ()
+    assert database.sql("SELECT service_name, execution_mode FROM repo_registry") == [("old", "envbuilder")]
+
+
+def test_many_programs_may_migrate_at_once(database: Database) -> None:
+    faults: list[SystemFault] = []
+    start = threading.Barrier(5)
+
+    def run() -> None:
+        with store(database) as client:
+            client.check_server()
+            start.wait()
+            try:
+                client.migrate(MIGRATIONS)
+            except SystemFault as fault:
+                faults.append(fault)
+
+    threads = [threading.Thread(target=run) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert faults == []
+    assert "onboarding_runs" in tables(database)
+
+
+def test_without_repo_registry_the_remedy_is_named_and_nothing_is_half_made(empty_database: Database) -> None:
+    with store(empty_database) as client, pytest.raises(Missing, match="mesh-six's migrations"):
+        client.migrate(MIGRATIONS)
+    assert tables(empty_database) == {"reconciler_verifications"}
+
+
+def test_a_table_that_somebody_holds_is_not_waited_for_long(database: Database) -> None:
+    with psycopg.connect(database.url) as holder:
+        holder.execute("LOCK TABLE repo_registry IN ACCESS EXCLUSIVE MODE")
+        with store(database) as client, pytest.raises(Unavailable, match="012"):
+            client.migrate(MIGRATIONS)
+    with store(database) as client:
+        client.migrate(MIGRATIONS)
+    assert "onboarding_runs" in tables(database)
+
+
+def test_a_role_without_ddl_needs_the_owner_once(database: Database) -> None:
+    url = limited(database, "limited_migrate")
+    with store(Database(url)) as client:
+        with pytest.raises(Denied, match="owner of repo_registry"):
+            client.migrate(MIGRATIONS)
+        migrated(database)
+        assert client.migrate(MIGRATIONS) == ()
+
+
+def limited(database: Database, name: str) -> str:
+    """Make a role that may connect, and read and write rows, but own nothing."""
+    database.sql(f"DROP ROLE IF EXISTS {name}".encode())
+    database.sql(f"CREATE ROLE {name} LOGIN PASSWORD 'pass-of-{name}'".encode())
+    database.sql(f"GRANT SELECT ON repo_registry TO {name}".encode())
+    return database.as_role(name, f"pass-of-{name}")
+
+
+# --- the lock
+
+
+def test_only_one_pass_holds_the_lock(database: Database) -> None:
+    with store(database) as first, store(database) as second:
+        assert first.acquire()
+        assert not second.acquire(patience=0.2)
+        assert first.still_held()
+        assert not second.still_held()
+        first.close()
+        assert second.acquire()
+
+
+def test_a_killed_session_is_noticed_and_never_replaced(database: Database) -> None:
+    with store(database) as client:
+        client.acquire()
+        database.sql(
+            "SELECT pg_terminate_backend(pid, 2000) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
+            LOCK_KEY & 0xFFFF_FFFF,
+        )
+        assert not client.still_held()
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                client.save_runs([RunRow("a", "acme", "widgets", "pending")])
+
+
+def test_a_killed_session_without_lock_is_replaced(database: Database) -> None:
+    migrated(database)
+    with store(database) as client:
+        client.runs()
+        database.sql(
+            "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        assert client.runs() == {}
+
+
+# --- verifications and runs
+
+
+def test_a_database_that_was_never_migrated_reads_as_empty(empty_database: Database) -> None:
+    reader = RunStore.connect(empty_database.sections())
+    assert reader.verifications() == {}
+    assert reader.runs() == {}
+    assert tables(empty_database) == set()
+    reader.close()
+
+
+def test_verifications_are_kept_and_replaced(database: Database) -> None:
+    migrated(database)
+    later = NOW + timedelta(hours=1)
+    with store(database) as client:
+        client.save_verifications({})
+        client.save_verifications({("a", "webhook"): NOW, ("b", "webhook"): NOW})
+        client.save_verifications({("b", "webhook"): later})
+        assert client.verifications() == {("a", "webhook"): NOW, ("b", "webhook"): later}
+
+
+def test_runs_are_kept_as_they_are(database: Database) -> None:
+    migrated(database)
+    first = RunRow(
+        *("a", "acme", "widgets", "waiting_auth", "auth_settings", "oauth", ("x", "y")),
+        error_message='it\'s "so"',
+        oauth_device_url="https://login.example",
+        oauth_user_code="ABCD",
+    )
+    second = RunRow("b", "acme", "gadgets", "completed")
+    with store(database) as client:
+        client.save_runs([])
+        client.save_runs([first, second])
+        assert client.runs() == {"a": first, "b": second}
+        changed = RunRow("a", "acme", "widgets", "suspended")
+        client.save_runs([changed])
+        assert client.runs() == {"a": changed, "b": second}
+
+
+def test_rows_of_mesh_six_itself_stay(database: Database) -> None:
+    migrated(database)
+    database.sql("INSERT INTO onboarding_runs (id, repo_owner, repo_name, completed_activities)"
+                 " VALUES ('workflow-1', 'acme', 'widgets', NULL)")  # fmt: skip
+    with store(database) as client:
+        client.save_runs([RunRow("acme-widgets", "acme", "widgets", "completed")])
+        assert client.runs()["workflow-1"] == RunRow("workflow-1", "acme", "widgets", "pending")
+
+
+# --- the registry
+
+
+def test_a_row_is_inserted_and_our_part_of_it_replaced(database: Database) -> None:
+    migrated(database)
+    with registry(database) as client:
+        client.register(row(), over=None)
+        database.sql("UPDATE repo_registry SET cicd_type = 'gitea-actions',"
+                     " metadata = metadata || '{\"theirs\": {\"a\": 1}}'")  # fmt: skip
+        client.register(row(board_id="PVT_2", metadata={"managedBy": "us", "new": [1]}), over=row().repo_url)
+        (found,) = client.registered(["acme-widgets"], [])
+    assert found.board_id == "PVT_2"
+    assert found.metadata == {"managedBy": "us", "new": [1], "theirs": {"a": 1}}
+    assert database.sql("SELECT cicd_type, trigger_method, platform, execution_mode FROM repo_registry") == [
+        ("gitea-actions", "project-board", "github", "envbuilder")
+    ]
+
+
+def test_a_row_that_appeared_meanwhile_is_not_overwritten(database: Database) -> None:
+    migrated(database)
+    database.sql(
+        "INSERT INTO repo_registry VALUES ('acme-widgets', 'theirs', 'gitea', 'main', 'x', 'y', 'B')"
+    )
+    with registry(database) as client:
+        for over in (None, row().repo_url):
+            with pytest.raises(Collision):
+                client.register(row(), over=over)
+    assert database.sql("SELECT repo_url, board_id FROM repo_registry") == [("theirs", "B")]
+
+
+def test_a_table_with_other_columns_is_written_too(sandbox_like_database: Database) -> None:
+    migrated(sandbox_like_database)
+    with registry(sandbox_like_database) as client:
+        client.register(row(), over=None)
+        client.register(row(board_id="PVT_2"), over=row().repo_url)
+    found = sandbox_like_database.sql(
+        "SELECT repo_owner, repo_name, board_id FROM repo_registry WHERE service_name = 'acme-widgets'"
+    )
+    assert found == [("acme", "widgets", "PVT_2")]
+
+
+def test_rows_are_found_by_name_and_by_url(database: Database) -> None:
+    database.sql(
+        "INSERT INTO repo_registry VALUES"
+        " ('acme/widgets', 'https://GitHub.com/Acme/Widgets.git', 'github', 'main', 'x', 'y', NULL, '[]'),"
+        " ('other', 'https://github.com/acme/other', 'github', 'main', 'x', 'y', 'B', NULL)"
+    )
+    reader = Registry.connect(database.sections())
+    found = reader.registered(["other"], ["https://github.com/acme/widgets"])
+    reader.close()
+    assert {each.service_name for each in found} == {"acme/widgets", "other"}
+    assert {each.execution_mode for each in found} == {""}, "not migrated yet, and readable all the same"
+
+
+def test_without_the_table_the_remedy_is_named(empty_database: Database) -> None:
+    reader = Registry.connect(empty_database.sections())
+    with pytest.raises(Missing, match="mesh-six's own migrations"):
+        reader.registered(["a"], [])
+    reader.close()
+
+
+# --- readers, refusals, silence
+
+
+def test_a_reader_cannot_write_even_by_mistake(database: Database) -> None:
+    migrated(database)
+    reader = RunStore.connect(database.sections())
+    with pytest.raises(Rejected, match="ReadOnly"):
+        reader.rows("DELETE FROM onboarding_runs")
+    reader.close()
+
+
+def test_a_quiet_pass_sends_five_statements(database: Database) -> None:
+    migrated(database)
+    (log,) = database.sql("SHOW data_directory")[0]
+    name = database.sql("SELECT current_database()")[0][0]
+    database.sql(f"ALTER DATABASE {name} SET log_statement = 'all'".encode())
+    before = (Path(log) / "log").stat().st_size if (Path(log) / "log").exists() else 0
+    with store(database) as client:
+        reader = Registry.connect(database.sections())
+        assert client.acquire()
+        client.migrate(MIGRATIONS)
+        client.verifications()
+        reader.registered(["a"], ["b"])
+        reader.check_server()
+        client.runs()
+        assert client.still_held()
+        reader.close()
+    text = (Path(log) / "log").read_text()[before:]
+    sent = re.findall(r"LOG:  (?:statement|execute [^:]*): (.*)", text)
+    assert len(sent) == 5, sent
+
+
+def test_a_wrong_password_is_denied(database: Database) -> None:
+    limited(database, "limited_password")
+    client = Registry.connect(Database(database.as_role("limited_password", "wr0ng-secret")).sections())
+    with pytest.raises(Denied) as caught:
+        client.registered([], [])
+    assert "wr0ng-secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+def test_an_unknown_role_or_database_is_denied(database: Database) -> None:
+    for url in (database.as_role("nobody-at-all", "x"), re.sub(r"/tests\d+", "/not_there", database.url)):
+        with pytest.raises(Denied):
+            Registry.connect(Database(url).sections()).check_server()
+
+
+def test_a_role_without_grants_is_denied(database: Database) -> None:
+    url = limited(migrated(database), "limited_grants")
+    with store(Database(url)) as client:
+        for read in (client.runs, client.verifications):
+            with pytest.raises(Denied):
+                read()
+        with pytest.raises(Denied):
+            client.save_runs([RunRow("a", "b", "c", "pending")])
+
+
+def test_a_server_that_is_down_is_unavailable() -> None:
+    url = f"postgresql://user:sup3rsecret@127.0.0.1:{servers.free_port()}/x"
+    with pytest.raises(Unavailable) as caught:
+        RunStore.connect(Database(url).sections()).runs()
+    assert "sup3rsecret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+def test_a_url_that_is_none_is_not_quoted() -> None:
+    client = RunStore.connect(Database("postgres//user:sup3rsecret@host").sections())
+    with pytest.raises(ConfigurationError) as caught:
+        client.runs()
+    assert "sup3rsecret" not in f"{caught.value} {caught.value.__cause__!r}"
+
+
+def test_a_server_that_falls_silent_is_left(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "ANSWER_TIMEOUT", 0.3)
+    with store(database) as client:
+        client.acquire()
+        with pytest.raises(Unavailable, match="lost"):
+            client.rows("SELECT pg_sleep(5)")
+        assert not client.still_held()
+
+
+def test_settings_come_from_the_given_environment_and_stay_hidden() -> None:
+    settings = PostgresSettings.load({}, {"DATABASE_URL": "postgresql://u:sup3rsecret@h/d"})
+    assert settings.missing() is None
+    assert "sup3rsecret" not in repr(settings)
+    assert PostgresSettings.load({}, {}).missing() == "postgres.url (DATABASE_URL)"
