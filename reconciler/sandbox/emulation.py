@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -25,6 +26,7 @@ class Emulators:
 
     def clear(self) -> None:
         """Empty every store and make the apps anew, since some remember things in memory."""
+        shutil.rmtree(self._layout["git"] / "github", ignore_errors=True)
         for name, handler in self.handlers.items():
             self._stores[name].clear()
             handler.app = self._make(name)

@@ -153,7 +153,7 @@ class Sandbox:
         """Ask the gateway; returns the decoded answer, None when it is empty."""
         token = Secrets(self._layout)["control_token"]
         url = f"http://127.0.0.1:{self._state().ports['control']}{path}"
-        headers = {"x-control-token": token}
+        headers = {"x-control-token": token, "content-type": "application/json"}
         try:
             answer = httpx.request(method, url, json=body, headers=headers, timeout=30, trust_env=False)
         except httpx.HTTPError as error:
