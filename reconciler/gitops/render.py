@@ -43,6 +43,7 @@ class Inputs(BaseModel):
     storage_class: str | None = None
 
 
+@cache
 def all_files() -> frozenset[str]:
     """Return every file name that an environment of ours can have."""
     found = _environment().list_templates(extensions=["j2"])
@@ -144,6 +145,8 @@ def _quoted(value: object) -> str:
     if isinstance(value, Undefined):
         return str(value)  # raises, naming what the template misses
     text = json.dumps(value, ensure_ascii=False)
+    if text.isprintable():
+        return text
     return "".join(
         character
         if character.isprintable()
