@@ -153,10 +153,10 @@ def test_a_dead_github_is_not_asked_for_ever(github_stage: Stage, reader: GitHub
     github_stage.wire.answers = [(502, {}, b"")] * 100
     with pytest.raises(Unavailable):
         reader.repositories(names)
-    assert len(github_stage.wire.requests) <= 12
+    assert len(github_stage.wire.requests) <= 16
     with pytest.raises(Unavailable):
         reader.repositories(names)
-    assert len(github_stage.wire.requests) <= 12
+    assert len(github_stage.wire.requests) <= 16
 
 
 def test_nobody_there() -> None:
