@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +13,8 @@ import structlog
 
 from reconciler.config import ScheduleSettings
 from reconciler.errors import InvalidFile, SystemFault, UsageError
-from reconciler.gitops.manifest_tree import ManifestEdits, ManifestTree
 from reconciler.gitops.kustomize import Gate
+from reconciler.gitops.manifest_tree import ManifestEdits, ManifestTree
 from reconciler.gitops.snapshot import Snapshot
 from reconciler.history import History
 from reconciler.model.decision import Change

@@ -8,16 +8,16 @@ from reconciler.model.project_spec import ProjectSpec
 from reconciler.model.run import RunRow
 from reconciler.resources.contract import Kind
 from reconciler.resources.credentials import Credentials
-from reconciler.resources.devcontainer import DevContainer
+from reconciler.resources.devcontainer import Devcontainer
 from reconciler.resources.git_access import GitAccess
-from reconciler.resources.litellm import LiteLLM
+from reconciler.resources.litellm import LiteLLMTeam
 from reconciler.resources.llm_key import LlmKey
 from reconciler.resources.manifests import Manifests
 from reconciler.resources.oauth import OAuth
 from reconciler.resources.pod_health import PodHealth
 from reconciler.resources.project_board import ProjectBoard
 from reconciler.resources.recordings import Recordings
-from reconciler.resources.registry import Registry
+from reconciler.resources.registry import RegistryRowResource
 from reconciler.resources.settings import AppSettings
 from reconciler.resources.sync import Sync
 from reconciler.resources.validate_repo import ValidateRepo
@@ -56,14 +56,14 @@ PROJECT = Kind(
         Webhook,
         GitAccess,
         LlmKey,
-        Registry,
+        RegistryRowResource,
         Recordings,
-        DevContainer,
+        Devcontainer,
         Manifests,
         Sync,
         PodHealth,
         OAuth,
-        LiteLLM,
+        LiteLLMTeam,
         AppSettings,
         Credentials,
     ),
