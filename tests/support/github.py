@@ -35,6 +35,8 @@ class Wire:
     writes: int = 0
     cut_at: int = 0
     after: bool = False
+    refuse: tuple[int, bytes] | None = None
+    """What every write is answered with, undone."""
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     """Answers to give to the next requests instead of the emulator's: status, headers, body."""
 
@@ -51,6 +53,9 @@ class Wire:
             not scope["path"].endswith("graphql") or b'"mutation' in body.replace(b" ", b"")
         )
         self.writes += writes
+        if writes and self.refuse:
+            await _answer(send, self.refuse[0], {}, self.refuse[1])
+            return
         cut = writes and self.writes == self.cut_at
         if cut and not self.after:
             await _answer(send, 503, {}, b"")
@@ -71,7 +76,7 @@ async def _body(receive: Receive) -> bytes:
     body = b""
     while True:
         message = await receive()
-        body += message.get("body", b"")
+        body += bytes(message.get("body", b""))
         if not message.get("more_body"):
             return body
 
