@@ -51,7 +51,9 @@ def test_raw_media_type_gives_the_bytes(github: Emulated) -> None:
     assert github.http.get("/repos/acme/widgets/contents/docs/a.txt", headers=raw).text == "first"
 
 
-@pytest.mark.parametrize("address", ["contents/none", "contents/README.md?ref=none", "contents/docs/", "hooks/"])
+@pytest.mark.parametrize(
+    "address", ["contents/none", "contents/README.md?ref=none", "contents/docs/", "hooks/"]
+)
 def test_absent_things_and_slashes_at_the_end_are_404(github: Emulated, address: str) -> None:
     response = github.http.get(f"/repos/acme/widgets/{address}")
     assert response.status_code == 404
@@ -147,7 +149,9 @@ def test_an_empty_repository_takes_contents_but_no_reference(github: Emulated) -
         ("classic-403", 403, "protected branch"),
     ],
 )
-def test_a_protected_branch_refuses_commits(github: Emulated, protection: str, status: int, says: str) -> None:
+def test_a_protected_branch_refuses_commits(
+    github: Emulated, protection: str, status: int, says: str
+) -> None:
     github.seam("repositories/acme/widgets", {"protection": protection}, method="PATCH")
     branch_off(github, "side")
     refused = put(github.http, "new.txt", "x")
@@ -195,7 +199,9 @@ def test_bad_references_are_422(github: Emulated, body: dict[str, str]) -> None:
 
 def test_a_person_commits_past_every_protection(github: Emulated) -> None:
     github.seam("repositories/acme/widgets", {"protection": "ruleset"}, method="PATCH")
-    github.seam("repositories/acme/widgets", {"files": {"README.md": "mine", "docs/a.txt": None}}, method="PATCH")
+    github.seam(
+        "repositories/acme/widgets", {"files": {"README.md": "mine", "docs/a.txt": None}}, method="PATCH"
+    )
     found = github.http.get("/repos/acme/widgets/contents/README.md").json()
     assert base64.b64decode(found["content"]) == b"mine"
     assert github.http.get("/repos/acme/widgets/contents/docs/a.txt").status_code == 404

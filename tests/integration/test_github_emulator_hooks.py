@@ -18,7 +18,12 @@ from tests.support.serve import serve
 
 HOOKS = "/repos/acme/widgets/hooks"
 KEYS = "/repos/acme/widgets/keys"
-CONFIG = {"url": "https://hooks.example/receive", "content_type": "json", "secret": "canary", "insecure_ssl": "0"}
+CONFIG = {
+    "url": "https://hooks.example/receive",
+    "content_type": "json",
+    "secret": "canary",
+    "insecure_ssl": "0",
+}
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGd5vVbNlCQ8kFb5Y3Yl0k2m3n4o5p6q7r8s9t0u1v2w"
 
 

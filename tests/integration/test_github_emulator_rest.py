@@ -19,7 +19,11 @@ def github() -> Emulated:
 
 def test_names_are_case_insensitive_and_answers_canonical(github: Emulated) -> None:
     assert github.http.get("/repos/ACME/Widgets").json()["full_name"] == "acme/widgets"
-    assert github.http.get("/api/v3/repos/acme/widgets").json()["url"].startswith("http://github.test/api/v3/repos/")
+    assert (
+        github.http.get("/api/v3/repos/acme/widgets")
+        .json()["url"]
+        .startswith("http://github.test/api/v3/repos/")
+    )
 
 
 def test_making_a_repository_again_changes_nothing(github: Emulated) -> None:
@@ -66,8 +70,12 @@ def test_a_classic_token_without_the_scope_gets_404(github: Emulated) -> None:
     assert weak.get(WIDGETS).headers["x-oauth-scopes"] == "read:org"
 
 
-@pytest.mark.parametrize(("kind", "whom"), [("app", "integration"), ("fine-grained", "personal access token")])
-def test_app_and_fine_grained_tokens_get_403_and_the_permission(github: Emulated, kind: str, whom: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "whom"), [("app", "integration"), ("fine-grained", "personal access token")]
+)
+def test_app_and_fine_grained_tokens_get_403_and_the_permission(
+    github: Emulated, kind: str, whom: str
+) -> None:
     weak = github.token("weak", kind=kind, permissions={"contents": "read", "metadata": "read"})
     refused = put(weak, "a", "b")
     assert (refused.status_code, refused.json()["message"]) == (403, f"Resource not accessible by {whom}")

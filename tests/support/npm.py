@@ -11,7 +11,7 @@ TOOLS = Path(__file__).parents[2] / ".tools" / "npm"
 
 
 def npm_package(name: str, version: str) -> Path:
-    """Return the directory of the installed package. Each version has its own place, so none evicts another."""
+    """Return the installed package's directory; each version has its own place, so none evicts another."""
     prefix = TOOLS / f"{name.replace('/', '+')}@{version}"
     package = prefix / "node_modules" / name
     TOOLS.mkdir(parents=True, exist_ok=True)

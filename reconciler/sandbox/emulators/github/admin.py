@@ -60,7 +60,7 @@ class Admin:
         changed: Document = {key: value for key, value in wish.items() if key not in {"files", "message"}}
         if "owner" in changed:
             changed["ownerType"] = self._world.repositories.ensure_owner(
-                str(changed["owner"]), changed.get("ownerType", repository["ownerType"])
+                str(changed["owner"]), str(changed.get("ownerType") or repository["ownerType"])
             )["type"]
         self._world.repositories.touch({**repository, **changed})
         return _public(self._repository(wish.get("owner", owner), wish.get("name", name)))

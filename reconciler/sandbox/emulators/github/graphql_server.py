@@ -163,7 +163,7 @@ def _refused(refusal: Refusal) -> Body:
 
 def _shown(error: GraphQLError) -> Body:
     original = error.original_error
-    if original is not None and not isinstance(original, GraphQLRefusal):
+    if original is not None and not isinstance(original, GraphQLRefusal | GraphQLError):
         raise original
     kind = {"type": original.kind} if isinstance(original, GraphQLRefusal) else {}
     path = {"path": error.path} if error.path else {}

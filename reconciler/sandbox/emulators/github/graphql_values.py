@@ -103,10 +103,12 @@ def repository_node(session: Session, document: Document) -> Value:
         "isDisabled": False,
         "isFork": False,
         "isPrivate": document["private"],
-        "hasProjectsEnabled": True,
+        **dict.fromkeys(("hasIssuesEnabled", "hasProjectsEnabled", "hasWikiEnabled"), True),
+        **dict.fromkeys(("mergeCommitAllowed", "rebaseMergeAllowed", "squashMergeAllowed"), True),
         "createdAt": document["createdAt"],
         "updatedAt": document["updatedAt"],
         "url": f"{session.call.site}/{full_name}",
+        "sshUrl": f"git@{session.call.site.partition('://')[2]}:{full_name}.git",
         "viewerPermission": level,
         "viewerCanAdminister": level == "ADMIN",
     }
