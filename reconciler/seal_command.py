@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reconciler.cycle import Cycle
 from reconciler.errors import UsageError
-from reconciler.gitops.edits import HumanEntry
+from reconciler.gitops.edits import Fate, HumanEntry
 from reconciler.model.status_file import mapping
 from reconciler.sealing import Refusal, read_tokens, seal
 
@@ -32,4 +32,7 @@ def seal_tokens(cycle: Cycle, slug: str, content: bytes, *, only_print: bool) ->
         return text.rstrip("\n")
     edit = HumanEntry(slug=slug, path=f"status/{slug}.yaml", section=SECTION, key=KEY, value=text)
     result = cycle.repositories.config.push([edit], f"Seal OAuth tokens for {slug}")
+    for written in result.outcomes:
+        if written.fate is not Fate.APPLIED:
+            raise UsageError(f"nothing was committed: {written.reason}", remedy="look at the status file")
     return f"sealed and committed as {str(result.commit)[:10]}; the next pass stores them"

@@ -109,6 +109,27 @@ class StatusKeys(Edit):
         return found != wanted and draft.put(self.path, dump_status(wanted))
 
 
+@dataclass(frozen=True, kw_only=True)
+class HumanEntry(Edit):
+    """One key of a section of a status file holds a text, as a person would have written it there."""
+
+    path: str
+    section: str
+    key: str
+    value: str
+
+    def apply(self, draft: Draft) -> bool:
+        """Set the key; Collision when the file or the section is gone."""
+        content = draft.read(self.path)
+        found = load_status(self.path, content) if content is not None else {}
+        section = found.get(self.section)
+        if not isinstance(section, dict):
+            raise Collision("git", f"{self.path} has no section {self.section} any more")
+        if section.get(self.key) == self.value:
+            return False
+        return draft.put(self.path, dump_status({**found, self.section: {**section, self.key: self.value}}))
+
+
 class Fate(StrEnum):
     """What became of an edit. `LEFT_OUT`: its guard no longer held; `REFUSED`: the files did not let it."""
 
