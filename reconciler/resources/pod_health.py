@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, NoReturn
 
-from reconciler.clients.argocd import ArgoCD, Node, sanitised
+from reconciler.clients.argocd import ArgoCD
+from reconciler.clients.argocd_answers import Node, sanitised
 from reconciler.clients.health import probe
 from reconciler.gitops.pods import PodsSettings
 from reconciler.model.decision import Awaits, Change, Decision, Failed, Settled, Waiting

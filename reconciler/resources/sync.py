@@ -7,13 +7,12 @@ nothing of what the manifests say, and leaves the pod's health to `pod-health`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar
 
-from reconciler.clients.argocd import FAILED, Application, ArgoCD, ArgoCDWriter, ObjectStatus, sanitised
-from reconciler.errors import Missing
+from reconciler.clients.argocd import ArgoCD, ArgoCDWriter
+from reconciler.clients.argocd_answers import FAILED
 from reconciler.gitops.manifest_tree import ManifestTree
 from reconciler.gitops.settings import ManifestRepositorySettings
 from reconciler.model.decision import (
@@ -31,56 +30,12 @@ from reconciler.model.json import Later, Object
 from reconciler.model.observation import Known, Observation, Seen, State
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Resource, Target
+from reconciler.resources.sync_state import SeenObject, SyncState, View, by_owner, environment
 from reconciler.systems import Reading, Settings, Writing
 
 SOON = timedelta(seconds=2)
 LATER = timedelta(seconds=30)
 MAKE_BUILDABLE = "make `kubectl kustomize` of the manifests build again; until then nothing can be deployed"
-
-
-class SeenObject(State):
-    """One object of the project. `failure`: what the last operation said when it could not apply it."""
-
-    kind: str
-    name: str
-    status: str
-    health: str = ""
-    message: str = ""
-    failure: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
-
-
-class SyncState(State):
-    """What Argo CD and the manifest repository say together.
-
-    `revision`: what Argo CD compared with; `known`: the manifest repository has it, too. `folder`: git id of
-    `envs/<slug>` there, `line`: its kustomization line is there. `operation_folder`: git id of the folder at
-    the last operation's commit, None when that had no line for it.
-    """
-
-    revision: str
-    known: bool = True
-    folder: str | None = None
-    line: bool = False
-    comparison_error: str = ""
-    automated: bool = True
-    busy: bool = False
-    operation_phase: str = ""
-    operation_message: str = ""
-    operation_revision: str = ""
-    operation_folder: str | None = None
-    objects: tuple[SeenObject, ...] = ()
-
-    def holds(self, tree: str) -> bool:
-        """Tell whether Argo CD has compared the cluster with this content."""
-        return self.known and self.line and self.folder == tree
-
-    @property
-    def lagging(self) -> list[SeenObject]:
-        """Objects that are not as the manifests say."""
-        return [item for item in self.objects if item.status != "Synced"]
 
 
 class Sync(Resource[ProjectSpec, SyncState]):
@@ -103,7 +58,7 @@ class Sync(Resource[ProjectSpec, SyncState]):
         """Read the application once, and git for each project."""
         application = read.get(ArgoCD).application()
         manifests = read.get(ManifestTree)
-        view = _View(application, manifests, self.sections.get(ManifestRepositorySettings).path)
+        view = View(application, manifests, self.sections.get(ManifestRepositorySettings).path)
         return {target.slug: Known(view.of(target.slug)) for target in targets}
 
     def plan(
@@ -131,103 +86,11 @@ class Sync(Resource[ProjectSpec, SyncState]):
         if "refreshed" in change.after:
             argo.refresh()
             return _wait("Argo CD was asked to look at the new commit", target, kept=change.after)
-        ours = _by_owner(argo.application()).get(_environment(target.slug), [])
+        ours = by_owner(argo.application()).get(environment(target.slug), [])
         wanted = [item for item in ours if item.status != "Synced"]
         if wanted and not argo.sync(wanted):
             return _wait("another operation of Argo CD is in progress", target)
         return _wait("Argo CD was asked to sync its objects", target, kept=change.after)
-
-
-class _View:
-    """One application over one repository, with what all projects share worked out once."""
-
-    def __init__(self, application: Application, manifests: ManifestTree, path: str) -> None:
-        self._manifests = manifests
-        self._path = path
-        self._revision = application.revision(path)
-        self._operation_revision = application.operation_revision(path)
-        self._known = self._has(self._revision)
-        self._operation_known = self._operation_revision == self._revision or self._has(
-            self._operation_revision
-        )
-        state = application.status.operation_state
-        self._failures = {
-            (item.kind, item.name): sanitised(item.message)
-            for item in (state.sync_result.resources if state else ())
-            if item.status == "SyncFailed"
-        }
-        self._objects = _by_owner(application)
-        self._common = {
-            "revision": self._revision,
-            "known": self._known,
-            "comparison_error": application.comparison_error,
-            "automated": application.automated,
-            "busy": application.busy,
-            "operation_phase": state.phase if state else "",
-            "operation_message": sanitised(state.message) if state else "",
-            "operation_revision": self._operation_revision,
-        }
-
-    def of(self, slug: str) -> SyncState:
-        """Return what concerns one project."""
-        folder, line = self._content(self._revision, slug) if self._known else (None, False)
-        operation_folder, operation_line = (
-            self._content(self._operation_revision, slug) if self._operation_known else (None, False)
-        )
-        return SyncState.model_validate(
-            {
-                **self._common,
-                "folder": folder,
-                "line": line,
-                "operation_folder": operation_folder if operation_line else None,
-                "objects": [self._object(item) for item in self._objects.get(_environment(slug), [])],
-            }
-        )
-
-    def _has(self, revision: str) -> bool:
-        """Tell whether the repository has the commit, after a fetch if need be."""
-        if not re.fullmatch(r"[0-9a-f]{40}", revision):
-            return False
-        try:
-            self._manifests.folder_at(revision, self._path)
-        except Missing:
-            return False
-        return True
-
-    def _content(self, revision: str, slug: str) -> tuple[str | None, bool]:
-        entry = f"envs/{slug}"
-        folder = self._manifests.folder_at(revision, f"{self._path}/{entry}")
-        return folder, self._manifests.has_line_at(revision, self._path, entry)
-
-    def _object(self, item: ObjectStatus) -> SeenObject:
-        return SeenObject(
-            kind=item.kind,
-            name=item.name,
-            status=item.status,
-            health=item.health.status,
-            message=sanitised(item.health.message),
-            failure=self._failures.get((item.kind, item.name), ""),
-        )
-
-
-def _by_owner(application: Application) -> dict[str, list[ObjectStatus]]:
-    """Group the application's objects by the environment that they belong to.
-
-    `env-a-b-worktrees` belongs to `env-a-b` and not to `env-a`: the longest name of a StatefulSet wins.
-    """
-    workloads = {item.name for item in application.status.resources if item.kind == "StatefulSet"}
-    grouped: dict[str, list[ObjectStatus]] = {}
-    for item in application.status.resources:
-        owner = next((name for name in _shorter(item.name) if name in workloads), None)
-        if owner is not None:
-            grouped.setdefault(owner, []).append(item)
-    return grouped
-
-
-def _shorter(name: str) -> Iterable[str]:
-    while name.startswith("env-"):
-        yield name
-        name = name.rpartition("-")[0]
 
 
 def _not_compared(target: Target[ProjectSpec], state: SyncState, tree: str) -> Decision:
@@ -263,7 +126,7 @@ def _not_applied(target: Target[ProjectSpec], state: SyncState, tree: str) -> De
         return _failed(target, state)
     if state.busy:
         return _wait("Argo CD is syncing", target)
-    what = ", ".join(map(str, state.lagging[:3])) or f"StatefulSet {_environment(target.slug)}"
+    what = ", ".join(map(str, state.lagging[:3])) or f"StatefulSet {environment(target.slug)}"
     drifted = target.remembered.get("synced") == tree
     about_to = state.automated and not drifted and state.operation_revision != state.revision
     if about_to or not state.objects:
@@ -294,7 +157,7 @@ def _failed(target: Target[ProjectSpec], state: SyncState) -> Failed:
     if "updates to statefulset spec" in failure or "field is immutable" in failure:
         remedy = (
             "storage and identity cannot change after creation: undo the change, or delete the StatefulSet "
-            f"{_environment(target.slug)} with --cascade=orphan and let Argo CD make it anew"
+            f"{environment(target.slug)} with --cascade=orphan and let Argo CD make it anew"
         )
     elif "can not be less" in failure or "less than" in failure:
         remedy = "storage cannot shrink after creation: set it back to at least what it was"
@@ -329,10 +192,6 @@ def _wait(
     """Wait for Argo CD, keeping what was asked for already, and that only."""
     remembered = {key: value for key, value in target.remembered.items() if key in {"refreshed", "requested"}}
     return Waiting(reason, Awaits.SYNC, again_in=again_in, outputs={**remembered, **(kept or {})})
-
-
-def _environment(slug: str) -> str:
-    return f"env-{slug}"
 
 
 def _short(revision: str) -> str:

@@ -158,13 +158,18 @@ def _placed(files: dict[str, str], slug: str) -> dict[str, str]:
 
 
 class Argo:
-    """An emulated Argo CD over HTTP. Polls every 5 s, builds for 10 s, steps of 2 s; the clock stands still."""
+    """An emulated Argo CD over HTTP: polls every 5 s, builds for 10 s; its clock stands still."""
 
     def __init__(self, url: str, clock: Clock, writes: list[bool]) -> None:
         self.url = url
         self.clock = clock
         self.http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
         self._writes = writes
+
+    @property
+    def requests(self) -> int:
+        """How many requests there were."""
+        return len(self._writes)
 
     @property
     def writes(self) -> int:
@@ -211,7 +216,7 @@ class Argo:
 @contextmanager
 def emulated(repository: Path, *, store: Store | None = None, clock: Clock | None = None) -> Iterator[Argo]:
     """Serve an emulator for the length of a test."""
-    clock = clock or Clock()
+    clock, store = clock or Clock(), store or Store()
     writes: list[bool] = []
     app = create_app(
         store or Store(),
@@ -238,3 +243,4 @@ def emulated(repository: Path, *, store: Store | None = None, clock: Clock | Non
             yield argo
         finally:
             argo.http.close()
+            store.close()

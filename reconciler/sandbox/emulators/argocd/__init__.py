@@ -2,6 +2,7 @@
 
     kustomize.py   the manifests of a revision, as `kustomize build` would give them, or its error
     cluster.py     what the API server accepts, and how healthy what it holds looks
+    setup.py       what the application is over
     controller.py  time: polls, comparisons, operations; all computed from time stamps when somebody asks
     views.py       the documents that the API answers with
     app.py         the API: routes, RBAC, refusals

@@ -19,7 +19,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from reconciler.sandbox.emulators.argocd.controller import Controller, Setup
+from reconciler.sandbox.emulators.argocd.controller import Controller
+from reconciler.sandbox.emulators.argocd.setup import Setup
 from reconciler.sandbox.emulators.argocd.views import application as application_document
 from reconciler.sandbox.emulators.argocd.views import resource_tree as resource_tree_document
 from reconciler.sandbox.emulators.store import Store

@@ -9,58 +9,19 @@ that is the stale window of facts §4 rule 2. Each arrow takes `pace` seconds, t
 
 from __future__ import annotations
 
-import hashlib
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from reconciler.sandbox.emulators.argocd.cluster import Live, applied, refusal
 from reconciler.sandbox.emulators.argocd.kustomize import BuildError, Kustomize, Manifest
+from reconciler.sandbox.emulators.argocd.setup import Setup, Target, result
 from reconciler.sandbox.emulators.store import Store
 
 IN_FLIGHT = ("requested", "running", "applied", "terminating")
 LONG_AGO = 30 * 86400.0
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What the Application is over, and how long things take, in seconds."""
-
-    repository: Path
-    branch: str
-    path: str
-    application: str
-    project: str
-    namespace: str
-    poll_seconds: float
-    build_seconds: float
-
-    @property
-    def pace(self) -> float:
-        """How long one step of the controller takes."""
-        return self.build_seconds / 5
-
-    @property
-    def grace_seconds(self) -> float:
-        """How long a tree that does not build is overlooked; the original: 180 s at a poll every 120 s."""
-        return self.poll_seconds * 1.5
-
-
-@dataclass
-class Target:
-    """What the last comparison that could build wants: digests by key."""
-
-    revision: str = ""
-    objects: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def content(self) -> str:
-        """Equal for revisions that build to the same objects."""
-        return hashlib.sha1(repr(sorted(self.objects.items())).encode(), usedforsecurity=False).hexdigest()
 
 
 class Controller:
@@ -294,7 +255,7 @@ class Controller:
             if not wanted or (live and live["digest"] == manifest.digest):
                 continue
             refused = refusal(manifest, live)
-            operation["results"].append(_result(manifest, refused, created=live is None))
+            operation["results"].append(result(manifest, refused, created=live is None))
             if refused is None and not operation.get("dryRun"):
                 changed[key] = applied(manifest, live, at)
         gone = [key for key in self.live if key not in manifests] if operation["prune"] else []
@@ -351,17 +312,3 @@ class Controller:
         for key in gone:
             del self.live[key]
             self._store.delete("argocd-live", key)
-
-
-def _result(manifest: Manifest, refused: str | None, *, created: bool) -> dict[str, str]:
-    resource = f"{manifest.kind.lower()}.{manifest.group}" if manifest.group else manifest.kind.lower()
-    return {
-        "group": manifest.group,
-        "version": manifest.version,
-        "kind": manifest.kind,
-        "namespace": manifest.namespace,
-        "name": manifest.name,
-        "status": "SyncFailed" if refused else "Synced",
-        "message": refused or f"{resource}/{manifest.name} {'created' if created else 'configured'}",
-        "syncPhase": "Sync",
-    }
