@@ -3,175 +3,29 @@
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from reconciler.clients import postgres as client_module
 from reconciler.clients.postgres import PostgresSettings
-from reconciler.clients.registry import Registry, RegistryRow, RegistryWriter
-from reconciler.clients.run_store import LOCK_KEY, RunStore, RunStoreWriter
+from reconciler.clients.registry import Registry
+from reconciler.clients.run_store import LOCK_KEY, RunStore
 from reconciler.errors import (
     Collision,
     ConfigurationError,
     Denied,
     Missing,
     Rejected,
-    SystemFault,
     Unavailable,
 )
 from reconciler.model.run import RunRow
-from reconciler.shipped import shipped
 from tests.integration.conftest import Database
 from tests.support import servers
+from tests.support.databases import MIGRATIONS, limited, migrated, registry, row, store, tables
 
-MIGRATIONS = shipped("migrations")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@contextmanager
-def store(database: Database) -> Iterator[RunStoreWriter]:
-    client = RunStoreWriter.connect(database.sections())
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-@contextmanager
-def registry(database: Database) -> Iterator[RegistryWriter]:
-    client = RegistryWriter.connect(database.sections())
-    try:
-        yield client
-    finally:
-        client.close()
-
-
-def row(name: str = "acme-widgets", **changes: object) -> RegistryRow:
-    fields: dict[str, object] = {
-        "service_name": name,
-        "repo_url": "https://github.com/acme/widgets",
-        "platform": "github",
-        "default_branch": "trunk",
-        "board_id": "PVT_1",
-        "execution_mode": "envbuilder",
-        "metadata": {"managedBy": "us"},
-    }
-    return RegistryRow(**{**fields, **changes})  # type: ignore[arg-type]
-
-
-def tables(database: Database) -> set[str]:
-    found = database.sql(
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
-    )
-    return {name for (name,) in found}
-
-
-def migrated(database: Database) -> Database:
-    with store(database) as client:
-        client.migrate(MIGRATIONS)
-    return database
-
-
-# --- migrations
-
-
-def test_migrations_make_our_tables_and_add_one_column(database: Database) -> None:
-    database.sql("INSERT INTO repo_registry VALUES ('old', 'u', 'github', 'main', 'x', 'y')")
-    with store(database) as client:
-        assert client.migrate(MIGRATIONS) == ("012_onboarding_runs.sql", "013_reconciler_verifications.sql")
-        assert client.migrate(MIGRATIONS) == ()
-    assert tables(database) == {"repo_registry", "onboarding_runs", "reconciler_verifications"}
-    assert database.sql("SELECT service_name, execution_mode FROM repo_registry") == [("old", "envbuilder")]
-
-
-def test_the_scripts_may_run_again_by_hand(database: Database) -> None:
-    migrated(database)
-    for path in sorted(MIGRATIONS.glob("*.sql")):
-        database.sql(path.read_bytes())
-        database.sql(path.read_bytes())
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "DROP TABLE onboarding_runs",
-        "DROP INDEX idx_onboarding_runs_status",
-        "ALTER TABLE repo_registry DROP COLUMN execution_mode",
-        "DROP TABLE reconciler_verifications",
-    ],
-)
-def test_a_half_migrated_database_is_mended_and_keeps_its_rows(database: Database, damage: str) -> None:
-    migrated(database)
-    database.sql("INSERT INTO repo_registry VALUES ('old', 'u', 'github', 'main', 'x', 'y')")
-    database.sql(damage)
-    with store(database) as client:
-        assert len(client.migrate(MIGRATIONS)) == 1
-        assert client.migrate(MIGRATIONS) == ()
-    assert database.sql("SELECT service_name, execution_mode FROM repo_registry") == [("old", "envbuilder")]
-
-
-def test_many_programs_may_migrate_at_once(database: Database) -> None:
-    faults: list[SystemFault] = []
-    start = threading.Barrier(5)
-
-    def run() -> None:
-        with store(database) as client:
-            client.check_server()
-            start.wait()
-            try:
-                client.migrate(MIGRATIONS)
-            except SystemFault as fault:
-                faults.append(fault)
-
-    threads = [threading.Thread(target=run) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert faults == []
-    assert "onboarding_runs" in tables(database)
-
-
-def test_without_repo_registry_the_remedy_is_named_and_nothing_is_half_made(empty_database: Database) -> None:
-    with store(empty_database) as client, pytest.raises(Missing, match="mesh-six's migrations"):
-        client.migrate(MIGRATIONS)
-    assert tables(empty_database) == {"reconciler_verifications"}
-
-
-def test_a_table_that_somebody_holds_is_not_waited_for_long(database: Database) -> None:
-    with psycopg.connect(database.url) as holder:
-        holder.execute("LOCK TABLE repo_registry IN ACCESS EXCLUSIVE MODE")
-        with store(database) as client, pytest.raises(Unavailable, match="012"):
-            client.migrate(MIGRATIONS)
-    with store(database) as client:
-        client.migrate(MIGRATIONS)
-    assert "onboarding_runs" in tables(database)
-
-
-def test_a_role_without_ddl_needs_the_owner_once(database: Database) -> None:
-    url = limited(database, "limited_migrate")
-    with store(Database(url)) as client:
-        with pytest.raises(Denied, match="owner of repo_registry"):
-            client.migrate(MIGRATIONS)
-        migrated(database)
-        assert client.migrate(MIGRATIONS) == ()
-
-
-def limited(database: Database, name: str) -> str:
-    """Make a role that may connect, and read and write rows, but own nothing."""
-    database.sql(f"DROP ROLE IF EXISTS {name}".encode())
-    database.sql(f"CREATE ROLE {name} LOGIN PASSWORD 'pass-of-{name}'".encode())
-    database.sql(f"GRANT SELECT ON repo_registry TO {name}".encode())
-    return database.as_role(name, f"pass-of-{name}")
-
-
-# --- the lock
 
 
 def test_only_one_pass_holds_the_lock(database: Database) -> None:
@@ -256,9 +110,6 @@ def test_rows_of_mesh_six_itself_stay(database: Database) -> None:
         assert client.runs()["workflow-1"] == RunRow("workflow-1", "acme", "widgets", "pending")
 
 
-# --- the registry
-
-
 def test_a_row_is_inserted_and_our_part_of_it_replaced(database: Database) -> None:
     migrated(database)
     with registry(database) as client:
@@ -315,9 +166,6 @@ def test_without_the_table_the_remedy_is_named(empty_database: Database) -> None
     with pytest.raises(Missing, match="mesh-six's own migrations"):
         reader.registered(["a"], [])
     reader.close()
-
-
-# --- readers, refusals, silence
 
 
 def test_a_reader_cannot_write_even_by_mistake(database: Database) -> None:
