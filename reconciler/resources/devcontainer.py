@@ -173,7 +173,8 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
         try:
             has_feature = file is not None and self._has_feature(file)
         except InvalidFile as error:
-            return DevcontainerState(path=file and file.path, problem=str(error.args[0]), remedy=error.remedy)
+            where = f"line {error.line}: " if error.line else ""
+            return DevcontainerState(path=error.path, problem=where + error.message, remedy=error.remedy)
         pull: PullRequest | None = None
         if not has_feature and repository.branch and repository.head:
             head = branch_of(target.slug)
