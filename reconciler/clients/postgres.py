@@ -188,6 +188,7 @@ _CLASSES: Mapping[str, type[SystemFault]] = {
     "53": Unavailable,  # out of something
     "57": Unavailable,  # cancelled, statement_timeout, shutdown
     "58": Unavailable,  # the server's own system
+    "XX": Unavailable,  # internal error
     "28": Denied,
 }
 
