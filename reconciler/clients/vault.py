@@ -130,12 +130,15 @@ class Vault(Reader):
         except Missing:
             return None
         data, about = _part(answer, "data", "data"), _part(answer, "data", "metadata")
-        return VaultSecret(
-            data={key: SecretStr(_text(value)) for key, value in data.items()},
-            version=int(about["version"]),
-            created=datetime.fromisoformat(about["created_time"]),
-            metadata=_texts(about.get("custom_metadata")),
-        )
+        try:
+            return VaultSecret(
+                data={key: SecretStr(_text(value)) for key, value in data.items()},
+                version=int(about["version"]),
+                created=datetime.fromisoformat(about["created_time"]),
+                metadata=_texts(about.get("custom_metadata")),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise Rejected(SYSTEM, f"{path} has no version or time that makes sense") from error
 
     def metadata(self, path: str) -> VaultMetadata | None:
         """Return what is known of the path; None when Vault has never heard of it."""

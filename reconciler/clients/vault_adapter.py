@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import requests  # type: ignore[import-untyped]
+import requests
 from hvac.adapters import JSONAdapter
 
 from reconciler.clients.http import retry_after
@@ -31,7 +31,7 @@ def session(ca_certificate: Path | None) -> requests.Session:
 
 
 class VaultAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types
-    """Gives hvac the decoded body of a 200, and None for an answer without body."""
+    """Gives hvac the decoded body of a 200, and None for an answer without one."""
 
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - hvac's
         """Send one request; raises SystemFault. The path is named, the body never."""
@@ -42,7 +42,7 @@ class VaultAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types
             raise Unavailable(SYSTEM, f"{said} did not answer in time") from error
         except requests.RequestException as error:
             raise Unavailable(SYSTEM, f"{said} failed: {type(error).__name__}") from error
-        if isinstance(answer, dict):
+        if not isinstance(answer, requests.Response):
             return answer
         if fault := fault_of(said, answer):
             raise fault
@@ -62,11 +62,16 @@ def fault_of(said: str, response: requests.Response) -> SystemFault | None:
     if status in {401, 403}:
         remedy = "check that the token is current and its policy allows this path"
         return Denied(SYSTEM, said, remedy=remedy)
-    return _missing(said, body) if status == 404 and not errors else _refused(said, errors)
+    if status == 404 and not errors and body:
+        return _missing(said, body)
+    return _refused(said, errors)
 
 
 def _missing(said: str, body: dict[str, Any]) -> Missing:
-    """Tell an absent secret, a 404 without a word, from a deleted one, which tells its version."""
+    """Tell an absent secret, a 404 with an empty list of errors, from a deleted one, which tells its version.
+
+    Any other 404 is not Vault's word that nothing is there.
+    """
     try:
         return Gone(int(body["data"]["metadata"]["version"]))
     except (KeyError, TypeError, ValueError):
@@ -76,9 +81,7 @@ def _missing(said: str, body: dict[str, Any]) -> Missing:
 def _refused(said: str, errors: str) -> SystemFault:
     if "check-and-set parameter did not match" in errors:
         return Collision(SYSTEM, f"{said}: somebody else wrote it first")
-    if "no handler for route" in errors:
-        return Rejected(SYSTEM, said, remedy="check vault.mount and vault.namespace")
-    return Rejected(SYSTEM, said)
+    return Rejected(SYSTEM, said, remedy="check vault.address, vault.mount and vault.namespace")
 
 
 def _body(response: requests.Response) -> dict[str, Any]:

@@ -9,11 +9,16 @@ from datetime import UTC, datetime, timedelta
 import hvac
 import pytest
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
 from reconciler.errors import Collision, ConfigurationError, Denied, Rejected, Unavailable
 from tests.integration.conftest import VaultCorner
 from tests.support import servers
+from tests.support.serve import serve
 
 PATH = "mesh-six/webhooks/acme-widgets"
 MARK = {"managed-by": "us"}
@@ -259,3 +264,30 @@ def test_an_address_without_credentials_is_half_set_up() -> None:
     with pytest.raises(ConfigurationError, match="log in"):
         half.check()
     assert VaultSettings.load({}, {}).missing() == "vault.address (VAULT_ADDR)"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fault"),
+    [
+        (502, "<html>wr0ng-secret</html>", Unavailable),
+        (504, "", Unavailable),
+        (404, "<html>wr0ng-secret</html>", Rejected),
+        (200, '{"data": wr0ng-secret', Rejected),
+        (200, "[]", Rejected),
+        (200, '{"data": {"data": {"a": "wr0ng-secret"}, "metadata": {}}}', Rejected),
+        (307, "", Rejected),
+        (400, '{"errors": ["wr0ng-secret"]}', Rejected),
+    ],
+)
+def test_answers_that_make_no_sense_are_not_absence(status: int, body: str, fault: type[Exception]) -> None:
+    def answer(request: Request) -> Response:
+        return Response(
+            body, status, media_type="application/json", headers={"location": "http://127.0.0.1:1/"}
+        )
+
+    with serve(Starlette(routes=[Route("/{path:path}", answer)])) as url:
+        client = Vault.connect(VaultCorner(url, "secret", None).sections())
+        with pytest.raises(fault) as caught:
+            client.read(PATH)
+        client.close()
+    assert "wr0ng-secret" not in str(caught.value)
