@@ -119,6 +119,13 @@ def test_bad_base64_and_missing_fields_are_422(github: Emulated) -> None:
     assert '"message" wasn\'t supplied' in missing.json()["message"]
 
 
+@pytest.mark.parametrize("path", ["../up.txt", "docs/.git/config", "docs//b.txt", "docs", "docs/a.txt/b.txt"])
+def test_paths_that_cannot_be_are_422(github: Emulated, path: str) -> None:
+    address = "/repos/acme/widgets/contents/" + path.replace("..", "%2E%2E")
+    refused = github.http.put(address, json={"message": "m", "content": encoded("x")})
+    assert (refused.status_code, wrote(refused)) == (422, False)
+
+
 def test_the_same_content_again_is_a_commit(github: Emulated) -> None:
     before = head(github)
     again = put(github.http, "docs/a.txt", "first", sha=sha_of(github, "docs/a.txt"))
@@ -189,6 +196,8 @@ def test_a_reference_that_exists_is_422(github: Emulated) -> None:
         {"ref": "refs/heads/x", "sha": "0" * 40},
         {"ref": "refs/heads/x", "sha": "short"},
         {"ref": "refs/heads/x"},
+        {"ref": "refs/heads/a..b", "sha": "HEAD"},
+        {"ref": "refs/heads/main/below", "sha": "HEAD"},
     ],
 )
 def test_bad_references_are_422(github: Emulated, body: dict[str, str]) -> None:

@@ -65,8 +65,8 @@ def fill(address: str, certificate: Path) -> None:
             "title": "Widgets board",
             "repositories": ["acme/widgets"],
             "readme": "marker",
+            "fields": [{"name": "Session ID", "dataType": "TEXT"}],
         }
-        board |= {"fields": [{"name": "Session ID", "dataType": "TEXT"}]}
         people.post("/_emulator/projects", json=board)
         config = {"url": "https://hooks.example/", "content_type": "json", "secret": "canary"}
         people.post("/_emulator/hooks", json={"repository": "acme/widgets", "config": config})

@@ -78,7 +78,14 @@ def test_not_more_than_twenty_hooks_of_one_event(github: Emulated) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"events": ["nonsense"]}, {"config": {}}, {"config": {"url": "mailto:a"}}, {"name": "email"}]
+    "wrong",
+    [
+        {"events": ["nonsense"]},
+        {"config": {}},
+        {"config": "text"},
+        {"config": {"url": "mailto:a"}},
+        {"name": "email"},
+    ],
 )
 def test_bad_hooks_are_422(github: Emulated, wrong: dict[str, object]) -> None:
     assert create(github, **wrong).status_code == 422

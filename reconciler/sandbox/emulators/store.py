@@ -60,8 +60,9 @@ class Store:
         """Yield (key, document) in the order of keys, of those keys that start with the prefix."""
         with self._lock:
             rows = self._connection.execute(
-                "SELECT key, body FROM documents WHERE collection = ? AND substr(key, 1, ?) = ? ORDER BY key",
-                (collection, len(prefix), prefix),
+                # A range, so that the primary key's index serves it.
+                "SELECT key, body FROM documents WHERE collection = ? AND key >= ? AND key < ? ORDER BY key",
+                (collection, prefix, prefix + chr(0x10FFFF)),
             ).fetchall()
         for key, body in rows:
             yield key, json.loads(body)

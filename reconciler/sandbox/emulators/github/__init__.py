@@ -24,6 +24,8 @@ object or, with `POST`, a list of them; the answer has the same shape.
           {token, login, kind: classic | fine-grained | app, scopes: [], permissions: {contents: write},
           repositories: {"owner/name": level}, default: level}
           level: none | read | triage | write | maintain | admin
+    POST  /_emulator/installations
+          {id, appId, owner, publicKey: PEM, permissions: {contents: write}, suspended}: an App's installation
     POST  /_emulator/rate_limit
           {mode: normal | primary | secondary | secondary-silent, times, status, retry_after, limit,
           forget: true}

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from reconciler.sandbox.emulators.github import hooks, keys, node_ids, pulls
+from reconciler.sandbox.emulators.github import hooks, keys, node_ids, pulls, rest_apps
 from reconciler.sandbox.emulators.github.boards import Boards
 from reconciler.sandbox.emulators.github.errors import GraphQLRefusal, Refusal, not_found
 from reconciler.sandbox.emulators.github.rate_limit import Mood
@@ -40,6 +40,7 @@ class Admin:
             Route(f"{PREFIX}/hooks/{{owner}}/{{repo}}", self._hooks, methods=["GET"]),
             Route(f"{PREFIX}/keys", self._each(self.add_key), methods=["POST"]),
             Route(f"{PREFIX}/tokens", self._each(self.add_token), methods=["POST"]),
+            Route(f"{PREFIX}/installations", self._each(self.add_installation), methods=["POST"]),
             Route(f"{PREFIX}/rate_limit", self._rate_limit, methods=["POST"]),
         ]
 
@@ -100,6 +101,10 @@ class Admin:
     def add_token(self, wish: Mapping[str, Any]) -> Document:
         """Add a token with limited rights."""
         return {"login": self._world.identities.add(wish).login}
+
+    def add_installation(self, wish: Mapping[str, Any]) -> Document:
+        """Install a GitHub App."""
+        return rest_apps.add_installation(self._world, dict(wish))
 
     def _repository(self, owner: str, name: str) -> Document:
         found = self._world.repositories.find(owner, name)

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from reconciler.sandbox.emulators.github import (
+    rest_apps,
     rest_contents,
     rest_git,
     rest_hooks,
@@ -22,7 +23,7 @@ from reconciler.sandbox.emulators.github import (
 )
 from reconciler.sandbox.emulators.github.admin import Admin
 from reconciler.sandbox.emulators.github.boards import Boards
-from reconciler.sandbox.emulators.github.call import Answer, Call, Handler, endpoint
+from reconciler.sandbox.emulators.github.call import Answer, Call, Endpoint, Handler, endpoint
 from reconciler.sandbox.emulators.github.errors import not_found
 from reconciler.sandbox.emulators.github.git_store import GitStore
 from reconciler.sandbox.emulators.github.graphql_server import GraphQLServer
@@ -91,7 +92,7 @@ def create_app(
         repositories=repositories,
         git=GitStore(folder, clock),
         boards=Boards(store, repositories),
-        identities=Identities(store, token),
+        identities=Identities(store, token, clock),
         limits=RateLimits(clock),
     )
     graphql = GraphQLServer(world).endpoint()
@@ -111,13 +112,18 @@ def create_app(
 
 def _rest(world: World) -> list[Route]:
     fixed = [
-        Route(f"{prefix}/user", endpoint(world, rest_repositories.viewer), methods=["GET"])
+        Route(f"{prefix}{path}", wrapped, methods=[method])
         for prefix in ("", "/api/v3")
-    ] + [
-        Route(
-            f"{prefix}/rate_limit", endpoint(world, rest_repositories.rate_limit, free=True), methods=["GET"]
+        for method, path, wrapped in (
+            ("GET", "/user", endpoint(world, rest_repositories.viewer)),
+            ("GET", "/rate_limit", endpoint(world, rest_repositories.rate_limit, free=True)),
+            ("GET", "/repos/{owner}/{repo}/installation", _of_app(world, rest_apps.get_installation)),
+            (
+                "POST",
+                "/app/installations/{installation:int}/access_tokens",
+                _of_app(world, rest_apps.create_token),
+            ),
         )
-        for prefix in ("", "/api/v3")
     ]
     of_repository = [
         Route(f"{prefix}{place}{suffix}", endpoint(world, handler), methods=[method])
@@ -127,6 +133,10 @@ def _rest(world: World) -> list[Route]:
     ]
     nothing = Route("/{rest:path}", endpoint(world, _nothing), methods=ANY_METHOD)
     return [*fixed, *of_repository, nothing]
+
+
+def _of_app(world: World, handler: Handler) -> Endpoint:
+    return endpoint(world, handler, free=True, own_login=True)
 
 
 def _nothing(_: Call) -> Answer:

@@ -6,8 +6,9 @@ may not do, `app` (installation) and `fine-grained` tokens get 403 with the perm
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from reconciler.sandbox.emulators.github.errors import inaccessible, not_found
@@ -47,7 +48,10 @@ WRITE_ADMINISTRATION = Need("admin", ("repo",), "administration", "write")
 
 @dataclass(frozen=True)
 class Identity:
-    """`repositories` maps `owner/name` in lower case to a level; every other repository has `default`."""
+    """`repositories` maps `owner/name` in lower case to a level; every other repository has `default`.
+
+    `expires` is in epoch seconds.
+    """
 
     token: str
     login: str
@@ -56,6 +60,7 @@ class Identity:
     permissions: Mapping[str, str] = field(default_factory=dict)
     repositories: Mapping[str, str] = field(default_factory=dict)
     default: str = "admin"
+    expires: float = float("inf")
 
     @property
     def anonymous(self) -> bool:
@@ -109,8 +114,9 @@ ANONYMOUS = Identity(token="", login="", kind="anonymous", scopes=(), default="n
 class Identities:
     """The tokens that exist: the sandbox's own, which may do all, and those that tests add."""
 
-    def __init__(self, store: Store, token: str) -> None:
+    def __init__(self, store: Store, token: str, clock: Callable[[], datetime]) -> None:
         self._store = store
+        self._clock = clock
         self._own = Identity(token=token, login="mesh-six")
 
     def find(self, token: str) -> Identity | None:
@@ -118,7 +124,8 @@ class Identities:
         if token == self._own.token:
             return self._own
         document = self._store.get(TOKENS, token)
-        return None if document is None else Identity(**document)
+        identity = None if document is None else Identity(**document)
+        return identity if identity and self._clock().timestamp() < identity.expires else None
 
     def add(self, document: Mapping[str, Any]) -> Identity:
         """Keep a token; fields are those of Identity."""

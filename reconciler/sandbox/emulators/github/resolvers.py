@@ -161,7 +161,7 @@ def _matching(boards: Iterable[dict[str, Any]], given: Mapping[str, Any]) -> lis
 
 
 def _boards(session: Session, boards: list[dict[str, Any]], given: Mapping[str, Any]) -> Value:
-    order = given["orderBy"]
+    order = given["orderBy"] or {"field": "NUMBER", "direction": "DESC"}
     visible = values.visible_boards(session, boards)
     visible.sort(key=lambda board: board[ORDER_KEYS[order["field"]]], reverse=order["direction"] == "DESC")
     page = connection(visible, given)
@@ -187,7 +187,8 @@ def _board_of_repository(source: Value, info: Info, *, number: int) -> Value:
 
 
 def _fields(source: Value, _: Info, **given: Any) -> Value:  # noqa: ANN401
-    fields, order = source["_document"]["fields"], given["orderBy"]
+    fields = source["_document"]["fields"]
+    order = given["orderBy"] or {"field": "POSITION", "direction": "ASC"}
     if key := FIELD_ORDER_KEYS.get(order["field"]):
         fields = sorted(fields, key=lambda field: field[key])
     return connection(fields[::-1] if order["direction"] == "DESC" else fields, given)

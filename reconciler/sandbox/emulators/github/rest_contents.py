@@ -67,6 +67,8 @@ def put_contents(call: Call) -> Answer:
         if not isinstance(call.body.get(field), str):
             raise not_supplied(field)
     content = _decoded(call.body["content"])
+    if {"", ".", "..", ".git"} & set(path.lower().split("/")):
+        raise Refusal(422, "path contains a malformed path component")
     branch = _writable_branch(call, repository)
     present = _present(call, repository, branch, path)
     given = call.body.get("sha")
@@ -123,9 +125,15 @@ def _writable_branch(call: Call, repository: Document) -> str:
 
 def _present(call: Call, repository: Document, branch: str, path: str) -> pygit2.Object | None:
     commit = call.world.git.branch(repository, branch)
-    found = call.world.git.entry(commit, path) if commit is not None else None
-    if isinstance(found, pygit2.Tree):
-        raise Refusal(422, f"{path} is a directory")
+    if commit is None:
+        return None
+    parts = path.split("/")
+    above = ["/".join(parts[:count]) for count in range(1, len(parts))]
+    found = call.world.git.entry(commit, path)
+    if isinstance(found, pygit2.Tree) or any(
+        isinstance(call.world.git.entry(commit, folder), pygit2.Blob) for folder in above
+    ):
+        raise Refusal(422, f"{path} is a directory, or below a file")
     return found
 
 
@@ -153,7 +161,11 @@ def _decoded(text: str) -> bytes:
 def _authors(body: Document) -> tuple[tuple[str, str], tuple[str, str]]:
     def who(field: str, default: tuple[str, str]) -> tuple[str, str]:
         given = body.get(field)
-        return (given["name"], given["email"]) if given else default
+        if given is None:
+            return default
+        if not isinstance(given, dict) or not given.get("name") or not given.get("email"):
+            raise not_supplied(f"{field}.name")
+        return given["name"], given["email"]
 
     committer = who("committer", BOT)
     return who("author", committer), committer

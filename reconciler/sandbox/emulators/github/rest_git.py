@@ -45,7 +45,11 @@ def create_ref(call: Call) -> Answer:
     if git.references.get(name) is not None:
         raise Refusal(422, "Reference already exists")
     oid = _object(git, call.body["sha"])
-    git.references.create(name, oid)
+    try:
+        git.references.create(name, oid)
+    except (ValueError, OSError, pygit2.GitError):
+        # A name that git refuses, or one below a branch that is there.
+        raise Refusal(422, "Reference update failed") from None
     call.wrote()
     return Answer(_body(call, repository, name, str(oid)), status=201)
 

@@ -41,7 +41,7 @@ def create_hook(call: Call) -> Answer:
     hook = hooks.create(
         call.world,
         repository["id"],
-        call.body.get("config") or {},
+        call.body.get("config"),
         events,
         active=call.body.get("active", True),
     )
