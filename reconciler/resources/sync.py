@@ -115,9 +115,7 @@ def _behind(target: Target[ProjectSpec], state: SyncState, tree: str) -> Decisio
             after={"refreshed": tree},
         )
         return Needed(change)
-    return _wait(
-        f"Argo CD is at {_short(state.revision)}, which does not have its manifests yet", target, SOON
-    )
+    return _wait("Argo CD has not looked at the commit that has its manifests yet", target, SOON)
 
 
 def _not_applied(target: Target[ProjectSpec], state: SyncState, tree: str) -> Decision:

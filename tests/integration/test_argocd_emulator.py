@@ -126,7 +126,7 @@ def test_a_commit_that_changes_nothing_moves_only_the_revision(argo: Argo, manif
         ({"k8s/base/kustomization.yaml": "resources: [gone]\n"}, "no such file or directory"),
         ({"k8s/base/kustomization.yaml": "resources: [orchestrator.yaml\n"}, "MalformedYAMLError"),
         ({"k8s/base/kustomization.yaml": "resource: []\n"}, 'unknown field "resource"'),
-        ({"k8s/base/kustomization.yaml": "resources: [a]\nresources: [b]\n"}, "already defined"),
+        ({"k8s/base/orchestrator.yaml": "a: 1\na: 2\n"}, "already defined"),
         (
             {"k8s/base/orchestrator.yaml": "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n---\n"
              "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n"},

@@ -139,7 +139,7 @@ def test_a_sync_is_never_settled_on_the_old_revision(passes: Passes) -> None:
     for _ in range(3):
         decision = passes.one(Sync, "acme-widgets")
         assert isinstance(decision, Waiting)
-        assert "does not have its manifests yet" in decision.reason
+        assert "has not looked at the commit" in decision.reason
         passes.argo.wait(60.0)
 
 

@@ -73,25 +73,31 @@ class Manifest:
 
 
 class _Loader(yaml.CSafeLoader):
-    """Refuses duplicate keys, as kustomize's parser does; leaves dates as text."""
+    """Reads a kustomization, where the last of equal keys wins; leaves dates as text."""
+
+
+class _Strict(_Loader):
+    """Reads objects, where equal keys are refused."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    pairs = [(loader.construct_object(key, deep=True), value) for key, value in node.value]
-    found: dict[Any, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise yaml.YAMLError(f'mapping key "{key}" already defined at line {node.start_mark.line + 1}')
-        found[key] = loader.construct_object(value, deep=True)
-    return found
+    seen: set[Any] = set()
+    for key, _ in node.value:
+        name = key.value if isinstance(key, yaml.ScalarNode) else id(key)
+        if name in seen:
+            raise yaml.YAMLError(f'mapping key "{name}" already defined at line {node.start_mark.line + 1}')
+        seen.add(name)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
 
 
 def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
+_Strict.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+for _loader in (_Loader, _Strict):
+    _loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
 
 
 class Kustomize:
@@ -138,7 +144,8 @@ class Kustomize:
         identity = str(blob.id)
         if identity not in self._parsed:
             try:
-                documents = [item for item in yaml.load_all(blob.data, Loader=_Loader) if item is not None]
+                loader = _Loader if posixpath.basename(name) in KUSTOMIZATION_NAMES else _Strict
+                documents = [item for item in yaml.load_all(blob.data, Loader=loader) if item is not None]
             except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
                 reason = " ".join(str(error).split())
                 raise BuildError(f"MalformedYAMLError: yaml: {reason} in File: {name}") from error
@@ -238,9 +245,13 @@ def _entries(kustomization: Mapping[str, Any], field: str, path: str) -> list[An
 
 
 def _generated(kustomization: Mapping[str, Any]) -> Iterator[Manifest]:
+    """Yield generated objects. The suffix is a digest as well, though not the one of kustomize."""
+    common = kustomization.get("generatorOptions") or {}
     for field, kind in (("configMapGenerator", "ConfigMap"), ("secretGenerator", "Secret")):
         for item in _entries(kustomization, field, "."):
-            name = f"{item['name']}-{_content(item)[:10]}"
+            options = {**common, **(item.get("options") or {})}
+            suffix = "" if options.get("disableNameSuffixHash") else f"-{_content(item)[:10]}"
+            name = f"{item['name']}{suffix}"
             document = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
             yield Manifest(document, str(item.get("namespace", "")), name, _content(item))
 

@@ -77,7 +77,11 @@ def _spec(controller: Controller) -> Document:
 
 def _source(controller: Controller) -> Document:
     setup = controller.setup
-    return {"repoURL": setup.repository.as_uri(), "path": setup.path, "targetRevision": setup.branch}
+    return {
+        "repoURL": setup.repository.resolve().as_uri(),
+        "path": setup.path,
+        "targetRevision": setup.branch,
+    }
 
 
 def _sync(controller: Controller) -> Document:
