@@ -89,7 +89,7 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
                 return Settled({"login": login})
             if login == known:
                 return _lost(target)
-        elif login == known:
+        elif not isinstance(seen, Known) and login == known:
             return Settled({"login": known})
         action = Action.UPDATE if known else Action.CREATE
         return Needed(
