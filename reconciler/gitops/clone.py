@@ -19,7 +19,7 @@ from reconciler.gitops.tree import EMPTY_TREE
 FETCHED = "refs/reconciler/fetched"
 MOST_PACKS = 50
 MOST_LOOSE = 50_000
-"""Every fetch leaves a pack, every push loose objects, and nobody tidies up: beyond these, it is made anew."""
+"""Every fetch leaves a pack, every push loose objects, and nobody tidies up: past these, it is made anew."""
 _TYPES = {"blob": ObjectType.BLOB, "tree": ObjectType.TREE}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar, Self
 
 from reconciler.errors import Unavailable
+from reconciler.gitops.build_check import KUSTOMIZATIONS
 from reconciler.gitops.edits import Edit
 from reconciler.gitops.settings import ManifestRepositorySettings
 from reconciler.gitops.snapshot import Snapshot
@@ -17,8 +18,6 @@ from reconciler.gitops.tree import folder_id
 from reconciler.gitops.yaml_edit import entries
 from reconciler.systems import Reader, Sections, Settings, Writer
 
-KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-"""The names that kustomize looks for, in its order."""
 NEW_KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n"
 
 

@@ -30,7 +30,7 @@ LONGEST_PAUSE = 0.5
 
 @dataclass(frozen=True)
 class PushResult:
-    """What came of a push: its commit (empty if nothing differed), the branch after it, the fate of each edit."""
+    """What came of a push: its commit (empty without a difference), the branch after it, every fate."""
 
     commit: str
     snapshot: Snapshot

@@ -126,10 +126,12 @@ class Draft:
 
     def read(self, path: str) -> bytes | None:
         """Return a regular file's content; None when there is none at the path."""
-        found = self._find(path)
-        if isinstance(found, _Leaf) and found.kind in {Kind.FILE, Kind.EXECUTABLE}:
-            return self._objects.read(found.id)
-        return None
+        found = self.entry(path)
+        return self.content(found) if found is not None and found.regular else None
+
+    def content(self, entry: Entry) -> bytes:
+        """Return what an entry holds; for a link, where it points."""
+        return self._objects.read(entry.id)
 
     def names(self, path: str = "") -> frozenset[str]:
         """Return the names of what a folder holds, whatever it is; empty when it is no folder."""
