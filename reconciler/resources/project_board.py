@@ -21,6 +21,8 @@ from reconciler.systems import Reading, Settings, Writing
 
 PRIORITIES = (("Urgent", "RED"), ("High", "ORANGE"), ("Medium", "YELLOW"), ("Low", "GRAY"))
 FIELDS = {"Session ID": "TEXT", "Pod Name": "TEXT", "Workflow ID": "TEXT", "Priority": "SINGLE_SELECT"}
+STATUS = "Status"
+"""GitHub's own field; its options are told to others and never changed."""
 
 Claim: TypeAlias = Literal["marked", "begun", "titled"]
 """Why a board may be ours: its readme has our marker; its title is the one that it has between creation
@@ -245,12 +247,13 @@ def _state(claim: Claim, board: Board) -> BoardState:
         fields={
             field.name: FieldState(id=field.id, data_type=field.data_type, options=field.options)
             for field in board.fields
+            if field.name in FIELDS or field.name == STATUS
         },
     )
 
 
 def _outputs(state: BoardState) -> Object:
-    status = state.fields.get("Status")
+    status = state.fields.get(STATUS)
     options: Json = dict(sorted(status.options.items())) if status else {}
     return {
         "boardId": state.board_id,

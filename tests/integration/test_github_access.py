@@ -344,7 +344,7 @@ def test_an_organization_without_deploy_keys_says_so(github: Stage, vault_writer
     decision = github.plan(access, target())
     assert isinstance(decision, Needed)
     refusal = b'{"message": "Deploy keys are disabled for this repository", "status": "422"}'
-    github.wire.refuse = (422, refusal)
+    github.wire.refusals = {"POST /repos/acme/widgets/keys": (422, refusal)}
     with pytest.raises(Denied, match="must allow deploy keys"):
         github.settle(access, target())
 

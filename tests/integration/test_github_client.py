@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -111,6 +112,16 @@ def test_forty_repositories_are_one_request_and_are_read_once_a_pass(
     assert len(github_stage.wire.requests) == 3
     reader.repositories(names[:50])
     assert len(github_stage.wire.requests) == 3
+
+
+def test_threads_share_one_client_and_one_read(github_stage: Stage, reader: GitHub) -> None:
+    github_stage.repository()
+    with ThreadPoolExecutor(8) as pool:
+        bulk = [pool.submit(reader.repositories, [WIDGETS]) for _ in range(8)]
+        single = [pool.submit(reader.hooks, "acme/widgets") for _ in range(8)]
+        assert all(isinstance(each.result()[WIDGETS], Repository) for each in bulk)
+        assert all(each.result() == () for each in single)
+    assert github_stage.wire.requests.count("POST /graphql") == 1
 
 
 def test_a_writer_reads_anew(github_stage: Stage, writer: GitHubWriter) -> None:

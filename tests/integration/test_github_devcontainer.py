@@ -118,6 +118,14 @@ def test_a_protected_branch_gets_a_pull_request(
     assert github.wire.writes == writes
 
 
+def test_a_protection_that_only_shows_when_written_to(github: Stage) -> None:
+    github.repository(protection="ruleset")
+    upgrade = b'{"message": "Upgrade to GitHub Pro or make this repository public to enable this feature."}'
+    github.wire.refusals = {"GET /repos/acme/widgets/rules/branches/main": (403, upgrade)}
+    assert isinstance(github.settle(resource_of(github), target()), Waiting)
+    assert [pull["head"]["ref"] for pull in pulls(github)] == [BRANCH]
+
+
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("cut_at", [1, 2, 3, 4])
 def test_killed_at_any_write_there_is_one_pull_request(github: Stage, cut_at: int, after: bool) -> None:

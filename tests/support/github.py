@@ -35,8 +35,8 @@ class Wire:
     writes: int = 0
     cut_at: int = 0
     after: bool = False
-    refuse: tuple[int, bytes] | None = None
-    """What every write is answered with, undone."""
+    refusals: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    """By `METHOD path`: the status and body that are answered instead."""
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     """Answers to give to the next requests instead of the emulator's: status, headers, body."""
 
@@ -53,8 +53,8 @@ class Wire:
             not scope["path"].endswith("graphql") or b'"mutation' in body.replace(b" ", b"")
         )
         self.writes += writes
-        if writes and self.refuse:
-            await _answer(send, self.refuse[0], {}, self.refuse[1])
+        if refusal := self.refusals.get(self.requests[-1]):
+            await _answer(send, refusal[0], {}, refusal[1])
             return
         cut = writes and self.writes == self.cut_at
         if cut and not self.after:

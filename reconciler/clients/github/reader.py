@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import quote
 
 from reconciler.clients.github import queries
+from reconciler.clients.github.batches import Found, fault_of_all, read_all
 from reconciler.clients.github.faults import SYSTEM, TooHeavy, graphql_fault
 from reconciler.clients.github.models import (
     Board,
@@ -25,20 +26,12 @@ from reconciler.clients.github.models import (
     RepositoryName,
 )
 from reconciler.clients.github.settings import GitHubSettings
-from reconciler.clients.retry import LONGEST_WAIT, repeat
-from reconciler.errors import Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.clients.retry import repeat
+from reconciler.errors import Denied, Missing, Rejected, SystemFault
 from reconciler.systems import Reader, Sections, Settings
 
 if TYPE_CHECKING:
     from reconciler.clients.github.connection import Connection
-
-BATCH = 40
-"""Repositories per query: 3 points, and far from the ten seconds that GitHub gives a query (facts §1.7)."""
-PATIENCE = 8
-"""Failed requests in a row after which the rest is not asked any more; halving 40 down to one takes seven."""
-
-Found: TypeAlias = Repository | SystemFault
-Ask: TypeAlias = Callable[[Sequence[RepositoryName]], dict[RepositoryName, Found]]
 
 
 class GitHub(Reader):
@@ -73,9 +66,9 @@ class GitHub(Reader):
         """
         with self._reading:
             names = list(dict.fromkeys(wanted))
-            self._kept |= _read_all([name for name in names if name not in self._kept], self._ask)
+            self._kept |= read_all([name for name in names if name not in self._kept], self._ask)
             found = {name: self._kept[name] for name in names}
-        if fault := _of_all(found):
+        if fault := fault_of_all(found):
             raise fault
         return found
 
@@ -141,13 +134,15 @@ class GitHub(Reader):
     def branch_restrictions(self, full_name: str, branch: str) -> frozenset[str]:
         """Return the types of a branch's active rules, and `protected` when it is protected the older way.
 
-        Neither shows the other (facts §1.4).
+        Neither shows the other (facts §1.4), and neither shows all: what a write is answered counts.
         """
         quoted = quote(branch, safe="")
+        path = f"/repos/{full_name}/rules/branches/{quoted}"
         said = f"reading the rules of {branch}"
-        rules = repeat(
-            self._connect().pages, f"/repos/{full_name}/rules/branches/{quoted}", {"per_page": 100}
-        )
+        rules: list[Any] = []
+        # Plans and servers without rulesets refuse to speak of them.
+        with suppress(Denied, Missing):
+            rules = repeat(self._connect().pages, path, {"per_page": 100})
         types = queries.sensible(said, lambda answer: frozenset(str(rule["type"]) for rule in answer), rules)
         raw = self._get(f"/repos/{full_name}/branches/{quoted}")
         older = queries.sensible(said, lambda answer: bool(answer["protected"]), raw)
@@ -205,61 +200,6 @@ class GitHub(Reader):
             name: _found(name, data.get(f"r{index}"), _of(errors, f"r{index}"))
             for index, name in enumerate(wanted)
         }
-
-
-def _read_all(wanted: Sequence[RepositoryName], ask: Ask) -> dict[RepositoryName, Found]:
-    """Ask in batches; a batch that is too much for GitHub is halved, and a dead GitHub is left alone."""
-    waiting = deque(list(wanted[start : start + BATCH]) for start in range(0, len(wanted), BATCH))
-    found: dict[RepositoryName, Found] = {}
-    failures = 0
-    while waiting:
-        batch = waiting.popleft()
-        try:
-            found |= _patiently(ask, batch)
-            failures = 0
-        except SystemFault as fault:
-            failures += 1
-            if isinstance(fault, TooHeavy) and len(batch) > 1 and failures < PATIENCE:
-                middle = len(batch) // 2
-                waiting.extendleft((batch[middle:], batch[:middle]))
-                continue
-            found |= dict.fromkeys(batch, fault)
-            if failures >= PATIENCE or _concerns_all(fault):
-                found |= {name: fault for rest in waiting for name in rest}
-                break
-    return found
-
-
-def _patiently(ask: Ask, batch: Sequence[RepositoryName]) -> dict[RepositoryName, Found]:
-    """Ask again when GitHub is not available; but a batch that is too heavy is better halved at once."""
-    if len(batch) == 1:
-        return repeat(ask, batch)
-
-    def once() -> dict[RepositoryName, Found] | TooHeavy:
-        try:
-            return ask(batch)
-        except TooHeavy as heavy:
-            return heavy
-
-    answer = repeat(once)
-    if isinstance(answer, TooHeavy):
-        raise answer
-    return answer
-
-
-def _of_all(found: Mapping[RepositoryName, Found]) -> SystemFault | None:
-    """Return a fault when there is nothing else: one and the same for all, or no answer to any."""
-    faults = [
-        each for each in found.values() if isinstance(each, SystemFault) and not isinstance(each, Missing)
-    ]
-    if len(faults) < len(found) or not faults:
-        return None
-    same = len({id(fault) for fault in faults}) == 1
-    return faults[0] if same or all(isinstance(fault, Unavailable) for fault in faults) else None
-
-
-def _concerns_all(fault: SystemFault) -> bool:
-    return isinstance(fault, Denied) or (fault.retry_after or 0.0) > LONGEST_WAIT
 
 
 def _of(errors: Sequence[Mapping[str, Any]], alias: str) -> list[Mapping[str, Any]]:

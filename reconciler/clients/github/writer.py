@@ -16,9 +16,10 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from reconciler.clients.github import queries
+from reconciler.clients.github.batches import Found
 from reconciler.clients.github.faults import graphql_fault
 from reconciler.clients.github.models import Board, BoardField, PullRequest, RepositoryName
-from reconciler.clients.github.reader import Found, GitHub
+from reconciler.clients.github.reader import GitHub
 from reconciler.clients.github.settings import GitHubSettings
 from reconciler.systems import Writer
 
