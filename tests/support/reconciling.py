@@ -1,0 +1,55 @@
+"""Passes of the real reconciler on a sandbox, in this process."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from reconciler.config import load_sections
+from reconciler.cycle import Cycle, PassResult
+from reconciler.gitops.status_file import load_status
+from reconciler.kinds import KINDS
+from reconciler.loop import run_once
+from reconciler.model.duration import parse_duration
+from reconciler.sandbox.supervisor import Sandbox
+
+
+def cycle_of(sandbox: Sandbox, **environment: str) -> Cycle:
+    """Return a cycle on the sandbox; named variables replace the sandbox's, an empty one takes it away."""
+    environ = {**sandbox.environment(), **environment}
+    return Cycle(load_sections(sandbox.configuration_file(), environ), KINDS)
+
+
+def merge(sandbox: Sandbox, folder: Path, **files: str) -> None:
+    """Merge project files (`acme_widgets="repoOwner: …"`) and create their repositories on GitHub."""
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / f"{name.replace('_', '-')}.yaml").write_text(text, encoding="utf-8")
+    sandbox.merge_projects(folder)
+    sandbox.github_repositories(folder)
+
+
+def settle(sandbox: Sandbox, **environment: str) -> PassResult:
+    """Run passes until only people are awaited."""
+    return run_once(cycle_of(sandbox, **environment), wait=parse_duration("60s"), announce=lambda line: None)
+
+
+def git(repository: str, *arguments: str) -> str:
+    """Run plain git on a repository of the sandbox and return what it printed."""
+    command = ["git", "-C", repository, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def status(sandbox: Sandbox, slug: str) -> dict[str, Any]:
+    """Return a status file as it stands in the config repository."""
+    text = git(sandbox.environment()["CONFIG_REPOSITORY"], "show", f"main:status/{slug}.yaml")
+    return load_status(slug, text.encode())
+
+
+def commits(sandbox: Sandbox) -> tuple[str, str]:
+    """Return the heads of the config and of the manifest repository."""
+    environment = sandbox.environment()
+    names = ("CONFIG_REPOSITORY", "MANIFESTS_REPOSITORY")
+    config, manifests = (git(environment[name], "rev-parse", "main").strip() for name in names)
+    return config, manifests
