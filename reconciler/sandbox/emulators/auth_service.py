@@ -171,10 +171,12 @@ class _AuthService:
         return JSONResponse(answer)
 
     async def peek(self, request: Request) -> Response:
-        """For tests: every credential, newest last, and how often the pods were sent to fetch anew."""
+        """For tests: the credential in force, all of them (newest last), and how often pods fetched anew."""
         slug = request.path_params["id"]
         numbers = self._store.get("numbers", f"auth_bundle/{slug}") or {"last": 0}
-        return JSONResponse({"credentials": self._credentials(slug), "bundleRevision": numbers["last"]})
+        kept = self._credentials(slug)
+        current: dict[str, Any] = next((each for each in reversed(kept) if "invalidatedAt" not in each), {})
+        return JSONResponse({**current, "credentials": kept, "bundleRevision": numbers["last"]})
 
     async def forget(self, request: Request) -> Response:
         """For tests: lose every credential of a project."""
