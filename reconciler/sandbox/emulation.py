@@ -42,10 +42,7 @@ class Emulators:
             "oauth-issuer": {"base_url": f"http://127.0.0.1:{self._ports['oauth-issuer']}"},
             "litellm": {"admin_key": self._secrets["litellm_admin_key"]},
         }
-        try:
-            module = import_module(f"reconciler.sandbox.emulators.{name.replace('-', '_')}")
-            app = module.create_app(self._stores[name], **options[name])
-        except (ImportError, AttributeError):
-            return Starlette()
+        module = import_module(f"reconciler.sandbox.emulators.{name.replace('-', '_')}")
+        app = module.create_app(self._stores[name], **options[name])
         assert isinstance(app, Starlette)  # noqa: S101 - what every emulator promises
         return app

@@ -51,6 +51,11 @@ class Layout:
         """The bare repository of project and status files."""
         return self["git"] / "config.git"
 
+    @property
+    def work(self) -> Path:
+        """The reconciler's own clones."""
+        return self["work"]
+
     def store(self, system: str) -> Path:
         """Return the database of an emulator."""
         return self["emulators"] / f"{system}.db"

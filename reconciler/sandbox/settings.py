@@ -52,6 +52,8 @@ def write(layout: Layout, ports: Mapping[str, int]) -> Path:
         "authService": {"url": _url(ports, "auth-service")},
         "oauth": {"flow": "manual", "issuer": _url(ports, "oauth-issuer"), "clientId": OAUTH_CLIENT_ID},
         "litellm": {"url": _url(ports, "litellm")},
+        # Where clones are kept; they would otherwise be shared by all sandboxes of a user.
+        "work": {"directory": str(layout.work)},
         "webhook": {"url": "https://hooks.mesh-six.example/github"},
         "config": {"repository": str(layout.config), "branch": BRANCH},
         "manifests": {"repository": str(layout.manifests), "branch": BRANCH, "path": "k8s/base"},

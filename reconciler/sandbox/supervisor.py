@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 
 from reconciler.errors import Rejected, Unavailable, UnsafeError
 from reconciler.sandbox import ports, processes, repositories, settings
@@ -43,6 +44,8 @@ class Sandbox:
 
     def up(self, report: Report = lambda line: None) -> None:
         """Start what is down; quick when nothing is. `report` gets a line for people about each start."""
+        if self._is_foreign():
+            raise UnsafeError(f"{self.directory} holds other things", remedy="name a new or empty folder")
         self._layout.make()
         with self._layout.locked():
             state = State.load(self._layout) or State(str(self.directory))
@@ -65,7 +68,7 @@ class Sandbox:
 
     def down(self) -> None:
         """Stop exactly the processes that this sandbox started; everything it keeps stays."""
-        if not self.directory.is_dir():
+        if State.load(self._layout) is None:
             return
         with self._layout.locked():
             if state := State.load(self._layout):
@@ -75,12 +78,12 @@ class Sandbox:
 
     def reset(self, report: Report = lambda line: None) -> None:
         """Stop it and delete everything it keeps; UnsafeError when the directory is not a sandbox."""
-        if not self.directory.exists():
-            return
-        if not self._layout["state.json"].is_file() or State.load(self._layout) is None:
+        if self._is_foreign():
             raise UnsafeError(
                 f"{self.directory} is not a sandbox", remedy="delete it yourself if you mean to"
             )
+        if not self.directory.exists():
+            return
         self.down()
         with self._layout.locked():
             for path in self.directory.iterdir():
@@ -97,6 +100,7 @@ class Sandbox:
         """
         state, secrets = self._state(), Secrets(self._layout)
         self._seed(anew=True)
+        shutil.rmtree(self._layout.work, ignore_errors=True)
         with ThreadPoolExecutor() as pool:
             jobs = [pool.submit(kind(self._layout, state, secrets).clear) for kind in _SERVERS]
             jobs.append(pool.submit(self._control, "POST", "/clear"))
@@ -164,6 +168,13 @@ class Sandbox:
             raise Rejected("sandbox", f"{method} {path} answered {answer.status_code}")
         return answer.json() if answer.content and "json" in answer.headers.get("content-type", "") else None
 
+    def _is_foreign(self) -> bool:
+        """Whether the folder holds something and is no sandbox; UnsafeError for another program's state."""
+        if State.load(self._layout) is not None or not self.directory.exists():
+            return False
+        # A start that was interrupted early leaves a lock, and so does a reset.
+        return any(self.directory.iterdir()) and not self._layout["lock"].exists()
+
     def _state(self) -> State:
         state = State.load(self._layout)
         if state is None:
@@ -194,9 +205,13 @@ class Sandbox:
     def _start_server(self, state: State, server: Server, report: Report) -> None:
         report(f"starting {server.title}")
         begun = time.monotonic()
-        process = server.start()
-        self._remember(state, server.name, process)
-        server.prepare(process)
+        try:
+            process = server.start()
+            self._remember(state, server.name, process)
+            server.prepare(process)
+        except (OSError, httpx.HTTPError, psycopg.Error) as error:
+            said = f"cannot be started: {type(error).__name__}"
+            raise Unavailable(server.name, said, remedy=f"see {server.log}") from error
         report(f"{server.title} is up ({time.monotonic() - begun:.1f} s)")
 
     def _start_gateway(self, state: State, report: Report) -> None:

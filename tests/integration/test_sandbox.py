@@ -313,14 +313,27 @@ def test_a_copied_sandbox_leaves_the_original_alone(clean_sandbox: Sandbox, plac
 
 def test_reset_refuses_a_folder_that_is_no_sandbox(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("data")
-    with pytest.raises(UnsafeError):
-        Sandbox(tmp_path).reset()
+    for act in (Sandbox(tmp_path).reset, Sandbox(tmp_path).up):
+        with pytest.raises(UnsafeError):
+            act()
+    Sandbox(tmp_path).down()
     (tmp_path / "state.json").write_text('{"kind": "another program"}')
     with pytest.raises(UnsafeError):
         Sandbox(tmp_path).reset()
     with pytest.raises(UnsafeError):
         Sandbox(tmp_path).up()
-    assert (tmp_path / "precious").read_text() == "data"
+    assert {path.name for path in tmp_path.iterdir()} == {"precious", "state.json"}
+
+
+def test_what_is_not_there_can_be_stopped_and_reset_again_and_again(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path / ".sandbox")
+    for _ in range(2):
+        sandbox.down()
+        sandbox.reset()
+    (tmp_path / ".sandbox").mkdir()
+    (tmp_path / ".sandbox" / "lock").touch()
+    sandbox.reset()
+    assert [path.name for path in (tmp_path / ".sandbox").iterdir()] == ["lock"]
 
 
 def test_ports_are_free_and_below_those_for_outgoing_connections() -> None:
