@@ -66,10 +66,14 @@ class Folder(Edit):
 
     def apply(self, draft: Draft) -> bool:
         """Write the files and remove the others."""
-        others = [name for name in draft.names(self.path) if name not in self.files]
-        written = [draft.put(f"{self.path}/{name}", content) for name, content in self.files.items()]
+        others = [name for name in draft.names(self.path) if not self._has_place(draft, name)]
         removed = [draft.remove(f"{self.path}/{name}") for name in others]
+        written = [draft.put(f"{self.path}/{name}", content) for name, content in self.files.items()]
         return any(written) or any(removed)
+
+    def _has_place(self, draft: Draft, name: str) -> bool:
+        entry = draft.entry(f"{self.path}/{name}")
+        return name in self.files and entry is not None and entry.regular
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -122,4 +122,7 @@ def _inline(value: Json) -> str:
         return "{}"
     if isinstance(value, Sequence):
         return "[]"
+    if isinstance(value, float):
+        # YAML 1.1 takes a number with an exponent for text unless it has a point.
+        return re.sub(r"^(-?[0-9]+)e", r"\1.0e", json.dumps(value, allow_nan=False))
     return json.dumps(value)

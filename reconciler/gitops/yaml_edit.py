@@ -287,9 +287,7 @@ class _Editor:
         if in_braces:
             _fail(self._path, f"{self._key} is empty, and is written in braces", f"write `{self._key}: []`")
         place, piece = self._below(end, self._lines(values))
-        head, tail = self._text[:start], self._text[end:place]
-        if not tail.strip():
-            head = head.rstrip(" ")
+        head, tail = self._text[:start].rstrip(" "), self._text[end:place]
         return head + tail + piece + self._text[place:]
 
 

@@ -30,6 +30,9 @@ LARGEST = 256 * 1024
 DEEPEST = 32
 MOST_VALUES = 20_000
 
+_STANDARD = "tag:yaml.org,2002:"
+_NAMES = {int: "int", float: "float", bool: "bool", type(None): "null"}
+
 KeyPath: TypeAlias = tuple[str | int, ...]
 Position: TypeAlias = tuple[int, int]
 """Line and column, from 1."""
@@ -158,12 +161,12 @@ class _Builder:
             self.fail(f"is nested more than {DEEPEST} levels deep", event, "make it flatter")
         if isinstance(event, AliasEvent):
             self.fail(f"uses the alias *{event.anchor}", event, "write the value out")
-        self._check_tag(event)
         if isinstance(event, ScalarEvent):
             return self._scalar(event)
-        if isinstance(event, SequenceStartEvent):
-            return self._sequence(stream, at)
-        return self._mapping(stream, at)
+        is_list = isinstance(event, SequenceStartEvent)
+        if getattr(event, "tag", None) not in {None, "!", _STANDARD + ("seq" if is_list else "map")}:
+            self._refuse_tag(event)
+        return self._sequence(stream, at) if is_list else self._mapping(stream, at)
 
     def _sequence(self, stream: Iterator[Event], at: KeyPath) -> list[Any]:
         items: list[Any] = []
@@ -195,19 +198,20 @@ class _Builder:
             found[key] = self._value(next(stream), stream, here)
         return found
 
-    def _check_tag(self, event: Event) -> None:
-        tag = getattr(event, "tag", None)
-        if tag in {None, "!"}:
-            return
-        shape = "seq" if isinstance(event, SequenceStartEvent) else "map"
-        allowed = "str" if isinstance(event, ScalarEvent) else shape
-        if tag != f"tag:yaml.org,2002:{allowed}":
-            self.fail(f"uses the tag {_shown(tag)}", event, "remove it; quote a value to make it text")
-
     def _scalar(self, event: ScalarEvent) -> Any:  # noqa: ANN401 - YAML's values
-        text: str = event.value
-        if event.style or event.tag is not None:
-            return text
+        if event.tag in {"!", f"{_STANDARD}str"} or (event.style and event.tag is None):
+            return event.value
+        value = self._plain(event.value, event)
+        # Some tools spell out the type of everything: a tag that only says what the value is does no harm.
+        if event.tag is not None and event.tag != _STANDARD + _NAMES.get(type(value), ""):
+            self._refuse_tag(event)
+        return value
+
+    def _refuse_tag(self, event: Event) -> NoReturn:
+        tag = _shown(getattr(event, "tag", ""))
+        self.fail(f"uses the tag {tag}", event, "remove it; quote a value to make it text")
+
+    def _plain(self, text: str, event: ScalarEvent) -> Any:  # noqa: ANN401 - YAML's values
         if text in _NULL:
             return None
         if text in _TRUTH:

@@ -1,0 +1,152 @@
+"""Edits say what a tree is to hold; applied twice, or to another tree, they say the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.gitops.edits import Edit, Fate, File, Folder, Guard, ListEntry, StatusKeys, apply_edits
+from reconciler.gitops.status_file import load_status
+from reconciler.gitops.tree import EMPTY_TREE, Draft, Kind, Memory, folder_id, object_id_of
+
+BASE = "k8s/base/kustomization.yaml"
+
+
+@pytest.fixture
+def objects() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+def draft(objects: Memory) -> Draft:
+    return Draft(objects, EMPTY_TREE)
+
+
+def fates(draft: Draft, *edits: Edit) -> list[Fate]:
+    return [outcome.fate for outcome in apply_edits(draft, edits)]
+
+
+def folder(slug: str, **files: bytes) -> Folder:
+    return Folder(slug=slug, path=f"envs/{slug}", files={f"{name}.yaml": files[name] for name in files})
+
+
+def test_a_folder_is_exactly_its_files(draft: Draft) -> None:
+    draft.put("envs/a/old.yaml", b"old")
+    draft.put("envs/a/deep/er.yaml", b"old")
+    draft.put("envs/a/x.yaml/is a folder", b"old")
+    draft.put("envs/b/kept.yaml", b"b")
+    assert fates(draft, folder("a", x=b"1", y=b"2")) == [Fate.APPLIED]
+    assert [entry.path for entry in draft.files()] == ["envs/a/x.yaml", "envs/a/y.yaml", "envs/b/kept.yaml"]
+    assert fates(draft, folder("a", x=b"1", y=b"2")) == [Fate.UNCHANGED]
+
+
+def test_the_id_of_a_folder_is_known_before_it_is_written(draft: Draft) -> None:
+    edit = folder("a", x=b"1", y=b"2")
+    edit.apply(draft)
+    entry = draft.entry("envs/a")
+    assert entry is not None
+    assert entry.id == folder_id(edit.files)
+    assert folder_id({}) == EMPTY_TREE
+
+
+def test_writing_what_is_there_gives_the_same_tree(objects: Memory, draft: Draft) -> None:
+    for path in ("a.b", "a/x", "a0", "a-", "é/\udcff", "deep/er/est"):
+        draft.put(path, path.encode("utf-8", "surrogateescape"))
+    root = draft.write()
+    again = Draft(objects, root)
+    assert sorted(entry.path for entry in again.files()) == sorted(entry.path for entry in draft.files())
+    assert again.write() == root
+    assert again.remove("deep/er/est")
+    assert again.entry("deep") is not None  # until it is written
+    assert {entry.path for entry in Draft(objects, again.write()).files()} == {
+        "a.b",
+        "a/x",
+        "a0",
+        "a-",
+        "é/\udcff",
+    }
+
+
+def test_what_people_put_in_the_way_is_left_and_said(objects: Memory) -> None:
+    link = objects.write("blob", b"/etc")
+    tree = objects.write("tree", b"120000 envs\0" + bytes.fromhex(link))
+    draft = Draft(objects, tree)
+    entry = ListEntry(slug="a", path=BASE, value="envs/a")
+    other = ListEntry(slug="b", path=BASE, value="envs/b")
+    outcomes = apply_edits(draft, [folder("a", x=b"1"), entry, other])
+    assert [outcome.fate for outcome in outcomes] == [Fate.REFUSED, Fate.REFUSED, Fate.APPLIED]
+    assert "symbolic link" in outcomes[0].reason
+    assert [(each.path, each.kind) for each in draft.files("envs")] == []
+    assert draft.read("envs") is None
+    assert draft.read(BASE) == b"resources:\n- envs/b\n"
+    found = draft.entry("envs")
+    assert found is not None
+    assert (found.kind, found.regular) == (Kind.LINK, False)
+
+
+def test_entries_of_one_list_come_together(draft: Draft) -> None:
+    draft.put(BASE, b"resources:\n- envs/b # ours\n")
+    edits = [ListEntry(slug=slug, path=BASE, value=f"envs/{slug}") for slug in "cab"]
+    assert fates(draft, *edits) == [Fate.APPLIED, Fate.APPLIED, Fate.UNCHANGED]
+    assert draft.read(BASE) == b"resources:\n- envs/a\n- envs/b # ours\n- envs/c\n"
+
+
+def test_a_list_that_cannot_be_edited_stays_and_stops_no_other_file(draft: Draft) -> None:
+    draft.put(BASE, b"resources: nonsense\n")
+    edits = [ListEntry(slug="a", path=BASE, value="envs/a"), File(slug="", path="keys/x.pub", content=b"k")]
+    outcomes = apply_edits(draft, edits)
+    assert [outcome.fate for outcome in outcomes] == [Fate.REFUSED, Fate.APPLIED]
+    assert outcomes[0].remedy
+    assert draft.read(BASE) == b"resources: nonsense\n"
+
+
+def test_a_new_kustomization_starts_as_told(draft: Draft) -> None:
+    edit = ListEntry(slug="a", path=BASE, value="envs/a", new_file="kind: Kustomization\n")
+    assert fates(draft, edit) == [Fate.APPLIED]
+    assert draft.read(BASE) == b"kind: Kustomization\nresources:\n- envs/a\n"
+
+
+def test_a_guard_leaves_out_all_of_a_project_and_nothing_else(draft: Draft) -> None:
+    draft.put("projects/a.yaml", b"new")
+    draft.put("projects/b.yaml", b"same")
+    stale = Guard("projects/a.yaml", object_id_of("blob", b"old"))
+    gone = Guard("projects/c.yaml", object_id_of("blob", b"same"))
+    holds = Guard("projects/b.yaml", object_id_of("blob", b"same"))
+    guarded = [
+        File(slug=slug, path=f"x/{slug}", content=b"1", guard=guard)
+        for slug, guard in (("a", stale), ("c", gone), ("b", holds))
+    ]
+    outcomes = apply_edits(draft, guarded)
+    assert [outcome.fate for outcome in outcomes] == [Fate.LEFT_OUT, Fate.LEFT_OUT, Fate.APPLIED]
+    assert "projects/a.yaml changed" in outcomes[0].reason
+    assert [entry.path for entry in draft.files("x")] == ["x/b"]
+
+
+def status(document: dict[str, object], consumed: str | None = None) -> StatusKeys:
+    return StatusKeys(
+        slug="a",
+        path="status/a.yaml",
+        document=document,  # type: ignore[arg-type]
+        human={"oauth": ("sealed",)},
+        consumed={"oauth": {"sealed": consumed}} if consumed else {},
+    )
+
+
+def test_a_status_file_that_means_the_same_is_not_rewritten(draft: Draft) -> None:
+    text = b'# mine\n{"status": completed, "oauth": {"state": stored}}\n'
+    draft.put("status/a.yaml", text)
+    assert fates(draft, status({"status": "completed", "oauth": {"state": "stored"}})) == [Fate.UNCHANGED]
+    assert draft.read("status/a.yaml") == text
+
+
+def test_a_persons_entry_that_came_meanwhile_is_kept(draft: Draft) -> None:
+    draft.put("status/a.yaml", b"status: x\noauth:\n  sealed: newer\n")
+    assert fates(draft, status({"status": "y", "oauth": {"state": "stored"}}, "older")) == [Fate.APPLIED]
+    content = draft.read("status/a.yaml")
+    assert content is not None
+    assert load_status("x", content) == {"status": "y", "oauth": {"state": "stored", "sealed": "newer"}}
+
+
+def test_a_status_file_that_cannot_be_read_is_never_overwritten(draft: Draft) -> None:
+    draft.put("status/a.yaml", b"oauth: {sealed: |\n")
+    assert fates(draft, status({"status": "y"})) == [Fate.REFUSED]
+    assert draft.read("status/a.yaml") == b"oauth: {sealed: |\n"
