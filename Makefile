@@ -34,11 +34,11 @@ docs: .venv/ready
 # Renews the pinned versions with whatever .venv there is; the lock files name no package index.
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-annotate --group dev --extra sandbox pyproject.toml -o requirements/dev.lock
+		--no-emit-index-url --no-annotate --no-strip-extras --group dev --extra sandbox pyproject.toml -o requirements/dev.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-annotate pyproject.toml -o requirements/runtime.lock
+		--no-emit-index-url --no-annotate --no-strip-extras pyproject.toml -o requirements/runtime.lock
 	echo hatchling | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-annotate - -o requirements/build.lock
+		--no-emit-index-url --no-annotate --no-strip-extras - -o requirements/build.lock
 
 clean:
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
