@@ -78,9 +78,13 @@ class Needed:
 
 @dataclass(frozen=True)
 class Skipped:
-    """Not wanted here, or not configured; the reason says what would turn it on."""
+    """Not wanted here, or not configured; the reason says what would turn it on.
+
+    `unconfigured`: it is the configuration's doing, and so the same for every project, not the project file's.
+    """
 
     reason: str
+    unconfigured: bool = False
 
 
 @dataclass(frozen=True)

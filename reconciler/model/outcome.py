@@ -54,6 +54,8 @@ class Outcome:
     consumed: Mapping[str, str] = field(default_factory=dict)
     because_unknown: bool = False
     """Blocked, in the end, only by something that could not be read."""
+    unconfigured: bool = False
+    """Skipped, because nobody has set its system up."""
 
     @property
     def unreadable(self) -> bool:

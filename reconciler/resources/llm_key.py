@@ -59,4 +59,4 @@ class LlmKey(VaultSecretResource):
                 "LiteLLM is not configured any more, and this project already has a key",
                 remedy=f"set {setting}, or add `skipLiteLLM: true` to the project file",
             )
-        return Skipped(f"LiteLLM is not configured: set {setting} to turn it on")
+        return Skipped(f"LiteLLM is not configured: set {setting} to turn it on", unconfigured=True)

@@ -89,7 +89,7 @@ class Webhook(Resource[ProjectSpec, HookState]):
                     "webhook.url is not set any more, and this project has a webhook",
                     remedy="set webhook.url",
                 )
-            return Skipped("webhook.url is not set")
+            return Skipped("webhook.url is not set", unconfigured=True)
         version = outputs["webhook-secret"].get("version")
         if isinstance(seen, Absent):
             after = _shown(settings.url, settings.events, version)

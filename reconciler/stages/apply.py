@@ -73,7 +73,13 @@ def outcome_of(resource: Resource[Any, Any], answer: Planned, remembered: Object
             outputs=remembered,
         )
     if isinstance(answer, Skipped):
-        return Outcome(resource.name, resource.phase, Condition.SKIPPED, reason=answer.reason)
+        return Outcome(
+            resource.name,
+            resource.phase,
+            Condition.SKIPPED,
+            reason=answer.reason,
+            unconfigured=answer.unconfigured,
+        )
     if isinstance(answer, Needed):
         return Outcome(resource.name, resource.phase, Condition.CHANGED, reason=answer.change.summary)
     return _outcome(resource, answer, Condition.OK)

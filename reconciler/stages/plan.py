@@ -63,7 +63,7 @@ def _unanswerable(finding: Finding[Any], target: Target[Any]) -> Planned | None:
         if finding.half or target.remembered:
             used = "" if finding.half else " any more, and this project already uses it"
             return Failed(f"{finding.reason}{used}", finding.remedy)
-        return Skipped(f"{finding.reason}: {finding.remedy}")
+        return Skipped(f"{finding.reason}: {finding.remedy}", unconfigured=True)
     return None
 
 
