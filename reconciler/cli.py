@@ -16,7 +16,8 @@ import click
 from reconciler.errors import ReconcilerError, UnsafeError, UsageError
 
 if TYPE_CHECKING:
-    from reconciler.cycle import Cycle, PassResult
+    from reconciler.cycle import Cycle
+    from reconciler.result import PassResult
     from reconciler.sandbox.supervisor import Sandbox
 
 FAILED, WRONG, UNSAFE, CHANGES = 1, 2, 3, 10
@@ -124,17 +125,18 @@ def validate(files: tuple[Path, ...]) -> None:
     """Check project files offline, without any secret. Default: all below ./projects."""
     from reconciler.validation import validate_files
 
+    folder = Path("projects")
     chosen = files or tuple(
-        sorted(path for path in Path("projects").rglob("*") if path.suffix in {".yaml", ".yml"})
+        sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".yaml", ".yml"})
     )
-    if not chosen:
+    if not chosen and not folder.is_dir():
         raise UsageError("no file to check", remedy="name files, or run it where projects/ is")
     errors = validate_files(chosen)
     for error in errors:
         click.echo(f"error: {error}", err=True)
     if errors:
         sys.exit(WRONG)
-    click.echo(f"{len(chosen)} file{'s' if len(chosen) > 1 else ''} valid")
+    click.echo(f"{len(chosen)} file{'' if len(chosen) == 1 else 's'} valid")
 
 
 @reconcile.command()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 
 from reconciler.config import ScheduleSettings
-from reconciler.errors import InvalidFile, SystemFault, UsageError
+from reconciler.errors import SystemFault, UsageError
 from reconciler.gitops.kustomize import Gate
 from reconciler.gitops.manifest_tree import ManifestEdits, ManifestTree
 from reconciler.gitops.snapshot import Snapshot
@@ -24,6 +22,7 @@ from reconciler.model.plan import Plan, ProjectPlan
 from reconciler.model.project import Project
 from reconciler.repositories import Repositories
 from reconciler.resources.contract import Kind, Resource, Target
+from reconciler.result import Look, PassResult
 from reconciler.sealing import SealingSettings
 from reconciler.stages import apply, observe, publish, report
 from reconciler.stages import plan as planning
@@ -33,67 +32,6 @@ from reconciler.systems import Reader, Reading, Sections, Writing
 log = structlog.get_logger()
 
 Announce = Callable[[Change], None]
-
-
-@dataclass(frozen=True)
-class Look:
-    """A pass up to and with its plan: what `reconcile plan` shows. Nothing was written."""
-
-    now: datetime
-    loaded: Loaded
-    targets: Mapping[str, Mapping[str, Target[Any]]]
-    findings: Mapping[str, Mapping[str, Any]]
-    plan: Plan
-    reports: tuple[ProjectReport, ...]
-    problems: tuple[str, ...]
-
-    @property
-    def exit_code(self) -> int:
-        """1 when a file is broken, a project has failed or something could not be read."""
-        return 1 if self.problems else _exit_code(self.reports, self.loaded.broken)
-
-
-@dataclass(frozen=True)
-class PassResult:
-    """What came of a pass. `problems` are sentences about what concerns no single resource."""
-
-    reports: tuple[ProjectReport, ...]
-    broken: tuple[InvalidFile, ...]
-    problems: tuple[str, ...]
-    changes: int
-    commits: tuple[str, ...]
-
-    @property
-    def exit_code(self) -> int:
-        """0 when nothing is wrong; waiting is not wrong."""
-        return 1 if self.problems else _exit_code(self.reports, self.broken)
-
-    @property
-    def again_in(self) -> timedelta | None:
-        """The shortest time until a machine that is awaited should be looked at again."""
-        return min((each.again_in for each in self.reports if each.again_in is not None), default=None)
-
-    @property
-    def machines_awaited(self) -> tuple[str, ...]:
-        """Every resource that waits for a machine, as slug/resource."""
-        return tuple(
-            f"{each.slug}/{outcome.resource}"
-            for each in self.reports
-            for outcome in each.outcomes
-            if outcome.again_in is not None
-        )
-
-    @property
-    def summary(self) -> str:
-        """One line: how many projects have which status, what was changed, what was committed."""
-        counts = Counter(str(each.status) for each in self.reports)
-        states = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no projects"
-        return f"{states}; {_count(self.changes, 'change')}, {_count(len(self.commits), 'commit')}"
-
-    def out_of_time(self) -> PassResult:
-        """Return the result with the sentence that `--wait` ran out."""
-        names = ", ".join(self.machines_awaited)
-        return replace(self, problems=(*self.problems, f"the time of --wait is over; still awaited: {names}"))
 
 
 class Cycle:
@@ -316,12 +254,3 @@ def _selected(loaded: Loaded, only: Sequence[str]) -> list[Project[Any]]:
 def _in_plan(projects: Iterable[Project[Any]], plan: Plan) -> list[Project[Any]]:
     by_slug = {project.slug: project for project in projects}
     return [by_slug[each.slug] for each in plan]
-
-
-def _exit_code(reports: Iterable[ProjectReport], broken: Sequence[InvalidFile]) -> int:
-    wrong = {Condition.ERROR, Condition.UNKNOWN}
-    return int(bool(broken) or any(o.condition in wrong for each in reports for o in each.outcomes))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import threading
 import time
@@ -14,11 +15,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from reconciler.config import ScheduleSettings
-from reconciler.cycle import Cycle, PassResult
-from reconciler.display import change_line
+from reconciler.cycle import Cycle
 from reconciler.errors import ReconcilerError
 from reconciler.model.decision import Change
 from reconciler.model.duration import format_duration
+from reconciler.progress import LOOKING, brief, change_line
+from reconciler.result import PassResult
 
 log = structlog.get_logger()
 
@@ -35,13 +37,20 @@ def run_once(
 ) -> PassResult:
     """Do one pass; with `wait`, go on until no machine is awaited or the time is over.
 
-    When the time is over while machines are awaited, the result names them and its exit code is 1.
+    The result is that of the last pass, with the changes and commits of all. When the time is over while
+    machines are awaited, it names them and its exit code is 1.
     """
     deadline = clock() + (wait.total_seconds() if wait else 0.0)
     stop = _Stop()
+    begun = itertools.count(1)
+    result = None
+    announce(LOOKING)
     with stop.on_signals():
         while True:
-            result = cycle.run(stopping=stop.is_set, announce=lambda change: announce(change_line(change)))
+            done = cycle.run(
+                stopping=stop.is_set, announce=lambda change: announce(change_line(change, next(begun)))
+            )
+            result = done.after(result) if result else done
             pause = result.again_in
             if wait is None or pause is None or stop.is_set():
                 return result
@@ -49,8 +58,8 @@ def run_once(
             if left <= 0:
                 return result.out_of_time()
             seconds = min(pause, LONGEST_SLEEP, timedelta(seconds=left)).total_seconds()
-            names = ", ".join(result.machines_awaited)
-            announce(f"waiting {format_duration(timedelta(seconds=max(seconds, 0.1)))} for {names}")
+            shown = format_duration(timedelta(seconds=max(seconds, 0.1)))
+            announce(f"looking again in {shown}: waiting for {brief(result.machines_awaited)}")
             stop.sleep(seconds, sleep)
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.config import load_sections
-from reconciler.cycle import Cycle, PassResult
+from reconciler.cycle import Cycle
 from reconciler.gitops.status_file import load_status
 from reconciler.kinds import KINDS
 from reconciler.loop import run_once
 from reconciler.model.duration import parse_duration
+from reconciler.result import PassResult
 from reconciler.sandbox.supervisor import Sandbox
 
 

@@ -1,0 +1,90 @@
+"""What a look and a whole pass give back, and what they say of themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from reconciler.errors import InvalidFile
+from reconciler.model.loaded import Loaded
+from reconciler.model.outcome import Condition, ProjectReport
+from reconciler.model.plan import Plan
+from reconciler.resources.contract import Target
+
+
+@dataclass(frozen=True)
+class Look:
+    """A pass up to and with its plan: what `reconcile plan` shows. Nothing was written."""
+
+    now: datetime
+    loaded: Loaded
+    targets: Mapping[str, Mapping[str, Target[Any]]]
+    findings: Mapping[str, Mapping[str, Any]]
+    plan: Plan
+    reports: tuple[ProjectReport, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a file is broken, a project has failed or something could not be read."""
+        return 1 if self.problems else _exit_code(self.reports, self.loaded.broken)
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What came of a pass. `problems` are sentences about what concerns no single resource."""
+
+    reports: tuple[ProjectReport, ...]
+    broken: tuple[InvalidFile, ...]
+    problems: tuple[str, ...]
+    changes: int
+    commits: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 when nothing is wrong; waiting is not wrong."""
+        return 1 if self.problems else _exit_code(self.reports, self.broken)
+
+    @property
+    def again_in(self) -> timedelta | None:
+        """The shortest time until a machine that is awaited should be looked at again."""
+        return min((each.again_in for each in self.reports if each.again_in is not None), default=None)
+
+    @property
+    def machines_awaited(self) -> tuple[str, ...]:
+        """Every resource that waits for a machine, as slug/resource."""
+        return tuple(
+            f"{each.slug}/{outcome.resource}"
+            for each in self.reports
+            for outcome in each.outcomes
+            if outcome.again_in is not None
+        )
+
+    @property
+    def summary(self) -> str:
+        """One line: how many projects have which status, what was changed, what was committed."""
+        counts = Counter(str(each.status) for each in self.reports)
+        states = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no projects"
+        return f"{states}; {_count(self.changes, 'change')}, {_count(len(self.commits), 'commit')}"
+
+    def after(self, earlier: PassResult) -> PassResult:
+        """Return the result with what earlier passes of the same run changed and committed."""
+        commits = (*earlier.commits, *self.commits)
+        return replace(self, changes=earlier.changes + self.changes, commits=commits)
+
+    def out_of_time(self) -> PassResult:
+        """Return the result with the sentence that `--wait` ran out."""
+        names = ", ".join(self.machines_awaited)
+        return replace(self, problems=(*self.problems, f"the time of --wait is over; still awaited: {names}"))
+
+
+def _exit_code(reports: Iterable[ProjectReport], broken: Sequence[InvalidFile]) -> int:
+    wrong = {Condition.ERROR, Condition.UNKNOWN}
+    return int(bool(broken) or any(o.condition in wrong for each in reports for o in each.outcomes))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
