@@ -20,6 +20,11 @@ response body, URL with credentials or secret into the text.
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """Return the text with everything escaped that a terminal would obey and not show."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 class ReconcilerError(Exception):
     """An error with a sentence for a person and, where there is one, what to do about it."""
 
@@ -50,7 +55,7 @@ class InvalidFile(UsageError):
         self.column = column
 
     def __str__(self) -> str:
-        place = self.path + (f":{self.line}:{self.column}" if self.line else "")
+        place = printable(self.path) + (f":{self.line}:{self.column}" if self.line else "")
         return f"{place}: {super().__str__()}"
 
 

@@ -6,26 +6,44 @@ Used by the load stage and by `reconcile validate`; knows no kind by name and re
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.errors import InvalidFile
+from reconciler.errors import InvalidFile, printable
 from reconciler.gitops.yaml_read import Document, load_yaml
-from reconciler.model.project import LONGEST_SLUG, SLUG_PATTERN, Project, Source, Spec
+from reconciler.model.project import LONGEST_SLUG, Project, Source, Spec
 from reconciler.resources.contract import Kind
 
 Kinds = Mapping[str, Kind]
+
+_LONGEST_SHOWN = 60
+_SCHEMA = "see `reconcile schema` for what each field takes"
+_EXPLAINED = {
+    "string_type": ("must be text", "put the value in quotes"),
+    "bool_type": ("must be true or false", "write true or false, without quotes"),
+    "float_type": ("must be a number", "write it without quotes and without a unit"),
+    "int_type": ("must be a whole number", "write it without quotes, unit and decimal point"),
+    "int_from_float": ("must be a whole number", "write it without quotes, unit and decimal point"),
+    "model_type": ("must be a mapping", "write its fields below it, indented, or leave it out"),
+    "model_attributes_type": ("must be a mapping", "write its fields below it, indented, or leave it out"),
+    "finite_number": ("must be a finite number", "write a plain number"),
+    "greater_than_equal": ("must be at least {ge:g}", "write a greater number"),
+    "less_than_equal": ("must be at most {le:g}", "write a smaller number"),
+    "string_too_long": ("has more than {max_length} characters", "make it shorter"),
+}
+"""By pydantic's type of error: what is wrong, and what to do."""
 
 
 class InvalidFiles(Exception):
     """All that is wrong with one file."""
 
-    def __init__(self, found: Sequence[InvalidFile]) -> None:
-        super().__init__("; ".join(str(error) for error in found))
-        self.found = tuple(found)
+    def __init__(self, found: Iterable[InvalidFile]) -> None:
+        self.found = tuple(sorted(found, key=lambda error: (error.line, error.column)))
+        super().__init__("; ".join(str(error) for error in self.found))
 
 
 def parse(path: str, content: bytes, kinds: Kinds, *, blob: str = "") -> Project[Any]:
@@ -38,73 +56,110 @@ def parse(path: str, content: bytes, kinds: Kinds, *, blob: str = "") -> Project
     try:
         spec = kind.spec.model_validate(loaded.values)
     except ValidationError as error:
-        raise InvalidFiles([_explain(path, loaded, kind.spec, each) for each in error.errors()]) from None
+        raise InvalidFiles(_explain(path, loaded, kind.spec, each) for each in error.errors()) from None
     faults = [
-        InvalidFile(
-            path, f"{'.'.join(keys)}: {sentence}", line=line, column=column, remedy="change one of the two"
-        )
+        _fault(path, loaded, keys, f"{'.'.join(keys)}: {sentence}", "change one of the two")
         for keys, sentence in spec.contradictions()
-        for line, column in [loaded.position(keys)]
     ]
-    slug = spec.slug or spec.default_slug()
-    if fault := _slug_fault(slug, named=spec.slug is not None):
-        line, column = loaded.position(("slug",) if spec.slug is not None else ())
-        faults.append(InvalidFile(path, fault[0], line=line, column=column, remedy=fault[1]))
+    slug = spec.default_slug() if spec.slug is None else spec.slug
+    if len(slug) > LONGEST_SLUG:
+        message = f"the slug that follows from the names, {slug[:_LONGEST_SHOWN]}, has {len(slug)} characters"
+        faults.append(
+            InvalidFile(path, message, remedy=f"add a `slug:` of at most {LONGEST_SLUG} characters")
+        )
     if faults:
         raise InvalidFiles(faults)
     return Project(slug, kind.name, spec, Source(path, blob))
 
 
-def _slug_fault(slug: str, *, named: bool) -> tuple[str, str] | None:
-    if len(slug) > LONGEST_SLUG:
-        whose = "slug" if named else "the slug that follows from the names"
-        message = f"{whose} {slug[:60]} has {len(slug)} characters, more than {LONGEST_SLUG}"
-        return message, f"write a `slug:` of at most {LONGEST_SLUG} characters"
-    if not SLUG_PATTERN.fullmatch(slug):
-        remedy = "write a `slug:` of lower-case letters, digits and inner hyphens"
-        return f"slug {slug!r} is not usable in paths and names", remedy
-    return None
+def refuse_clashes(projects: Iterable[Project[Any]]) -> tuple[list[Project[Any]], list[InvalidFile]]:
+    """Refuse every file that shares its identity or its slug with another, naming both (design §5)."""
+    everyone = list(projects)
+    errors: dict[str, InvalidFile] = {}
+    # One repository in two files also gives one slug twice; another slug would not help there.
+    for claim_of, remedy in (
+        (lambda project: str(project.spec.identity()), "keep one of the files"),
+        (lambda project: f"slug {project.slug}", "give one of them another `slug:`"),
+    ):
+        claims: dict[str, list[str]] = defaultdict(list)
+        for project in everyone:
+            claims[claim_of(project)].append(project.source.path)
+        for claim, paths in claims.items():
+            for path in paths if len(paths) > 1 else ():
+                others = ", ".join(printable(other) for other in sorted(paths) if other != path)
+                errors.setdefault(
+                    path, InvalidFile(path, f"{claim} is also claimed by {others}", remedy=remedy)
+                )
+    good = [project for project in everyone if project.source.path not in errors]
+    return good, list(errors.values())
+
+
+def _fault(path: str, loaded: Document, keys: Sequence[str], message: str, remedy: str) -> InvalidFile:
+    line, column = loaded.position(tuple(keys))
+    return InvalidFile(path, message, line=line, column=column, remedy=remedy)
 
 
 def _kind(path: str, loaded: Document, kinds: Kinds) -> Kind:
     name = loaded.values.get("kind", "project")
     if isinstance(name, str) and name in kinds:
         return kinds[name]
-    line, column = loaded.position(("kind",))
-    remedy = f"known kinds: {', '.join(sorted(kinds))}"
-    raise InvalidFiles(
-        [InvalidFile(path, f"kind {name!r} is not known", line=line, column=column, remedy=remedy)]
-    )
+    known = f"known kinds: {', '.join(sorted(kinds))}"
+    if not isinstance(name, str):
+        raise InvalidFiles([_fault(path, loaded, ["kind"], "kind: must be text", known)])
+    near = _nearest(name, kinds)
+    remedy = f"did you mean {near}?" if near else known
+    raise InvalidFiles([_fault(path, loaded, ["kind"], f"kind {_shown(name)} is not known", remedy)])
 
 
 def _explain(path: str, loaded: Document, spec: type[Spec], error: ErrorDetails) -> InvalidFile:
-    keys = tuple(str(part) for part in error["loc"])
-    name = ".".join(keys)
-    line, column = loaded.position(keys)
+    keys = [str(part) for part in error["loc"]]
+    name = ".".join(map(_shown, keys))
     kind = error["type"]
     if kind == "extra_forbidden":
-        known = _fields(spec, keys[:-1])
-        near = difflib.get_close_matches(keys[-1], known, 1, cutoff=0.5)
-        folded = {field.lower(): field for field in known}
-        right = folded.get(keys[-1].lower().replace("_", "").replace("-", "")) or (near[0] if near else "")
-        remedy = f"did you mean {right}?" if right else f"known fields: {', '.join(known)}"
-        return InvalidFile(path, f"unknown field {name}", line=line, column=column, remedy=remedy)
+        return _fault(path, loaded, keys, f"unknown field {name}", _meant(spec, keys))
     if kind == "missing":
-        return InvalidFile(path, f"{name} is missing", line=line, column=column, remedy=f"add `{keys[-1]}:`")
-    message = error["msg"].removeprefix("Value error, ")
-    remedy = "see `reconcile schema` for what each field takes"
-    if kind == "string_type":
-        message, remedy = "must be text", "put the value in quotes"
-    elif kind == "bool_type":
-        message, remedy = "must be true or false", "write it without quotes"
-    elif kind in {"float_type", "int_type"}:
-        message, remedy = "must be a number", "write it without quotes and without a unit"
-    return InvalidFile(path, f"{name}: {message}", line=line, column=column, remedy=remedy)
+        return _fault(path, loaded, keys, f"{name} is missing", f"add `{keys[-1]}:`")
+    if kind == "value_error":
+        message, _, remedy = error["msg"].removeprefix("Value error, ").partition("; ")
+    else:
+        message, remedy = _EXPLAINED.get(kind, (error["msg"].replace("{", "{{").replace("}", "}}"), _SCHEMA))
+        message = message.format(**error.get("ctx", {}))
+    return _fault(path, loaded, keys, f"{name}: {message}", remedy or _SCHEMA)
 
 
-def _fields(model: type[BaseModel], keys: Sequence[str]) -> list[str]:
-    aliases = {field.alias or name: field for name, field in model.model_fields.items()}
-    if not keys:
-        return list(aliases)
-    inner = aliases[keys[0]].annotation
-    return _fields(inner, keys[1:]) if isinstance(inner, type) and issubclass(inner, BaseModel) else []
+def _meant(spec: type[Spec], keys: Sequence[str]) -> str:
+    """Say which field was probably meant: one of the same place, or the same name in another place."""
+    known = list(_fields(spec))
+    here = [path[-1] for path in known if list(path[:-1]) == list(keys[:-1])]
+    elsewhere = {path[-1]: ".".join(path) for path in known if path[-1] not in here}
+    same = _folded(keys[-1], here) or elsewhere.get(_folded(keys[-1], elsewhere))
+    if right := same or _nearest(keys[-1], here):
+        return f"did you mean {right}?"
+    return f"known fields: {', '.join(here)}"
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(word[:_LONGEST_SHOWN], names, 1, cutoff=0.5)
+    return _folded(word, names) or (close[0] if close else "")
+
+
+def _folded(word: str, known: Iterable[str]) -> str:
+    """Return the known name that differs only in letter case, hyphens and underscores."""
+    folded = {name.lower(): name for name in known}
+    return folded.get(word.lower().replace("_", "").replace("-", ""), "")
+
+
+def _fields(model: type[BaseModel], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, field in model.model_fields.items():
+        path = (*above, field.alias or name)
+        yield path
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            yield from _fields(inner, path)
+
+
+def _shown(text: str) -> str:
+    """Return a name as it may stand in a message, whatever a person wrote there."""
+    short = text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+    return short if short.isprintable() and short.strip() else repr(short)

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.errors import InvalidFile
+from reconciler.gitops.yaml_read import LARGEST
 from reconciler.kinds import KINDS
 from reconciler.model.project import Project
 from reconciler.project_file import InvalidFiles, parse, refuse_clashes
-
-LARGEST = 256 * 1024
-"""Bytes that are read at most; the loader says why more is refused."""
 
 
 def validate_files(files: Sequence[Path]) -> list[InvalidFile]:
     """Return every fault of every file, and every clash between them."""
     projects: list[Project[Any]] = []
     errors: list[InvalidFile] = []
-    for path in dict.fromkeys(files):
+    # One file may be named in two ways; it would clash with itself.
+    for path in {path.parent.resolve() / path.name: path for path in files}.values():
         try:
             projects.append(parse(str(path), _read(path), KINDS))
         except InvalidFile as error:
@@ -32,10 +31,15 @@ def validate_files(files: Sequence[Path]) -> list[InvalidFile]:
 
 def _read(path: Path) -> bytes:
     try:
-        mode = path.lstat().st_mode
+        found = path.lstat()
+        mode = found.st_mode
         if not stat.S_ISREG(mode):
             what = "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "special file"
             raise InvalidFile(str(path), f"is a {what}", remedy="name a regular file")
+        if found.st_size > LARGEST:
+            raise InvalidFile(
+                str(path), f"has {found.st_size} bytes; the most is {LARGEST}", remedy="make it smaller"
+            )
         with path.open("rb") as file:
             return file.read(LARGEST + 1)
     except OSError as error:

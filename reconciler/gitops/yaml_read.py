@@ -160,7 +160,7 @@ class _Builder:
         if len(at) > DEEPEST:
             self.fail(f"is nested more than {DEEPEST} levels deep", event, "make it flatter")
         if isinstance(event, AliasEvent):
-            self.fail(f"uses the alias *{event.anchor}", event, "write the value out")
+            self.fail(f"uses the alias {_shown(f'*{event.anchor}')}", event, "write the value out")
         if isinstance(event, ScalarEvent):
             return self._scalar(event)
         is_list = isinstance(event, SequenceStartEvent)

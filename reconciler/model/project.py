@@ -6,9 +6,9 @@ import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from reconciler.model.json import Object
@@ -22,8 +22,24 @@ def slug_of(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+def _slug(value: str) -> str:
+    if len(value) > LONGEST_SLUG:
+        raise ValueError(f"has {len(value)} characters; write at most {LONGEST_SLUG}")
+    if not SLUG_PATTERN.fullmatch(value):
+        raise ValueError(
+            "is not usable in names; write lower-case letters, digits and inner hyphens"
+        )
+    return value
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
+
+
 class Strict(BaseModel):
-    """A frozen model of a person's file: camelCase keys, no unknown fields, no silent conversion."""
+    """A frozen model of a person's file: camelCase keys, no unknown fields, no silent conversion.
+
+    A validator's ValueError says what is wrong and, after a semicolon, what to write.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
 
@@ -32,7 +48,7 @@ class Spec(Strict):
     """What every kind of file may say. A kind adds its own fields."""
 
     kind: str = "project"
-    slug: str | None = None
+    slug: Slug | None = None
     suspend: bool = False
     adopt: bool = False
 

@@ -15,8 +15,11 @@ from reconciler.model.project import Spec, Strict, slug_of
 # Source of the patterns: facts §11 (GitHub's limits; managed users carry an underscore and a short code).
 OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,38}(?:_[A-Za-z0-9]+)?")
 REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}")
-MEMORY = re.compile(r"[1-9][0-9]*(?:\.[0-9]+)?(?:Ki|Mi|Gi|Ti|k|M|G|T)?")
-CPU = re.compile(r"(?:[1-9][0-9]*m|[0-9]+(?:\.[0-9]{1,3})?)")
+MEMORY = re.compile(r"[1-9][0-9]{0,17}(?:\.[0-9]{1,3})?(?:Ki|Mi|Gi|Ti|k|M|G|T)?")
+LEAST_BYTES, MOST_BYTES = 2**20, 2**62
+"""A number without its unit is less, and Kubernetes cannot count much further."""
+CPU = re.compile(r"(?:[1-9][0-9]{0,6}m|[0-9]{1,4}(?:\.[0-9]{1,3})?)")
+HOSTNAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _FACTORS = {
     "Ki": 2**10,
     "Mi": 2**20,
@@ -41,38 +44,48 @@ def amount(quantity: str) -> Decimal:
 
 def _owner(value: str) -> str:
     if not OWNER.fullmatch(value):
-        raise ValueError("not a GitHub owner: letters, digits and single inner hyphens, at most 39")
+        raise ValueError("is not a GitHub owner; letters, digits and single inner hyphens, at most 39")
     return value
 
 
 def _repository(value: str) -> str:
     if not REPOSITORY.fullmatch(value) or value in {".", ".."} or value.lower().endswith((".git", ".wiki")):
-        raise ValueError("not a GitHub repository name: letters, digits, '.', '_', '-', at most 100, no .git")
+        raise ValueError(
+            "is not a GitHub repository name; letters, digits, '.', '_', '-', at most 100, no .git at the end"
+        )
     return value
 
 
 def _branch(value: str) -> str:
     bad = re.search(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|\.lock(?:/|$)|/\.", value)
     if bad or not value or len(value) > 200:
-        raise ValueError("not a branch name that git accepts")
+        raise ValueError("is not a branch name that git accepts; name the branch without refs/heads/")
     return value
 
 
 def _memory(value: str) -> str:
     if not MEMORY.fullmatch(value):
-        raise ValueError('not an amount of bytes: write it like "2Gi" or "512Mi"')
+        raise ValueError('is not an amount of bytes; write it like "2Gi" or "512Mi"')
+    if not LEAST_BYTES <= amount(value) <= MOST_BYTES:
+        raise ValueError('is out of all proportion; write it with its unit, like "2Gi" or "512Mi"')
     return value
 
 
 def _cpu(value: str) -> str:
     if not CPU.fullmatch(value) or amount(value) <= 0:
-        raise ValueError('not an amount of CPU: write it like "1", "0.5" or "500m", in quotes')
+        raise ValueError('is not an amount of CPU; write it like "1", "0.5" or "500m", in quotes')
     return value
 
 
 def _plain_text(value: str) -> str:
-    if not value.strip() or any(not character.isprintable() for character in value):
-        raise ValueError("must be one line of printable text")
+    if not value.strip() or not value.isprintable():
+        raise ValueError("must be one line of printable text; write it without line breaks and control signs")
+    return value
+
+
+def _hostname(value: str) -> str:
+    if len(value) > 253 or not HOSTNAME.fullmatch(value):
+        raise ValueError("is not a host name; write it like widgets.example.org, without scheme and path")
     return value
 
 
@@ -80,11 +93,7 @@ Memory = Annotated[str, AfterValidator(_memory)]
 Cpu = Annotated[str, AfterValidator(_cpu)]
 Text = Annotated[str, Field(max_length=200), AfterValidator(_plain_text)]
 Hostname = Annotated[
-    str,
-    Field(
-        max_length=253,
-        pattern=r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$",
-    ),
+    str, AfterValidator(_hostname), Field(json_schema_extra={"pattern": f"^{HOSTNAME.pattern}$"})
 ]
 
 

@@ -5,8 +5,7 @@ Knows no kind by name, and no git beyond the snapshot that it is handed.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -15,8 +14,8 @@ from reconciler.gitops.repository import Snapshot
 from reconciler.gitops.status_file import load_status
 from reconciler.model.json import Object
 from reconciler.model.loaded import Loaded
-from reconciler.model.project import Project
-from reconciler.project_file import InvalidFiles, Kinds, parse
+from reconciler.model.project import SLUG_PATTERN, Project
+from reconciler.project_file import InvalidFiles, Kinds, parse, refuse_clashes
 
 PROJECTS = "projects"
 STATUS = "status"
@@ -27,7 +26,7 @@ def load(snapshot: Snapshot, kinds: Kinds) -> Loaded:
     projects: list[Project[Any]] = []
     broken: list[InvalidFile] = []
     for file in snapshot.files(PROJECTS):
-        if not file.path.endswith((".yaml", ".yml")):
+        if not file.path.lower().endswith((".yaml", ".yml")):
             continue
         if not file.regular:
             broken.append(_no_file(file.path))
@@ -58,27 +57,6 @@ def load(snapshot: Snapshot, kinds: Kinds) -> Loaded:
     )
 
 
-def refuse_clashes(projects: Iterable[Project[Any]]) -> tuple[list[Project[Any]], list[InvalidFile]]:
-    """Refuse every file that shares its slug or its identity with another, naming both (design §5)."""
-    claims: dict[str, list[Project[Any]]] = defaultdict(list)
-    everyone = list(projects)
-    for project in everyone:
-        claims[f"slug {project.slug}"].append(project)
-        claims[project.spec.identity()].append(project)
-    errors: dict[str, InvalidFile] = {}
-    for claim, claimants in claims.items():
-        for project in claimants if len(claimants) > 1 else ():
-            others = ", ".join(sorted(each.source.path for each in claimants if each is not project))
-            same_slug = claim.startswith("slug ")
-            remedy = "give one of them another `slug:`" if same_slug else "keep one of the files"
-            errors.setdefault(
-                project.source.path,
-                InvalidFile(project.source.path, f"{claim} is also claimed by {others}", remedy=remedy),
-            )
-    good = [project for project in everyone if project.source.path not in errors]
-    return good, list(errors.values())
-
-
 def _refuse_moved(
     projects: list[Project[Any]], statuses: Mapping[str, Object]
 ) -> tuple[list[Project[Any]], list[InvalidFile]]:
@@ -103,8 +81,8 @@ def _statuses(snapshot: Snapshot) -> tuple[dict[str, Object], dict[str, InvalidF
     unreadable: dict[str, InvalidFile] = {}
     for file in snapshot.files(STATUS):
         path = PurePosixPath(file.path)
-        if path.suffix != ".yaml" or len(path.parts) != 2:
-            continue
+        if path.suffix != ".yaml" or len(path.parts) != 2 or not SLUG_PATTERN.fullmatch(path.stem):
+            continue  # a note of somebody's, not ours to rewrite
         if not file.regular:
             unreadable[path.stem] = _no_file(file.path)
             continue

@@ -63,7 +63,7 @@ def test_positions_are_those_of_keys_and_items() -> None:
         ('a: 1\n"a": 3\n', 2, 1, "twice"),
         ("a:\n\t- b\n", 2, 1, "not YAML"),
         ("a: [1, 2\nb: 3\n", 2, 2, "not YAML"),
-        ("a: &x 1\nb: *x\n", 2, 4, "alias *x"),
+        ("a: &x 1\nb: *x\n", 2, 4, "alias '*x'"),
         ("a: !!python/object:os.system x\n", 1, 4, "tag"),
         ("a: !secret x\n", 1, 4, "tag"),
         ("a: !!int five\n", 1, 4, "tag"),
