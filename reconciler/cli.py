@@ -17,14 +17,15 @@ from reconciler.errors import ReconcilerError, UnsafeError, UsageError
 
 if TYPE_CHECKING:
     from reconciler.cycle import Cycle
+    from reconciler.display import Program
     from reconciler.result import PassResult
     from reconciler.sandbox.supervisor import Sandbox
 
 FAILED, WRONG, UNSAFE, CHANGES = 1, 2, 3, 10
-SANDBOX = Path(".sandbox")
+SANDBOX, PROJECTS = Path(".sandbox"), Path("projects")
 
 
-class DurationType(click.ParamType):
+class DurationType(click.ParamType[timedelta]):
     """A length of time on the command line."""
 
     name = "duration"
@@ -85,12 +86,15 @@ def reconcile(
     if wait and not once:
         raise click.UsageError("--wait goes with --once")
     from reconciler import loop
+    from reconciler.display import Program
+    from reconciler.progress import progress
 
     cycle = _cycle(config, sandbox=sandbox, merge=True)
     if not once:
         sys.exit(loop.run_forever(cycle))
-    result = loop.run_once(cycle, wait=wait, announce=_announce())
-    _show(result, form, sandbox=sandbox)
+    with progress() as announce:
+        result = loop.run_once(cycle, wait=wait, announce=announce)
+    _show(result, form, Program.called(sandbox=sandbox, config=config), sandbox=sandbox)
     sys.exit(result.exit_code)
 
 
@@ -103,17 +107,22 @@ def plan(
     *, slugs: tuple[str, ...], form: str, detailed_exitcode: bool, config: Path | None, sandbox: bool
 ) -> None:
     """Show what a pass would change. Writes nothing anywhere."""
-    from reconciler import display
+    from reconciler import display, plan_view
+    from reconciler.display import Program
+    from reconciler.progress import LOOKING, progress
 
-    look = _cycle(config, sandbox=sandbox).look(only=slugs)
+    cycle = _cycle(config, sandbox=sandbox)
+    with progress() as announce:
+        announce(LOOKING)
+        look = cycle.look(only=slugs)
     if form == "json":
-        click.echo(display.plan_json(look.plan, look.loaded.broken))
+        click.echo(plan_view.plan_json(look))
     elif form == "markdown":
-        click.echo(display.plan_markdown(look.plan, look.loaded.broken))
+        click.echo(plan_view.plan_markdown(look))
     else:
-        out = display.console()
-        display.plan_text(out, look.plan, look.loaded.broken)
-        display.troubles(out, look.reports, ())
+        plan_view.plan_text(display.console(), look)
+    if sandbox:
+        _tell_unmerged(Program.called(sandbox=True))
     if look.exit_code:
         sys.exit(look.exit_code)
     sys.exit(CHANGES if detailed_exitcode and look.plan.changes else 0)
@@ -125,7 +134,7 @@ def validate(files: tuple[Path, ...]) -> None:
     """Check project files offline, without any secret. Default: all below ./projects."""
     from reconciler.validation import validate_files
 
-    folder = Path("projects")
+    folder = PROJECTS
     chosen = files or tuple(
         sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".yaml", ".yml"})
     )
@@ -146,9 +155,13 @@ def validate(files: tuple[Path, ...]) -> None:
 @common
 def status(*, slug: str | None, form: str, watch: bool, config: Path | None, sandbox: bool) -> None:
     """Show what the status files say, of all projects or of one in full."""
+    from reconciler.display import Program
     from reconciler.status_view import show_status
 
-    show_status(_cycle(config, sandbox=sandbox), slug, form=form, watch=watch)
+    program = Program.called(sandbox=sandbox, config=config)
+    show_status(_cycle(config, sandbox=sandbox), slug, program, form=form, watch=watch)
+    if sandbox:
+        _tell_unmerged(program)
 
 
 @reconcile.command()
@@ -283,30 +296,31 @@ def _cycle(config: Path | None, *, sandbox: bool, merge: bool = False) -> Cycle:
         servers = _sandbox()
         servers.up(lambda line: click.echo(line, err=True))
         if merge:
-            servers.merge_projects(Path("projects"))
-            servers.github_repositories(Path("projects"))
+            servers.merge_projects(PROJECTS)
+            servers.github_repositories(PROJECTS)
         config, environment = servers.configuration_file(), servers.environment()
     return Cycle(load_sections(config, environment), KINDS)
 
 
-def _announce() -> Callable[[str], None]:
-    from reconciler import display
-
-    err = display.console(error=True)
-    return err.print
-
-
-def _show(result: PassResult, form: str, *, sandbox: bool) -> None:
+def _show(result: PassResult, form: str, program: Program, *, sandbox: bool) -> None:
     from reconciler import display
 
     if form == "json":
-        click.echo(display.reports_json(result.reports, result.broken))
+        click.echo(display.reports_json(result.reports, result.broken, result.problems, result.summary))
         return
     out = display.console()
-    display.troubles(out, result.reports, result.broken)
-    for problem in result.problems:
-        out.print(f"error: {problem}", style="red")
-    display.skipped(out, result.reports)
-    display.reports_table(out, result.reports)
-    display.next_commands(out, result.reports, sandbox=sandbox)
+    display.unconfigured(out, result.reports)
+    display.print_rows(out, display.rows_of(result.reports, program))
+    display.troubles(out, result.reports)
+    display.errors(out, (*result.broken, *result.problems))
+    display.next_commands(out, result.reports, program, sandbox=sandbox)
     out.print(result.summary)
+
+
+def _tell_unmerged(program: Program) -> None:
+    """Say which local files a look at the sandbox cannot see, because only a pass merges them."""
+    names = _sandbox().unmerged_projects(PROJECTS)
+    if names:
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        merging = program.command("--once")
+        click.echo(f"note: not merged yet: {', '.join(names[:3])}{more}; `{merging}` merges", err=True)

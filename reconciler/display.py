@@ -1,25 +1,30 @@
-"""What people and machines are shown: tables at a terminal, plain lines elsewhere, JSON, markdown."""
+"""What people and machines are shown of a pass: tables at a terminal, plain lines elsewhere, JSON.
+
+Knows reports and nothing of how they came about. Plans are shown by `plan_view`, status files by
+`status_view`.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from reconciler.errors import InvalidFile
-from reconciler.model.decision import Action, Change
 from reconciler.model.duration import format_duration
-from reconciler.model.json import Json, Object, canonical
-from reconciler.model.outcome import Condition, ProjectReport, Status
-from reconciler.model.plan import Plan
+from reconciler.model.json import Json
+from reconciler.model.outcome import Condition, Outcome, ProjectReport, Status
 
 STYLES: Mapping[str, str] = {
     Status.COMPLETED: "green",
@@ -29,79 +34,190 @@ STYLES: Mapping[str, str] = {
     Status.WAITING_MERGE: "yellow",
     Status.SUSPENDED: "dim",
     Status.OFFBOARDING: "magenta",
+    Condition.OK: "green",
+    Condition.SKIPPED: "dim",
+    Condition.WAITING: "yellow",
+    Condition.BLOCKED: "dim",
+    Condition.ERROR: "bold red",
 }
-SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.DELETE: "-", Action.ADOPT: "="}
+MOST_COMMANDS = 5
+"""So many projects get their commands written out; the others only differ in the name."""
+MADE_UP = '{"accessToken": "a", "refreshToken": "r", "expiresAt": 4102444800000}'
+_SEAL = re.compile(r"`reconcile (seal [a-z0-9-]+)`")
 
 
 def console(*, error: bool = False) -> Console:
     """Return a console; off a terminal it never wraps, so that words stay whole for `grep`."""
     stream = sys.stderr if error else sys.stdout
-    width = None if stream.isatty() or "COLUMNS" in os.environ else 10_000
-    return Console(file=stream, width=width, highlight=False, emoji=False, markup=False)
+    lines = not stream.isatty()
+    return Console(
+        file=stream,
+        width=10_000 if lines and "COLUMNS" not in os.environ else None,
+        soft_wrap=lines,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
 
 
-def change_line(change: Change) -> str:
-    """Return one change as one line."""
-    return f"{SIGNS[change.action]} {change.slug}  {change.resource}  {change.summary}"
+@dataclass(frozen=True)
+class Program:
+    """How the program was called, so that the commands which are shown can be typed as they are."""
+
+    name: str = "reconcile"
+    options: str = ""
+
+    @classmethod
+    def called(cls, *, sandbox: bool, config: Path | None = None) -> Program:
+        """Return it as it was called just now."""
+        given, found = sys.argv[0], shutil.which("reconcile")
+        on_path = found is not None and Path(found).resolve() == Path(given).resolve()
+        name = given if Path(given).name == "reconcile" and not on_path else "reconcile"
+        return cls(name, " --sandbox" if sandbox else f" --config {config}" if config else "")
+
+    def command(self, words: str) -> str:
+        """Return a command to type: `seal acme-widgets`, with how to call it and the options of this call."""
+        return f"{self.name} {words}{self.options}"
+
+    def spell_out(self, sentence: str) -> str:
+        """Return a sentence of a status file with its command as it is typed here."""
+        return _SEAL.sub(lambda found: f"`{self.command(found[1])} < tokens.json`", sentence)
 
 
-def reports_table(out: Console, reports: Sequence[ProjectReport]) -> None:
-    """Print every project with its status and what a person must do next."""
-    if not reports:
-        out.print("No project files found in projects/. Add one: two lines are enough (see README.md).")
-        return
-    _table(out, [(each.slug, str(each.status), each.phase, each.todo or _machine(each)) for each in reports])
+@dataclass(frozen=True)
+class Row:
+    """One line of the table of projects."""
+
+    slug: str
+    status: str
+    phase: str
+    todo: str
 
 
-def _table(out: Console, rows: Sequence[tuple[str, str, str, str]]) -> None:
-    if not out.is_terminal:
-        wide = max((len(row[0]) for row in rows), default=0)
-        for slug, status, phase, todo in rows:
-            out.print(f"{slug:<{wide}}  {status:<14} {phase:<15} {todo}".rstrip())
-        return
-    out.print(table_of(rows))
+def rows_of(reports: Iterable[ProjectReport], program: Program) -> list[Row]:
+    """Return the table's rows: what a person must do next, or when a machine is asked again."""
+    return [
+        Row(each.slug, str(each.status), each.phase, program.spell_out(each.todo) or _machine(each))
+        for each in reports
+    ]
 
 
-def table_of(rows: Sequence[tuple[str, str, str, str]]) -> Table:
-    """Return (project, status, phase, next) rows as a table for a terminal."""
+def print_rows(out: Console, rows: Sequence[Row]) -> None:
+    """Print every project with its status, literally, and what is to be done."""
+    if not rows:
+        out.print("No project files in projects/. Add one; two lines are enough: repoOwner and repoName.")
+    elif out.is_terminal:
+        out.print(table_of(rows, out.width))
+    else:
+        wide = max(len(row.slug) for row in rows)
+        for row in rows:
+            out.print(f"{row.slug:<{wide}}  {row.status:<14} {row.phase:<15} {row.todo}".rstrip())
+
+
+def table_of(rows: Sequence[Row], width: int) -> Table:
+    """Return the rows as a table for a terminal that is so many columns wide."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("project", "status", "phase", "next"):
+    narrow = width < 110
+    for heading in ("project", "status", "phase", *(() if narrow else ("next",))):
         table.add_column(heading, overflow="fold", no_wrap=heading in {"status", "phase"})
-    for slug, status, phase, todo in rows:
-        table.add_row(slug, Text(status, STYLES.get(status, "")), phase, todo)
+    for row in rows:
+        cells = (row.slug, Text(row.status, STYLES.get(row.status, "")), row.phase)
+        table.add_row(*cells, *(() if narrow else (row.todo,)))
+    if narrow and any(row.todo for row in rows):
+        return _with_sentences_below(rows)
     return table
 
 
-def troubles(out: Console, reports: Iterable[ProjectReport], broken: Iterable[InvalidFile]) -> None:
-    """Print everything that went wrong or could not be read, with its remedy."""
-    for error in broken:
-        out.print(f"error: {error}", style="red")
-    unread: dict[tuple[str, str], list[str]] = {}
+def _with_sentences_below(rows: Sequence[Row]) -> Table:
+    wide = max(len(row.slug) for row in rows)
+    table = Table(box=None, show_header=False, pad_edge=False, padding=0)
+    table.add_column(overflow="fold")
+    table.add_row(Text(f"{'project':<{wide}}  {'status':<14} phase", "bold"))
+    for row in rows:
+        line = Text(f"{row.slug:<{wide}}  ")
+        line.append(f"{row.status:<14} ", STYLES.get(row.status, ""))
+        table.add_row(line.append(row.phase))
+        if row.todo:
+            table.add_row(Padding(row.todo, (0, 0, 0, 4)))
+    return table
+
+
+def errors(out: Console, lines: Iterable[object]) -> None:
+    """Print each as an error."""
+    for line in lines:
+        out.print(f"error: {line}", style="red")
+
+
+def troubles(out: Console, reports: Iterable[ProjectReport]) -> None:
+    """Print what went wrong or could not be read, with its remedy; what many share only once."""
+    for (condition, reason, remedy), places in _troubles(reports).items():
+        word, style = ("error", "red") if condition is Condition.ERROR else ("unknown", "yellow")
+        out.print(f"{word}: {_some(places)}: {reason}", style=style)
+        if remedy:
+            out.print(Padding(f"→ {remedy}", (0, 0, 0, 7), expand=False))
+
+
+def _troubles(reports: Iterable[ProjectReport]) -> dict[tuple[Condition, str, str], list[str]]:
+    found: dict[tuple[Condition, str, str], list[str]] = {}
     for each in reports:
         for outcome in each.outcomes:
-            remedy = f"\n       {outcome.remedy}" if outcome.remedy else ""
-            if outcome.condition is Condition.ERROR:
-                out.print(f"error: {each.slug}: {outcome.resource}: {outcome.reason}{remedy}", style="red")
-            if outcome.condition is Condition.UNKNOWN:
-                unread.setdefault((outcome.reason, remedy), []).append(f"{each.slug}/{outcome.resource}")
-    for (reason, remedy), places in unread.items():
-        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-        out.print(f"unknown: {', '.join(places[:3])}{more}: {reason}{remedy}", style="yellow")
+            if outcome.condition in {Condition.ERROR, Condition.UNKNOWN}:
+                key = (outcome.condition, outcome.reason, outcome.remedy)
+                found.setdefault(key, []).append(f"{each.slug}/{outcome.resource}")
+    return found
 
 
-def skipped(out: Console, reports: Iterable[ProjectReport]) -> None:
-    """Print what was skipped because a system is not configured, once for all projects."""
+def _some(places: Sequence[str]) -> str:
+    more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+    return ", ".join(places[:3]) + more
+
+
+def unconfigured(out: Console, reports: Iterable[ProjectReport]) -> None:
+    """Print which systems nobody has set up, once for all projects."""
     seen: dict[str, set[str]] = {}
     for each in reports:
         for outcome in each.outcomes:
-            if outcome.condition is Condition.SKIPPED:
+            if outcome.unconfigured:
                 seen.setdefault(outcome.reason, set()).add(outcome.resource)
     for reason, resources in seen.items():
         out.print(f"skipped: {', '.join(sorted(resources))}: {reason}", style="dim")
 
 
-def reports_json(reports: Iterable[ProjectReport], broken: Iterable[InvalidFile]) -> str:
-    """Return the reports for machines: {projects: […], broken: […]}."""
+def next_commands(out: Console, reports: Iterable[ProjectReport], program: Program, *, sandbox: bool) -> None:
+    """Print the commands that bring on the projects which wait for sealed tokens."""
+    waiting = [each.slug for each in reports if _takes_tokens(each)]
+    if not waiting:
+        return
+    lines = [f"  {program.command(f'seal {slug}')} < tokens.json" for slug in waiting[:MOST_COMMANDS]]
+    if len(waiting) > MOST_COMMANDS:
+        lines.append(f"  … and {len(waiting) - MOST_COMMANDS} more in the same way")
+    hints = [
+        "tokens.json is what the Claude CLI keeps in ~/.claude/.credentials.json after `claude auth login`,",
+        "or any JSON with accessToken, refreshToken and expiresAt.",
+    ]
+    if sandbox:
+        hints[-1] += " In the sandbox made-up tokens will do:"
+        hints.append(f"  echo '{MADE_UP}' | {program.command(f'seal {waiting[0]}')}")
+    again = f"  {program.command('--once --wait 3m')}"
+    for line in (
+        "",
+        "To log a project in, hand over its tokens and run another pass:",
+        *lines,
+        again,
+        *hints,
+    ):
+        out.print(line, soft_wrap=True)
+    out.print("")
+
+
+def _takes_tokens(report: ProjectReport) -> bool:
+    return report.status is Status.WAITING_AUTH and "reconcile seal" in report.todo
+
+
+def reports_json(
+    reports: Iterable[ProjectReport], broken: Iterable[InvalidFile], problems: Sequence[str], summary: str
+) -> str:
+    """Return the pass for machines: {projects: […], broken: […], problems: […], summary}."""
     projects: list[Json] = [
         {
             "slug": each.slug,
@@ -110,97 +226,26 @@ def reports_json(reports: Iterable[ProjectReport], broken: Iterable[InvalidFile]
             "phase": each.phase,
             "next": each.todo,
             "source": each.source,
-            "resources": {
-                outcome.resource: {
-                    "state": str(outcome.condition),
-                    "reason": outcome.reason,
-                    "remedy": outcome.remedy,
-                }
-                for outcome in each.outcomes
-            },
+            "resources": {outcome.resource: outcome_json(outcome) for outcome in each.outcomes},
         }
         for each in reports
     ]
-    return json.dumps({"projects": projects, "broken": _broken(broken)}, indent=2, ensure_ascii=False)
-
-
-def plan_text(out: Console, plan: Plan, broken: Iterable[InvalidFile]) -> None:
-    """Print the plan for people: every change with what it sets, then a count."""
-    for error in broken:
-        out.print(f"error: {error}", style="red")
-    for project in plan:
-        if not project.changes:
-            continue
-        out.print(project.slug, style="bold")
-        for change in project.changes:
-            out.print(f"  {SIGNS[change.action]} {change.resource}: {change.summary}")
-            for line in _differences(change):
-                out.print(f"      {line}", style="dim")
-    changes = plan.changes
-    if not changes:
-        out.print("No changes: everything is as the files say, or waits for something.")
-        return
-    counts = {action: sum(change.action is action for change in changes) for action in Action}
-    words = ", ".join(f"{count} to {action}" for action, count in counts.items() if count)
-    out.print(f"Plan: {words}. Digest {plan.digest[:12]}. Nothing was written.")
-
-
-def plan_json(plan: Plan, broken: Iterable[InvalidFile]) -> str:
-    """Return the plan for machines: {digest, changes: […], broken: […]}."""
-    changes = [
-        {
-            "project": change.slug,
-            "resource": change.resource,
-            "action": str(change.action),
-            "summary": change.summary,
-            "before": json.loads(canonical(change.before)),
-            "after": json.loads(canonical(change.after)),
-        }
-        for change in plan.changes
-    ]
-    document = {"digest": plan.digest, "changes": changes, "broken": _broken(broken)}
+    document = {
+        "projects": projects,
+        "broken": broken_json(broken),
+        "problems": list(problems),
+        "summary": summary,
+    }
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def plan_markdown(plan: Plan, broken: Sequence[InvalidFile]) -> str:
-    """Return the plan as a comment for a pull request."""
-    lines = ["### Onboarding plan", ""]
-    lines += [f"- **error** {_cell(str(error))}" for error in broken]
-    if not plan.changes:
-        return "\n".join([*lines, "No changes.", ""])
-    lines += ["| | project | resource | change |", "|---|---|---|---|"]
-    for change in plan.changes:
-        cells = (f"`{SIGNS[change.action]}`", change.slug, change.resource, change.summary)
-        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
-    return "\n".join([*lines, "", f"{len(plan.changes)} changes, digest `{plan.digest[:12]}`.", ""])
+def outcome_json(outcome: Outcome) -> dict[str, Json]:
+    """Return one resource's outcome for machines."""
+    return {"state": str(outcome.condition), "reason": outcome.reason, "remedy": outcome.remedy}
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
-
-
-def _machine(report: ProjectReport) -> str:
-    wait: timedelta | None = report.again_in
-    return f"looked at again in {format_duration(wait)}" if wait else ""
-
-
-def _differences(change: Change) -> list[str]:
-    lines: list[str] = []
-    for key, value in change.after.items():
-        before = change.before.get(key)
-        if before == value:
-            continue
-        shown = _shown(value)
-        lines.append(f"{key}: {_shown(before)} → {shown}" if key in change.before else f"{key}: {shown}")
-    return lines
-
-
-def _shown(value: Json) -> str:
-    text = value if isinstance(value, str) else canonical(value)
-    return text if len(text) <= 160 else f"{text[:157]}…"
-
-
-def _broken(errors: Iterable[InvalidFile]) -> list[Any]:
+def broken_json(errors: Iterable[InvalidFile]) -> list[Any]:
+    """Return broken files for machines."""
     return [
         {
             "file": error.path,
@@ -213,41 +258,6 @@ def _broken(errors: Iterable[InvalidFile]) -> list[Any]:
     ]
 
 
-def status_table(out: Console, documents: Mapping[str, Object]) -> None:
-    """Print every project as its status file has it."""
-    _table(out, status_rows(documents))
-
-
-def status_rows(documents: Mapping[str, Object]) -> list[tuple[str, str, str, str]]:
-    """Return (project, status, phase, next) of every status file."""
-    return [
-        (slug, str(document.get("status", "")), str(document.get("phase", "")), str(document.get("next", "")))
-        for slug, document in documents.items()
-    ]
-
-
-def one_status(out: Console, slug: str, document: Object) -> None:
-    """Print one project's status file in full."""
-    status_table(out, {slug: document})
-    resources = document.get("resources")
-    for name, entry in resources.items() if isinstance(resources, Mapping) else ():
-        if isinstance(entry, Mapping):
-            reason = entry.get("reason", "")
-            out.print(
-                f"  {name:<16} {entry.get('state', '')!s:<8} {entry.get('since', '')}  {reason}".rstrip()
-            )
-
-
-def next_commands(out: Console, reports: Iterable[ProjectReport], *, sandbox: bool) -> None:
-    """Print the commands that bring the waiting projects on."""
-    waiting = [each.slug for each in reports if each.status is Status.WAITING_AUTH]
-    if not waiting:
-        return
-    program = ".venv/bin/reconcile" if Path(".venv/bin/reconcile").exists() else "reconcile"
-    option = " --sandbox" if sandbox else ""
-    out.print("")
-    out.print("To log a project in, seal its tokens and run another pass:")
-    for slug in waiting:
-        out.print(f"  {program} seal {slug}{option} ~/.claude/.credentials.json")
-    out.print(f"  {program} --once{option}")
-    out.print("")
+def _machine(report: ProjectReport) -> str:
+    wait = report.again_in
+    return f"looked at again in {format_duration(wait)}" if wait else ""

@@ -76,6 +76,21 @@ def merge_projects(repository_path: Path, directory: Path) -> str | None:
     return str(repository.create_commit(_REFERENCE, author, author, message, tree, [parent.id]))
 
 
+def unmerged_projects(repository_path: Path, directory: Path) -> list[str]:
+    """Return the paths of local files that the next pass will merge; empty where there is no such folder."""
+    if not directory.is_dir():
+        return []
+    repository = pygit2.Repository(str(repository_path))
+    index = pygit2.Index()
+    index.read_tree(repository.references[_REFERENCE].peel(pygit2.Commit).tree)
+    paths = {f"projects/{path.relative_to(directory).as_posix()}": path for path in project_files(directory)}
+    return [
+        name
+        for name, path in paths.items()
+        if name not in index or index[name].id != pygit2.hash(_content(path)[1])
+    ]
+
+
 def project_files(directory: Path) -> list[Path]:
     """Return the files and links under the folder in order; UsageError when it is not a real folder."""
     if directory.is_symlink() or not directory.is_dir():

@@ -143,6 +143,10 @@ class Sandbox:
         """
         return repositories.merge_projects(self._layout.config, directory)
 
+    def unmerged_projects(self, directory: Path) -> list[str]:
+        """Return the files of that folder which the config repository lacks or has otherwise."""
+        return repositories.unmerged_projects(self._layout.config, directory)
+
     def github_repositories(self, directory: Path) -> list[str]:
         """Create the GitHub repository of every project file in the emulator; returns their full names."""
         named = repositories.named_repositories(directory)
