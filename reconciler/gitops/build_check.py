@@ -7,7 +7,7 @@ an unknown field of a kustomization, two objects of one id. It applies no patch 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,13 @@ _KNOWN = frozenset(_FIELDS.split())
 
 ObjectId = tuple[str, str, str, str]
 """Group, kind, namespace and name."""
+
+
+def kustomization_path(names: Iterable[str], base: str) -> str:
+    """Return the path of a folder's kustomization, given the names in it; kustomize's own order."""
+    present = set(names)
+    name = next((name for name in KUSTOMIZATIONS if name in present), KUSTOMIZATIONS[0])
+    return f"{base}/{name}"
 
 
 @dataclass(frozen=True)

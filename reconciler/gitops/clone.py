@@ -45,6 +45,9 @@ class Clone:
 
     def discard(self) -> None:
         """Throw the clone away; the next `open` makes a new one."""
+        if self._opened is not None:
+            # libgit2 knows packs by path, and would take a new one for the damaged one of that name.
+            self._opened.free()
         self._opened = self._objects = None
         shutil.rmtree(self.directory, ignore_errors=True)
 

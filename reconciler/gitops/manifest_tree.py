@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar, Self
 
 from reconciler.errors import Unavailable
-from reconciler.gitops.build_check import KUSTOMIZATIONS
+from reconciler.gitops.build_check import kustomization_path
 from reconciler.gitops.edits import Edit
 from reconciler.gitops.settings import ManifestRepositorySettings
 from reconciler.gitops.snapshot import Snapshot
@@ -112,10 +112,3 @@ class ManifestEdits(Writer):
     def by_slug(self) -> Mapping[str, tuple[Edit, ...]]:
         """The edits of every project that has some."""
         return dict(self._edits)
-
-
-def kustomization_path(names: Iterable[str], base: str) -> str:
-    """Return the path of a folder's kustomization, given the names in it; kustomize's own order."""
-    present = set(names)
-    name = next((name for name in KUSTOMIZATIONS if name in present), KUSTOMIZATIONS[0])
-    return f"{base}/{name}"

@@ -14,10 +14,10 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import pygit2
-from pygit2.enums import CredentialType
+from pygit2.enums import CredentialType, FileMode, ObjectType
 
 from reconciler.errors import Collision, Denied, Missing, SystemFault, Unavailable
-from reconciler.gitops.clone import FETCHED
+from reconciler.gitops.clone import FETCHED, Damaged
 from reconciler.gitops.settings import Location
 
 CONNECT_TIMEOUT = 10_000
@@ -93,21 +93,19 @@ class Remote:
             raise Unavailable("git", "the server gave no answer to a push")
 
     def _push_local(self, clone: pygit2.Repository, commit: str, branch: str, parent: str, path: str) -> None:
-        """Send the objects, then move the branch under git's own lock, if it still is where it was."""
-        incoming = f"refs/reconciler/incoming/{commit}"
+        """Copy the objects, then move the branch under git's own lock, if it still is where it was."""
         name = f"refs/heads/{branch}"
-        with self._errors("push") as callbacks:
-            self._remote(clone).push([f"{commit}:{incoming}"], callbacks=callbacks)
+        with self._errors("push"):
             target = pygit2.Repository(path)
-            try:
-                with target.transaction() as transaction:
-                    transaction.lock_ref(name)
-                    present = target.references.get(name)
-                    if (str(present.target) if present else "") != parent:
-                        raise Collision("git", f"{branch} moved on")
-                    transaction.set_target(name, commit, message="push")
-            finally:
-                target.references.delete(incoming)
+            if parent and pygit2.Oid(hex=parent) not in target.odb:
+                raise Collision("git", f"{branch} was rewritten")
+            _copy(clone, target, pygit2.Oid(hex=commit))
+            with target.transaction() as transaction:
+                transaction.lock_ref(name)
+                present = target.references.get(name)
+                if (str(present.target) if present else "") != parent:
+                    raise Collision("git", f"{branch} moved on")
+                transaction.set_target(name, commit, message="push")
 
     def _remote(self, clone: pygit2.Repository) -> pygit2.Remote:
         return clone.remotes.create_anonymous(self.location.address)
@@ -128,7 +126,10 @@ class Remote:
         callbacks = _Callbacks(self.location)
         try:
             yield callbacks
-        except (pygit2.GitError, KeyError, ValueError, OSError) as error:
+        except KeyError as error:
+            # libgit2 builds on what a clone seems to have.
+            raise Damaged("git", f"cannot {doing}: the local clone lacks an object") from error
+        except (pygit2.GitError, ValueError, OSError) as error:
             raise self._fault(doing, str(error)) from error
 
     def _fault(self, doing: str, text: str) -> SystemFault:
@@ -139,7 +140,9 @@ class Remote:
         if re.search(r"status code: 40[13]|authenticat|credential|permission denied", text, re.IGNORECASE):
             remedy = _ALLOW if doing == "push" else f"check {section}.token or .sshKey"
             return Denied("git", said, remedy=remedy)
-        if re.search(r"status code: 404|no such file|resolve path|could not find", text, re.IGNORECASE):
+        if re.search(
+            r"status code: 404|no such file|resolve path|could not find|unsupported url", text, re.IGNORECASE
+        ):
             remedy = f"check {section}.repository, and that its identity may see it"
             return Missing("git", said, remedy=remedy)
         return Unavailable("git", said)
@@ -192,3 +195,17 @@ class _Callbacks(pygit2.RemoteCallbacks):
     def sideband_progress(self, string: str) -> None:
         """Keep what hooks say."""
         self.said = (self.said + string)[-4000:]
+
+
+def _copy(source: pygit2.Repository, target: pygit2.Repository, object_id: pygit2.Oid) -> None:
+    """Copy an object after all that it refers to: what is there, is there whole, wherever this was killed."""
+    if object_id in target.odb:
+        return
+    kind, content = source.odb.read(object_id)
+    if kind == ObjectType.COMMIT:
+        _copy(source, target, source[object_id].peel(pygit2.Tree).id)
+    elif kind == ObjectType.TREE:
+        for entry in source[object_id].peel(pygit2.Tree):
+            if entry.filemode != FileMode.COMMIT:
+                _copy(source, target, entry.id)
+    target.odb.write(kind, content)

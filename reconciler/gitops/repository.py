@@ -59,6 +59,7 @@ class Repository:
         try:
             self._latest = self._fetch()
         except Damaged:
+            self._clone.discard()
             self._latest = self._fetch()
         return self._latest
 

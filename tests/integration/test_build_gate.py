@@ -1,0 +1,197 @@
+"""Before a push the tree is built; who breaks it is left out, and a tree that is broken already says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from reconciler.errors import ConfigurationError, Missing
+from reconciler.gitops import kustomize
+from reconciler.gitops.edits import Edit, Folder, ListEntry
+from reconciler.gitops.kustomize import BUILTIN, Gate, find_binary
+from reconciler.gitops.manifest_tree import NEW_KUSTOMIZATION, ManifestTree
+from reconciler.gitops.repository import Repository
+from reconciler.gitops.settings import Location
+from reconciler.gitops.snapshot import Snapshot
+from reconciler.systems import Sections
+from tests.support.git_server import git
+from tests.support.kubectl import kubectl
+
+BASE = "k8s/base/kustomization.yaml"
+KUSTOMIZATION = b"resources:\n- object.yaml\n"
+
+
+@pytest.fixture(params=["kubectl", BUILTIN])
+def setting(request: pytest.FixtureRequest) -> str:
+    return BUILTIN if request.param == BUILTIN else str(kubectl())
+
+
+def snapshot(
+    folder: Path, files: Mapping[str, str | bytes], links: Mapping[str, str] | None = None
+) -> Snapshot:
+    git(folder, "init", "-q", "--initial-branch=main", "work")
+    work = folder / "work"
+    for name, content in files.items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    for name, target in (links or {}).items():
+        (work / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / name).symlink_to(target)
+    git(work, "add", "-A")
+    git(work, "commit", "-q", "--allow-empty", "-m", "base")
+    git(folder, "clone", "-q", "--bare", "work", "base.git")
+    return Repository(Location(address=str(folder / "base.git"), clones=folder / "clones")).fetch()
+
+
+def gate(base: Snapshot, setting: str) -> Gate:
+    return Gate(Sections({"manifests": {"kustomize": setting}}, {}), base)
+
+
+def config_map(name: str) -> str:
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: mesh-six\n"
+
+
+def env(slug: str, content: str | None = None, kustomization: bytes = KUSTOMIZATION) -> list[Edit]:
+    files = {"kustomization.yaml": kustomization, "object.yaml": (content or config_map(slug)).encode()}
+    return [
+        Folder(slug=slug, path=f"k8s/base/envs/{slug}", files=files),
+        ListEntry(slug=slug, path=BASE, value=f"envs/{slug}", new_file=NEW_KUSTOMIZATION),
+    ]
+
+
+def test_good_edits_pass_in_a_new_repository(tmp_path: Path, setting: str) -> None:
+    result = gate(snapshot(tmp_path, {"README.md": "x"}), setting).check({"a": env("a"), "b": env("b")})
+    assert (set(result.accepted), dict(result.culprits), result.base_failure) == ({"a", "b"}, {}, None)
+
+
+def test_culprits_are_left_out_and_named(tmp_path: Path, setting: str) -> None:
+    base = snapshot(
+        tmp_path,
+        {
+            BASE: "resources:\n- envs/first\n",
+            "k8s/base/envs/first/kustomization.yaml": "resources:\n- x.yaml\n",
+            "k8s/base/envs/first/x.yaml": config_map("first"),
+        },
+    )
+    edits = {f"good-{number}": env(f"good-{number}") for number in range(9)}
+    edits["not-yaml"] = env("not-yaml", "a: [b")
+    edits["twice"] = env("twice", config_map("first"))
+    edits["nameless"] = env("nameless", "apiVersion: v1\nkind: ConfigMap\n")
+    edits["path"] = env("path", kustomization=b"resources:\n- nowhere.yaml\n")
+    edits["field"] = env("field", kustomization=b"resources:\n- object.yaml\nresource: []\n")
+    result = gate(base, setting).check(edits)
+    assert result.base_failure is None
+    assert result.accepted == {f"good-{number}" for number in range(9)}
+    assert set(result.culprits) == {"not-yaml", "twice", "nameless", "path", "field"}
+    assert "nowhere.yaml" in result.culprits["path"]
+    assert "first" in result.culprits["twice"]
+    for reason in result.culprits.values():
+        assert str(tmp_path) not in reason
+        assert "/tmp" not in reason
+        assert len(reason) < 350
+
+
+def test_two_that_clash_with_each_other_cost_only_one(tmp_path: Path, setting: str) -> None:
+    result = gate(snapshot(tmp_path, {"README.md": "x"}), setting).check(
+        {"a": env("a", config_map("same")), "b": env("b", config_map("same")), "c": env("c")}
+    )
+    assert len(result.accepted) == 2
+    assert "c" in result.accepted
+
+
+def test_a_base_that_is_broken_already_stops_all_and_says_why(tmp_path: Path, setting: str) -> None:
+    base = snapshot(tmp_path, {BASE: "resources:\n- gone.yaml\n"})
+    result = gate(base, setting).check({"a": env("a")})
+    assert result.accepted == set()
+    assert "gone.yaml" in (result.base_failure or "")
+
+
+def test_an_empty_base_is_not_a_broken_one(tmp_path: Path, setting: str) -> None:
+    base = snapshot(tmp_path, {BASE: NEW_KUSTOMIZATION + "resources: []\n"})
+    result = gate(base, setting).check({"a": env("a"), "bad": env("bad", "a: [b")})
+    assert (set(result.accepted), set(result.culprits), result.base_failure) == ({"a"}, {"bad"}, None)
+
+
+def test_a_template_that_breaks_all_is_not_built_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kustomize, "MOST_BUILDS", 10)
+    base = snapshot(tmp_path, {"README.md": "x"})
+    slugs = [f"p{number}" for number in range(60)]
+    result = gate(base, BUILTIN).check({slug: env(slug, "a: [b") for slug in slugs})
+    assert set(result.culprits) == set(slugs)
+    assert any("too many" in reason for reason in result.culprits.values())
+
+
+def test_edits_that_mend_the_base_pass(tmp_path: Path, setting: str) -> None:
+    base = snapshot(
+        tmp_path,
+        {
+            BASE: "resources:\n- envs/a\n",
+            "k8s/base/envs/a/kustomization.yaml": "resources:\n- object.yaml\n",
+            "k8s/base/envs/a/object.yaml": "a: [b",
+        },
+    )
+    assert gate(base, setting).check({"a": env("a")}).accepted == {"a"}
+
+
+def test_what_is_beside_the_base_is_there_for_the_build(tmp_path: Path, setting: str) -> None:
+    base = snapshot(
+        tmp_path,
+        {
+            BASE: "namePrefix: mesh-\nresources:\n- ../common\n- linked\ncomponents:\n- ../../component\n",
+            "k8s/common/kustomization.yaml": "namePrefix: common-\nresources:\n- object.yaml\n",
+            "k8s/common/object.yaml": "---\n---\n" + config_map("a"),
+            "component/kustomization.yaml": "kind: Component\nnameSuffix: -x\n",
+            "real/kustomization.yaml": "configMapGenerator:\n- name: made\n  literals: [a=b]\n",
+        },
+        links={"k8s/base/linked": "../../real", "out": "/etc", "up": "../.."},
+    )
+    result = gate(base, setting).check({"a": env("a")})
+    assert (set(result.accepted), result.base_failure) == ({"a"}, None)
+
+
+def test_a_base_with_remote_parts_is_checked_by_us(tmp_path: Path, setting: str) -> None:
+    base = snapshot(tmp_path, {BASE: "resources:\n- https://127.0.0.1:1/remote.yaml\n"})
+    result = gate(base, setting).check({"a": env("a"), "bad": env("bad", "a: [b")})
+    assert (set(result.accepted), set(result.culprits), result.base_failure) == ({"a"}, {"bad"}, None)
+
+
+def test_no_edits_need_no_program(tmp_path: Path) -> None:
+    base = snapshot(tmp_path, {BASE: "resources: [broken.yaml]\n"})
+    assert gate(base, str(kubectl())).check({}).accepted == set()
+
+
+def test_the_program_is_the_one_that_is_set() -> None:
+    assert find_binary(BUILTIN) is None
+    assert find_binary(str(kubectl())) == (str(kubectl()), "kustomize")
+    with pytest.raises(ConfigurationError, match=r"manifests\.kustomize"):
+        find_binary("/nowhere/kustomize")
+
+
+def test_resources_see_one_commit_and_may_ask_about_others(tmp_path: Path) -> None:
+    base = snapshot(
+        tmp_path,
+        {"k8s/base/kustomization.yml": "resources:\n- ./envs/a/\n", "k8s/base/envs/a/object.yaml": "x"},
+    )
+    first = base.commit
+    tree = ManifestTree(base)
+    assert tree.kustomization("k8s/base") == "k8s/base/kustomization.yml"
+    assert tree.kustomization("other") == "other/kustomization.yaml"
+    assert (tree.has_line("k8s/base", "envs/a"), tree.has_line("k8s/base", "envs/b")) == (True, False)
+    assert tree.folder("k8s/base/envs/a") == {"object.yaml": b"x"}
+    assert tree.folder_id("k8s/base/envs/a") == tree.id_of({"object.yaml": b"x"})
+    repository = Repository(Location(address=str(tmp_path / "base.git"), clones=tmp_path / "clones"))
+    entry = ListEntry(slug="b", path=tree.kustomization("k8s/base"), value="envs/b")
+    second = repository.push([Folder(slug="b", path="k8s/base/envs/b", files={"y": b""}), entry], "b").commit
+    assert (
+        tree.has_line_at(second, "k8s/base", "envs/b"),
+        tree.has_line_at(first, "k8s/base", "envs/b"),
+    ) == (True, False)
+    assert tree.folder_at(second, "k8s/base/envs/b") == tree.id_of({"y": b""})
+    assert tree.folder_at(first, "k8s/base/envs/b") is None
+    assert not tree.has_line("k8s/base", "envs/b")
+    with pytest.raises(Missing):
+        tree.folder_at("1" * 40, "k8s/base/envs/b")
