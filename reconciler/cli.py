@@ -160,7 +160,7 @@ def status(*, slug: str | None, form: str, watch: bool, config: Path | None, san
 
     program = Program.called(sandbox=sandbox, config=config)
     show_status(_cycle(config, sandbox=sandbox), slug, program, form=form, watch=watch)
-    if sandbox:
+    if sandbox and not watch:
         _tell_unmerged(program)
 
 
@@ -255,19 +255,19 @@ def reset() -> None:
 def main() -> None:
     """Run the command line; every error of ours becomes one sentence and an exit code."""
     try:
-        reconcile(prog_name="reconcile")
+        sys.exit(reconcile.main(prog_name="reconcile", standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except UsageError as error:
         _fail(error, WRONG)
     except UnsafeError as error:
         _fail(error, UNSAFE)
     except ReconcilerError as error:
         _fail(error, FAILED)
-    except KeyboardInterrupt:
+    except click.Abort:
         click.echo("interrupted; the next pass goes on from what is there", err=True)
         sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
 
 
 def _fail(error: ReconcilerError, code: int) -> None:

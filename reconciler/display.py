@@ -40,6 +40,8 @@ STYLES: Mapping[str, str] = {
     Condition.BLOCKED: "dim",
     Condition.ERROR: "bold red",
 }
+WIDE = 110
+"""Columns of a terminal from which on sentences stand beside what they are about, and not below."""
 MOST_COMMANDS = 5
 """So many projects get their commands written out; the others only differ in the name."""
 MADE_UP = '{"accessToken": "a", "refreshToken": "r", "expiresAt": 4102444800000}'
@@ -117,7 +119,7 @@ def print_rows(out: Console, rows: Sequence[Row]) -> None:
 def table_of(rows: Sequence[Row], width: int) -> Table:
     """Return the rows as a table for a terminal that is so many columns wide."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    narrow = width < 110
+    narrow = width < WIDE
     for heading in ("project", "status", "phase", *(() if narrow else ("next",))):
         table.add_column(heading, overflow="fold", no_wrap=heading in {"status", "phase"})
     for row in rows:
@@ -188,25 +190,19 @@ def next_commands(out: Console, reports: Iterable[ProjectReport], program: Progr
     waiting = [each.slug for each in reports if _takes_tokens(each)]
     if not waiting:
         return
-    lines = [f"  {program.command(f'seal {slug}')} < tokens.json" for slug in waiting[:MOST_COMMANDS]]
+    commands = [f"{program.command(f'seal {slug}')} < tokens.json" for slug in waiting[:MOST_COMMANDS]]
     if len(waiting) > MOST_COMMANDS:
-        lines.append(f"  … and {len(waiting) - MOST_COMMANDS} more in the same way")
-    hints = [
-        "tokens.json is what the Claude CLI keeps in ~/.claude/.credentials.json after `claude auth login`,",
-        "or any JSON with accessToken, refreshToken and expiresAt.",
-    ]
+        commands.append(f"… and {len(waiting) - MOST_COMMANDS} more in the same way")
+    hint = (
+        "tokens.json is what the Claude CLI keeps in ~/.claude/.credentials.json after `claude auth login`, "
+        "or any JSON with accessToken, refreshToken and expiresAt."
+    )
+    out.print("\nTo log a project in, hand over its tokens and run another pass:")
+    for command in (*commands, program.command("--once --wait 3m")):
+        out.print(f"  {command}", soft_wrap=True)
+    out.print(hint, "In the sandbox made-up tokens will do:" if sandbox else "")
     if sandbox:
-        hints[-1] += " In the sandbox made-up tokens will do:"
-        hints.append(f"  echo '{MADE_UP}' | {program.command(f'seal {waiting[0]}')}")
-    again = f"  {program.command('--once --wait 3m')}"
-    for line in (
-        "",
-        "To log a project in, hand over its tokens and run another pass:",
-        *lines,
-        again,
-        *hints,
-    ):
-        out.print(line, soft_wrap=True)
+        out.print(f"  echo '{MADE_UP}' | {program.command(f'seal {waiting[0]}')}", soft_wrap=True)
     out.print("")
 
 

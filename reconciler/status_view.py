@@ -40,7 +40,8 @@ def show_status(cycle: Cycle, slug: str | None, program: Program, *, form: str, 
     display.print_rows(out, _rows(documents, program))
     if slug:
         _details(out, documents[slug])
-    elif documents:
+        return
+    if documents:
         counts = Counter(row.status for row in _rows(documents, program))
         out.print("", ", ".join(f"{count} {status}" for status, count in sorted(counts.items())), sep="\n")
     display.errors(out, wrong)
@@ -113,8 +114,8 @@ def _details(out: Console, document: Object) -> None:
         line.append(f"  {since}")
         remedy = entry.get("remedy")
         sentences = [str(entry.get("reason") or ""), f"→ {remedy}" if remedy else ""]
-        if not out.is_terminal:
-            out.print("  ".join([line.plain.rstrip(), *filter(None, sentences)]))
+        if not out.is_terminal or out.width >= display.WIDE:
+            out.print(line.append("".join(f"  {sentence}" for sentence in sentences if sentence)))
             continue
         out.print(line)
         for sentence in filter(None, sentences):
