@@ -97,9 +97,10 @@ class Remote:
         name = f"refs/heads/{branch}"
         with self._errors("push"):
             target = pygit2.Repository(path)
-            if parent and pygit2.Oid(hex=parent) not in target.odb:
+            into = target.odb
+            if parent and pygit2.Oid(hex=parent) not in into:
                 raise Collision("git", f"{branch} was rewritten")
-            _copy(clone, target, pygit2.Oid(hex=commit))
+            _copy(clone, pygit2.Oid(hex=commit), clone.odb, into)
             with target.transaction() as transaction:
                 transaction.lock_ref(name)
                 present = target.references.get(name)
@@ -197,15 +198,15 @@ class _Callbacks(pygit2.RemoteCallbacks):
         self.said = (self.said + string)[-4000:]
 
 
-def _copy(source: pygit2.Repository, target: pygit2.Repository, object_id: pygit2.Oid) -> None:
+def _copy(source: pygit2.Repository, object_id: pygit2.Oid, have: pygit2.Odb, into: pygit2.Odb) -> None:
     """Copy an object after all that it refers to: what is there, is there whole, wherever this was killed."""
-    if object_id in target.odb:
+    if object_id in into:
         return
-    kind, content = source.odb.read(object_id)
+    kind, content = have.read(object_id)
     if kind == ObjectType.COMMIT:
-        _copy(source, target, source[object_id].peel(pygit2.Tree).id)
+        _copy(source, source[object_id].peel(pygit2.Tree).id, have, into)
     elif kind == ObjectType.TREE:
         for entry in source[object_id].peel(pygit2.Tree):
             if entry.filemode != FileMode.COMMIT:
-                _copy(source, target, entry.id)
-    target.odb.write(kind, content)
+                _copy(source, entry.id, have, into)
+    into.write(kind, content)

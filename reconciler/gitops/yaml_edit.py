@@ -10,22 +10,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import NoReturn
 
-from ruamel.yaml.events import (
-    AliasEvent,
-    CollectionEndEvent,
-    CollectionStartEvent,
-    DocumentStartEvent,
-    Event,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceStartEvent,
-)
-
-from reconciler.errors import InvalidFile
-from reconciler.gitops.yaml_read import events, text_of
+from reconciler.gitops.yaml_list import Found, Item, fail, locate, meaning
+from reconciler.gitops.yaml_read import text_of
 
 LARGEST = 4 * 1024 * 1024
 """Bytes; a list of 10,000 environments has half a megabyte."""
@@ -40,7 +27,7 @@ def insert_entries(path: str, content: bytes, key: str, values: Iterable[str]) -
     what to do by hand, when the file is written in a way that this cannot edit.
     """
     text = text_of(path, content, LARGEST)
-    found = _locate(path, text, key)
+    found = locate(path, text, key)
     present = {item.name for item in found.items}
     missing = sorted({value for value in values if posixpath.normpath(value) not in present})
     for value in missing:
@@ -49,148 +36,21 @@ def insert_entries(path: str, content: bytes, key: str, values: Iterable[str]) -
     if not missing:
         return content, set()
     after = _Editor(path, text, key, found).insert(missing)
-    _verify(path, key, found, _locate(path, after, key), missing)
+    _verify(path, key, found, locate(path, after, key), missing)
     mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else b""
     return mark + after.encode(), set(missing)
 
 
 def entries(path: str, content: bytes, key: str) -> frozenset[str]:
     """Return the normalised paths in the top-level list `key`; `./envs/x/` counts as `envs/x`."""
-    found = _locate(path, text_of(path, content, LARGEST), key)
+    found = locate(path, text_of(path, content, LARGEST), key)
     return frozenset(item.name for item in found.items if item.name)
-
-
-@dataclass(frozen=True)
-class _Item:
-    """One entry of the list: where its text starts and ends; `name` is empty for what is no plain path."""
-
-    name: str
-    start: int
-    end: int
-    style: str
-
-
-@dataclass
-class _Found:
-    """Where the list stands. `value` is the event that the key's value starts with, None without the key."""
-
-    events: list[Event]
-    root: Event | None = None
-    root_end: int = 0
-    value: Event | None = None
-    value_end: int = 0
-    items: list[_Item] = field(default_factory=list)
-    inside: tuple[int, int] = (0, 0)
-    sibling_column: int | None = None
-
-    def outside(self) -> list[tuple[object, ...]]:
-        """Return all that is not the list, without places."""
-        start, end = self.inside
-        return [_meaning(event) for event in self.events[:start] + self.events[end:]]
-
-
-def _meaning(event: Event) -> tuple[object, ...]:
-    return (
-        type(event).__name__,
-        *(getattr(event, name, None) for name in ("anchor", "tag", "value", "style")),
-    )
-
-
-def _fail(path: str, message: str, remedy: str, at: Event | None = None) -> NoReturn:
-    line, column = (at.start_mark.line + 1, at.start_mark.column + 1) if at else (0, 0)
-    raise InvalidFile(path, message, line=line, column=column, remedy=remedy)
-
-
-def _locate(path: str, text: str, key: str) -> _Found:
-    found = _Found(list(events(path, text)))
-    starts = [index for index, event in enumerate(found.events) if isinstance(event, DocumentStartEvent)]
-    if len(starts) > 1:
-        _fail(path, "has more than one document", "split it", found.events[starts[1]])
-    found.root_end = len(text)
-    if not starts:
-        return found
-    root = found.events[starts[0] + 1]
-    if isinstance(root, ScalarEvent) and not root.value:
-        return found
-    if not isinstance(root, MappingStartEvent):
-        _fail(path, "is not a mapping of fields to values", f"write a list under `{key}:`", root)
-    found.root = root
-    index = starts[0] + 2
-    while not isinstance(found.events[index], CollectionEndEvent):
-        after_key = _after(found.events, index)
-        after_value = _after(found.events, after_key)
-        _take(path, text, key, found, (index, after_key, after_value))
-        index = after_value
-    found.root_end = found.events[index].start_mark.index
-    return found
-
-
-def _take(path: str, text: str, key: str, found: _Found, span: tuple[int, int, int]) -> None:
-    """Look at one field of the file: whether it is the list, and how lists are indented here."""
-    index, after_key, after_value = span
-    name, value = found.events[index], found.events[after_key]
-    is_list = isinstance(value, SequenceStartEvent)
-    if isinstance(value, SequenceStartEvent) and not value.flow_style and found.sibling_column is None:
-        found.sibling_column = value.start_mark.column
-    if not isinstance(name, ScalarEvent) or name.value != key:
-        return
-    if found.value is not None:
-        _fail(path, f"says {key} twice", "remove one of the two", name)
-    is_null = isinstance(value, ScalarEvent) and value.value in {"", "~", "null"} and not value.style
-    if not is_list and not is_null:
-        _fail(path, f"{key} is not a list written here", "write its entries as `- path`, one a line", value)
-    if getattr(value, "anchor", None):
-        _fail(path, f"{key} has an anchor, so others may use the list", "remove it", value)
-    found.value = value
-    found.value_end = found.events[after_value - 1].end_mark.index
-    found.inside = (index, after_value)
-    if is_list:
-        found.items = _items(found.events, text, after_key + 1, after_value - 1)
-
-
-def _items(stream: Sequence[Event], text: str, start: int, end: int) -> list[_Item]:
-    items: list[_Item] = []
-    while start < end:
-        after = _after(stream, start)
-        first = stream[start]
-        value, style = (first.value, first.style) if isinstance(first, ScalarEvent) else ("", "")
-        name = posixpath.normpath(value) if value else ""
-        last = max(_text_end(event, text) for event in stream[start:after])
-        items.append(_Item(name, first.start_mark.index, last, style or ""))
-        start = after
-    return items
-
-
-def _text_end(event: Event, text: str) -> int:
-    """Return where an event's own text ends; a block's end mark stands at whatever comes next instead."""
-    if isinstance(event, ScalarEvent) and event.style in {"|", ">"}:
-        return len(text[: event.end_mark.index].rstrip())
-    if isinstance(event, ScalarEvent | AliasEvent) or _closes_flow(event, text):
-        return int(event.end_mark.index)
-    return 0
-
-
-def _closes_flow(event: Event, text: str) -> bool:
-    end = event.end_mark.index
-    return isinstance(event, CollectionEndEvent) and end > event.start_mark.index and text[end - 1] in "]}"
-
-
-def _after(stream: Sequence[Event], index: int) -> int:
-    """Return the index of the event after the node that starts here."""
-    depth = 0
-    while True:
-        depth += isinstance(stream[index], CollectionStartEvent) - isinstance(
-            stream[index], CollectionEndEvent
-        )
-        index += 1
-        if depth == 0:
-            return index
 
 
 class _Editor:
     """Turns missing paths into pieces of text and their places."""
 
-    def __init__(self, path: str, text: str, key: str, found: _Found) -> None:
+    def __init__(self, path: str, text: str, key: str, found: Found) -> None:
         self._path = path
         self._text = text
         self._key = key
@@ -221,7 +81,7 @@ class _Editor:
             return self._line_start(neighbour), line + self._newline
         return self._below(neighbour.end, line)
 
-    def _neighbour(self, value: str) -> tuple[_Item, bool]:
+    def _neighbour(self, value: str) -> tuple[Item, bool]:
         """Return the entry to stand beside, and whether before it."""
         items = self._found.items
         folder = posixpath.dirname(value)
@@ -239,16 +99,16 @@ class _Editor:
     def _is_flow(self) -> bool:
         return bool(getattr(self._found.value, "flow_style", False))
 
-    def _prefix(self, item: _Item) -> str:
+    def _prefix(self, item: Item) -> str:
         start = self._text.rfind("\n", 0, item.start) + 1
         prefix = self._text[start : item.start]
         column = self._found.value.start_mark.column if self._found.value else 0
         return prefix if re.fullmatch(r" *- +", prefix) else " " * column + "- "
 
-    def _line_start(self, item: _Item) -> int:
+    def _line_start(self, item: Item) -> int:
         start = self._text.rfind("\n", 0, item.start) + 1
         if not re.fullmatch(r" *- +", self._text[start : item.start]):
-            _fail(
+            fail(
                 self._path,
                 f"{self._key} cannot be edited where it is",
                 "put each dash and its entry on a line",
@@ -271,7 +131,7 @@ class _Editor:
     def _with_new_list(self, values: Sequence[str]) -> str:
         root, end = self._found.root, self._found.root_end
         if getattr(root, "flow_style", False):
-            _fail(self._path, f"has no {self._key}, and is written in braces", f"add `{self._key}: []`", root)
+            fail(self._path, f"has no {self._key}, and is written in braces", f"add `{self._key}: []`", root)
         column = root.start_mark.column if root else 0
         piece = f"{' ' * column}{self._key}:{self._newline}{self._lines(values)}{self._newline}"
         starts_line = end == 0 or self._text[end - 1] == "\n"
@@ -285,7 +145,7 @@ class _Editor:
         if self._is_flow() and (in_braces or "\n" in self._text[start:end]):
             return _spliced(self._text, {start + 1: ", ".join(values)})
         if in_braces:
-            _fail(self._path, f"{self._key} is empty, and is written in braces", f"write `{self._key}: []`")
+            fail(self._path, f"{self._key} is empty, and is written in braces", f"write `{self._key}: []`")
         place, piece = self._below(end, self._lines(values))
         head, tail = self._text[:start].rstrip(" "), self._text[end:place]
         return head + tail + piece + self._text[place:]
@@ -300,7 +160,7 @@ def _spliced(text: str, pieces: dict[int, str]) -> str:
     return "".join([*parts, text[last:]])
 
 
-def _verify(path: str, key: str, before: _Found, after: _Found, inserted: Sequence[str]) -> None:
+def _verify(path: str, key: str, before: Found, after: Found, inserted: Sequence[str]) -> None:
     names = [item.name for item in after.items]
     old = [name for name in names if name not in set(inserted)]
     same = (
@@ -309,16 +169,16 @@ def _verify(path: str, key: str, before: _Found, after: _Found, inserted: Sequen
         and before.outside() == _without_key(after, before)
     )
     if not same:
-        _fail(
+        fail(
             path,
             f"{key} cannot be edited without changing something else",
             f"add {inserted[0]} to it by hand",
         )
 
 
-def _without_key(after: _Found, before: _Found) -> list[tuple[object, ...]]:
+def _without_key(after: Found, before: Found) -> list[tuple[object, ...]]:
     """Return what is outside of the list; for a file that had no content, also without the new mapping."""
     outside = after.outside()
     if before.root is not None:
         return outside
-    return [_meaning(event) for event in before.events]
+    return [meaning(event) for event in before.events]
