@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from reconciler.config import ScheduleSettings
-from reconciler.errors import SystemFault, UsageError
+from reconciler.errors import ConfigurationError, SystemFault, UsageError
 from reconciler.gitops.kustomize import Gate
 from reconciler.gitops.manifest_tree import ManifestEdits, ManifestTree
 from reconciler.gitops.snapshot import Snapshot
@@ -68,6 +68,7 @@ class Cycle:
             if not history.alone:
                 return PassResult((), (), ("another pass is at work, and this one has done nothing",), 0, ())
             config, manifests = self._fetch(history.problems)
+            gate = self._gate(manifests)
             with closing(Reading(self.sections, given=_tree(manifests))) as read:
                 look = self._look(config, read, history, only)
             edits = ManifestEdits()
@@ -77,7 +78,7 @@ class Cycle:
                     project.slug: self._apply(project, look, write, stopping, announce)
                     for project in look.plan
                 }
-            pushed = publish.manifests(self.repositories, self._gate(manifests), edits.by_slug, look.loaded)
+            pushed = publish.manifests(self.repositories, gate, edits.by_slug, look.loaded)
             return self._conclude(look, outcomes, pushed, history)
 
     def load(self) -> Loaded:
@@ -182,7 +183,7 @@ class Cycle:
             pushed.together,
             look.loaded,
             human=report.human_keys(sections),
-            public_key=self.sections.get(SealingSettings).recipient,
+            public_key=self._public_key(history.problems),
         )
         made = sum(each.condition is Condition.CHANGED for several in amended.values() for each in several)
         rows = [
@@ -195,7 +196,8 @@ class Cycle:
             for resources in self._resources.values()
             for pair in observe.verified(resources, look.findings)
         ]
-        history.record(rows, [pair for pair in verified if pair[0] in amended], look.now)
+        resting = {each.slug: str(each.status) for each in reports[len(active) :]}
+        history.record(rows, resting, [pair for pair in verified if pair[0] in amended], look.now)
         return PassResult(
             reports=tuple(reports),
             broken=(*look.loaded.broken, *look.loaded.unreadable_statuses.values()),
@@ -219,6 +221,14 @@ class Cycle:
             for resource in resources
             if resource.section
         }
+
+    def _public_key(self, problems: list[str]) -> str:
+        """Return whom to seal to; "" when there is nobody, or no key that can be used."""
+        try:
+            return self.sections.get(SealingSettings).recipient
+        except ConfigurationError as error:
+            problems.append(str(error))
+            return ""
 
     def _gate(self, manifests: Snapshot | None) -> Gate | None:
         return Gate(self.sections, manifests) if manifests else None

@@ -7,6 +7,7 @@ pass off; with a database that does not answer it says so and goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Self, TypeVar
 
@@ -58,12 +59,24 @@ class History:
         made._try_to(take)
         return made
 
-    def record(self, rows: Iterable[RunRow], verified: Iterable[tuple[str, str]], now: datetime) -> None:
-        """Write the runs that differ from those read, and when things were verified."""
+    def record(
+        self,
+        rows: Iterable[RunRow],
+        resting: Mapping[str, str],
+        verified: Iterable[tuple[str, str]],
+        now: datetime,
+    ) -> None:
+        """Write the runs that differ from those read, and when things were verified.
+
+        `resting`: the status of projects that were not looked at, whose run is otherwise left as it was.
+        """
         store = self._store
         if not isinstance(store, RunStoreWriter) or self.problems:
             return
-        changed = [row for row in rows if self._runs.get(row.id) != row]
+        kept = [
+            replace(run, status=status) for slug, status in resting.items() if (run := self._runs.get(slug))
+        ]
+        changed = [row for row in (*rows, *kept) if self._runs.get(row.id) != row]
 
         def write() -> None:
             store.save_runs(changed)

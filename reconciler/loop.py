@@ -25,6 +25,8 @@ from reconciler.result import PassResult
 log = structlog.get_logger()
 
 LONGEST_SLEEP = timedelta(seconds=30)
+SHORTEST_PAUSE = timedelta(seconds=30)
+"""Between two passes of the schedule, however soon a machine is expected to be ready: each reads everything."""
 
 
 def run_once(
@@ -68,12 +70,18 @@ def run_forever(cycle: Cycle) -> int:
     settings = cycle.sections.get(ScheduleSettings)
     stop = _Stop()
     scheduler = BackgroundScheduler(timezone=UTC)
-    scheduler.add_job(
-        _guarded,
+
+    def one() -> None:
+        soon = _guarded(cycle, stop)
+        if soon is not None and job.next_run_time is not None:
+            earliest = datetime.now(UTC) + max(soon, SHORTEST_PAUSE)
+            job.modify(next_run_time=min(job.next_run_time, earliest))
+
+    job = scheduler.add_job(
+        one,
         IntervalTrigger(
             seconds=settings.interval.total_seconds(), jitter=settings.jitter.total_seconds(), timezone=UTC
         ),
-        args=(cycle, stop),
         next_run_time=datetime.now(UTC),
         max_instances=1,
         coalesce=True,
@@ -88,7 +96,8 @@ def run_forever(cycle: Cycle) -> int:
     return 0
 
 
-def _guarded(cycle: Cycle, stop: _Stop) -> None:
+def _guarded(cycle: Cycle, stop: _Stop) -> timedelta | None:
+    """Do one pass whatever happens; return how soon a machine that is waited for may be ready."""
     try:
         result = cycle.run(stopping=stop.is_set, announce=_log_change)
         for problem in (*result.problems, *(str(error) for error in result.broken)):
@@ -96,11 +105,13 @@ def _guarded(cycle: Cycle, stop: _Stop) -> None:
         log.warning("pass finished", summary=result.summary, exit_code=result.exit_code)
         if heartbeat := cycle.sections.get(ScheduleSettings).heartbeat:
             heartbeat.touch()
+        return result.waiting_in  # noqa: TRY300 - the shortest way to say it
     except ReconcilerError as error:
         log.error("pass failed", error=error.message, remedy=error.remedy)
     except Exception as error:  # a defect in one pass must not end the schedule (design, house rules)
         log.error("pass failed unexpectedly", error=type(error).__name__)
         log.debug("traceback", exc_info=True)
+    return None
 
 
 def _log_change(change: Change) -> None:

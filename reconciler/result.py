@@ -54,6 +54,19 @@ class PassResult:
         return min((each.again_in for each in self.reports if each.again_in is not None), default=None)
 
     @property
+    def waiting_in(self) -> timedelta | None:
+        """Like `again_in`, but only of what waits for a machine and not of what could not be read."""
+        return min(
+            (
+                outcome.again_in
+                for each in self.reports
+                for outcome in each.outcomes
+                if outcome.again_in is not None and outcome.condition is Condition.WAITING
+            ),
+            default=None,
+        )
+
+    @property
     def machines_awaited(self) -> tuple[str, ...]:
         """Every resource that waits for a machine, as slug/resource."""
         return tuple(

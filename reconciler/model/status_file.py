@@ -69,13 +69,16 @@ def document(
     return new
 
 
-def restated(old: Object, status: Status, todo: str) -> dict[str, Json]:
+def restated(report: ProjectReport, old: Object) -> dict[str, Json]:
     """Return the old document with another status and nothing else touched (suspended, offboarding)."""
     new = {key: value for key, value in old.items() if key != "next"}
-    first: dict[str, Json] = {"status": str(status)}
-    if todo:
-        first["next"] = todo
-    return {**first, **{key: value for key, value in new.items() if key != "status"}}
+    first: dict[str, Json] = {
+        "status": str(report.status),
+        "kind": report.kind,
+        "source": report.source,
+        "next": report.todo,
+    }
+    return {**first, **{key: value for key, value in new.items() if key not in first}}
 
 
 def summary(outcomes: Sequence[Outcome], old: Object) -> tuple[Status, str, str]:

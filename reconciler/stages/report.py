@@ -77,6 +77,6 @@ def human_keys(sections: Sections) -> dict[str, tuple[str, ...]]:
 
 def _document(each: ProjectReport, old: Object, *, sections: Sections, now: datetime) -> dict[str, Json]:
     if not each.outcomes:
-        return restated(old, each.status, each.todo)
+        return restated(each, old)
     keys = {resource: section.key for resource, section in sections.items()}
     return document(each, old, sections=keys, now=now)
