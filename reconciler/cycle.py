@@ -72,7 +72,7 @@ class Cycle:
             with closing(Reading(self.sections, given=_tree(manifests))) as read:
                 look = self._look(config, read, history, only)
             edits = ManifestEdits()
-            given = {**_tree(manifests), ManifestEdits: edits}
+            given: dict[type[Reader], Reader] = {**_tree(manifests), ManifestEdits: edits}
             with closing(Writing(self.sections, given=given)) as write:
                 outcomes = {
                     project.slug: self._apply(project, look, write, stopping, announce)

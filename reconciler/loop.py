@@ -17,6 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from reconciler.config import ScheduleSettings
 from reconciler.cycle import Cycle
 from reconciler.errors import ReconcilerError
+from reconciler.gitops.settings import config_location
 from reconciler.model.decision import Change
 from reconciler.model.duration import format_duration
 from reconciler.progress import LOOKING, brief, change_line
@@ -26,7 +27,7 @@ log = structlog.get_logger()
 
 LONGEST_SLEEP = timedelta(seconds=30)
 SHORTEST_PAUSE = timedelta(seconds=30)
-"""Between two passes of the schedule, however soon a machine is expected to be ready: each reads everything."""
+"""Between two passes of the schedule, however soon a machine may be ready: each reads everything."""
 
 
 def run_once(
@@ -66,7 +67,11 @@ def run_once(
 
 
 def run_forever(cycle: Cycle) -> int:
-    """Run passes on the schedule until SIGTERM or SIGINT; a pass under way ends between two changes."""
+    """Run passes on the schedule until SIGTERM or SIGINT; a pass under way ends between two changes.
+
+    ConfigurationError at once when there is nothing that a pass could start from.
+    """
+    config_location(cycle.sections)
     settings = cycle.sections.get(ScheduleSettings)
     stop = _Stop()
     scheduler = BackgroundScheduler(timezone=UTC)
