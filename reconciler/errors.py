@@ -19,6 +19,8 @@ response body, URL with credentials or secret into the text.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 def printable(text: str) -> str:
     """Return the text with everything escaped that a terminal would obey and not show."""
@@ -73,16 +75,20 @@ class SystemFault(ReconcilerError):
     `retry_after` is in seconds, when the system named a time; None when it did not.
     """
 
+    usual_remedy: ClassVar[str] = ""
+
     def __init__(
         self, system: str, message: str, *, remedy: str = "", retry_after: float | None = None
     ) -> None:
-        super().__init__(f"{system}: {message}", remedy=remedy)
+        super().__init__(f"{system}: {message}", remedy=remedy or self.usual_remedy)
         self.system = system
         self.retry_after = retry_after
 
 
 class Unavailable(SystemFault):
     """Timeout, connection error, 5xx or rate limit. A write that ends so may or may not have happened."""
+
+    usual_remedy = "the next pass tries again; if this lasts, check that it runs and can be reached"
 
 
 class Denied(SystemFault):

@@ -80,7 +80,7 @@ class Needed:
 class Skipped:
     """Not wanted here, or not configured; the reason says what would turn it on.
 
-    `unconfigured`: it is the configuration's doing, and so the same for every project, not the project file's.
+    `unconfigured`: it is the configuration's doing, the same for every project, not the project file's.
     """
 
     reason: str
@@ -89,12 +89,16 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Failed:
-    """Wrong, and only a person can mend it. `conflict` when an unmarked thing of that name is in the way."""
+    """Wrong, and only a person can mend it. `conflict` when an unmarked thing of that name is in the way.
+
+    `outputs`: what is still true of it, so that those who need it go on; empty stops them.
+    """
 
     reason: str
     remedy: str = ""
     conflict: bool = False
     section: Object | None = None
+    outputs: Object = field(default_factory=dict)
 
 
 Decision: TypeAlias = Settled | Waiting | Needed | Skipped | Failed

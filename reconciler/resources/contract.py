@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic
 
-from reconciler.model.decision import Applied, Change, Decision
+from reconciler.model.decision import Applied, Change, Decision, Failed, Skipped
 from reconciler.model.json import Object
 from reconciler.model.observation import Observation, Seen, State, StateT
 from reconciler.model.outcome import ProjectReport
@@ -77,6 +77,10 @@ class Resource(ABC, Generic[SpecT, StateT]):
 
     def __init__(self, sections: Sections) -> None:
         self.sections = sections
+
+    def unwanted(self, target: Target[SpecT]) -> Skipped | Failed | None:
+        """Return why this project is to have none, by file and settings alone; then it is not even read."""
+        return None
 
     @abstractmethod
     def observe(self, targets: Sequence[Target[SpecT]], read: Reading) -> Mapping[str, Observation[StateT]]:

@@ -62,16 +62,20 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
     provides: ClassVar[tuple[str, ...]] = ("teamId",)
     settings: ClassVar[tuple[type[Settings], ...]] = (LiteLLMSettings,)
 
+    def unwanted(self, target: Target[ProjectSpec]) -> Skipped | None:
+        """No team where the project file says so."""
+        if target.spec.skip_lite_llm:
+            return Skipped("skipLiteLLM is set in the project's file")
+        return None
+
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[LiteLLMState]]:
         """Find the project's team by its marker and its key by its alias, in the pages of all."""
-        wanted = [target for target in targets if not target.spec.skip_lite_llm]
-        client = read.get(LiteLLM) if wanted else None
-        teams = {_project(team): team for team in client.teams.values() if _project(team)} if client else {}
+        client = read.get(LiteLLM)
+        teams = {_project(team): team for team in client.teams.values() if _project(team)}
         found: dict[str, Observation[LiteLLMState]] = {target.slug: Absent() for target in targets}
-        for target in wanted:
-            assert client is not None  # noqa: S101 - wanted is not empty
+        for target in targets:
             team_id = target.remembered.get("teamId")
             team = teams.get(target.slug) or client.teams.get(str(team_id))
             key = client.keys.get(key_alias(target.slug))
@@ -84,8 +88,6 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
         self, target: Target[ProjectSpec], seen: Seen[LiteLLMState], outputs: Mapping[str, Object]
     ) -> Decision:
         """Compare what we set; everything else of a team or key is somebody else's."""
-        if target.spec.skip_lite_llm:
-            return Skipped("skipLiteLLM is set in the project's file")
         team_id = f"gh-{outputs['validate-repo']['id']}"
         state = LiteLLMState() if isinstance(seen, Absent) else seen.state
         wanted = self._wanted(target)

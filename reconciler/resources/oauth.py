@@ -86,18 +86,21 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         AuthServiceSettings,
     )
 
+    def unwanted(self, target: Target[ProjectSpec]) -> Skipped | None:
+        """Nobody logs in where the project file says so."""
+        if target.spec.skip_auth:
+            return Skipped("skipAuth is set: take it out of the project file to log in later")
+        return None
+
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[OAuthState]]:
         """Look at entries, at Vault for logins under way, at the auth-service where nothing else tells."""
-        found: dict[str, Observation[OAuthState]] = {each.slug: Absent() for each in targets}
-        wanted = [each for each in targets if not each.spec.skip_auth]
-        if not wanted:
-            return found
+        found: dict[str, Observation[OAuthState]] = {}
         self._check_configured(read)
         vault, service = read.get(Vault), read.get(AuthService)
         down: SystemFault | None = None
-        for target in wanted:
+        for target in targets:
             state = self._look(target, vault)
             if not _asks_service(target, state):
                 polls = state.device is not None and poll_due(state.device, target)
@@ -118,8 +121,6 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         self, target: Target[ProjectSpec], seen: Seen[OAuthState], outputs: Mapping[str, Object]
     ) -> Decision:
         """Decide in this order: what a person dropped, what Vault holds, what the auth-service has."""
-        if target.spec.skip_auth:
-            return Skipped("skipAuth is set: take it out of the project file to log in later")
         state = OAuthState() if isinstance(seen, Absent) else seen.state
         repository = outputs["validate-repo"]["id"]
         answers = self._answers(target, repository)
@@ -188,7 +189,9 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         if oauth.flow == "device":
             read.get(OAuthIssuer)
         elif setting := sealing.missing():
-            raise NotConfigured("nobody can seal tokens yet", remedy=f"set {setting} to turn it on")
+            raise NotConfigured(
+                "the sealing of tokens is not configured", remedy=f"set {setting} to turn it on"
+            )
         sealing.check()
 
     def _look(self, target: Target[ProjectSpec], vault: Vault) -> OAuthState:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from reconciler.clients.vault import Vault, VaultSecret, VaultSettings, VaultWriter
 from reconciler.errors import Collision, SystemFault, Unavailable
-from reconciler.model.decision import Action, Change, Decision, Failed, Needed, Settled, Skipped
+from reconciler.model.decision import Action, Change, Decision, Failed, Needed, Settled
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
 from reconciler.model.project_spec import ProjectSpec
@@ -52,10 +52,6 @@ class VaultSecretResource(Resource[ProjectSpec, VaultSecretState]):
     def generate(self) -> SecretStr:
         """Return a new random value."""
 
-    def unwanted(self, target: Target[ProjectSpec]) -> Skipped | Failed | None:
-        """Return why this project is to have none, or None."""
-        return None
-
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[VaultSecretState]]:
@@ -84,8 +80,6 @@ class VaultSecretResource(Resource[ProjectSpec, VaultSecretState]):
         self, target: Target[ProjectSpec], seen: Seen[VaultSecretState], outputs: Mapping[str, Object]
     ) -> Decision:
         """Want a marked secret there, whatever its value."""
-        if answer := self.unwanted(target):
-            return answer
         path = self._path(target)
         if isinstance(seen, Absent):
             summary = f"generate a secret at {path}"

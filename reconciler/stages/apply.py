@@ -93,6 +93,7 @@ def _outcome(resource: Resource[Any, Any], answer: Settled | Waiting | Failed, s
             Condition.ERROR,
             reason=f"conflict: {answer.reason}" if answer.conflict else answer.reason,
             remedy=answer.remedy,
+            outputs=answer.outputs,
             section=answer.section,
         )
     if isinstance(answer, Waiting):
@@ -134,7 +135,8 @@ def _change(
         ready = Change(change.slug, change.resource, change.action, change.summary, change.before, after)
         return _outcome(resource, resource.apply(target, ready, write), Condition.CHANGED)
     except Unavailable as error:
-        return _unknown(resource, f"may or may not have happened: {error.message}", error.retry_after)
+        reason = f"may or may not have happened: {error.message}"
+        return _unknown(resource, reason, error.retry_after, error.remedy)
     except Collision as error:
         return _unknown(resource, f"{error.message}; the next pass looks again")
     except ReconcilerError as error:
@@ -155,9 +157,13 @@ def _change(
         )
 
 
-def _unknown(resource: Resource[Any, Any], reason: str, retry_after: float | None = None) -> Outcome:
+def _unknown(
+    resource: Resource[Any, Any], reason: str, retry_after: float | None = None, remedy: str = ""
+) -> Outcome:
     wait = timedelta(seconds=5.0 if retry_after is None else retry_after)
-    return Outcome(resource.name, resource.phase, Condition.UNKNOWN, reason=reason, again_in=wait)
+    return Outcome(
+        resource.name, resource.phase, Condition.UNKNOWN, reason=reason, remedy=remedy, again_in=wait
+    )
 
 
 def _held_back(
@@ -166,9 +172,9 @@ def _held_back(
     deferred = {each.name for each in resources if each.deferred}
     for name in (*resource.needs, *resource.uses):
         before = outcomes[name]
-        stuck = before.condition in {Condition.WAITING, Condition.BLOCKED, Condition.ERROR}
-        unread = before.condition is Condition.UNKNOWN and not before.outputs
-        if stuck or unread:
+        stuck = before.condition in {Condition.WAITING, Condition.BLOCKED}
+        empty = before.condition in {Condition.UNKNOWN, Condition.ERROR} and not before.outputs
+        if stuck or empty:
             return outcome_of(resource, Blocked(name, before.unreadable), {})
         if name in deferred and before.condition is Condition.CHANGED:
             waiting = Waiting(f"{name} is being committed", Awaits.SYNC, again_in=timedelta(seconds=1))

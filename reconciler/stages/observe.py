@@ -11,7 +11,7 @@ import structlog
 
 from reconciler.errors import ConfigurationError, NotConfigured, ReconcilerError, SystemFault
 from reconciler.model.loaded import Loaded
-from reconciler.model.observation import Finding, Known, Unconfigured, Unknown
+from reconciler.model.observation import Absent, Finding, Known, Unconfigured, Unknown
 from reconciler.model.outcome import Condition
 from reconciler.model.project import Project
 from reconciler.model.status_file import entry, mapping, outputs
@@ -108,8 +108,14 @@ def _observe_one(
     if not wanted:
         return {}
     everyone: Finding[Any]
+    asked = wanted
+    unasked: dict[str, Finding[Any]] = {}
     try:
-        return dict(resource.observe(wanted, read))
+        asked = [target for target in wanted if resource.unwanted(target) is None]
+        unasked = dict.fromkeys(
+            {target.slug for target in wanted} - {target.slug for target in asked}, Absent()
+        )
+        return {**unasked, **(resource.observe(asked, read) if asked else {})}
     except NotConfigured as error:
         everyone = Unconfigured(error.message, error.remedy)
     except ConfigurationError as error:
@@ -125,4 +131,4 @@ def _observe_one(
             f"{resource.name}: unexpected {type(error).__name__}",
             "this is a defect: report it with the debug log",
         )
-    return {target.slug: everyone for target in wanted}
+    return {**unasked, **{target.slug: everyone for target in asked}}

@@ -40,7 +40,12 @@ def _plan_project(
     for resource in resources:
         target = targets[resource.name][slug]
         finding = findings[resource.name][slug]
-        answer = _unanswerable(finding, target) or _held_back(resource, planned, outputs, deferred)
+        answer = (
+            _left_out(resource, planned)
+            or _unanswerable(finding, target)
+            or resource.unwanted(target)
+            or _held_back(resource, planned, outputs, deferred)
+        )
         if answer is None:
             assert not isinstance(finding, Unknown | Unconfigured)  # noqa: S101 - answered above
             answer = resource.plan(
@@ -56,13 +61,22 @@ def _inputs(resource: Resource[Any, Any], outputs: Mapping[str, Object]) -> list
     return [name for name in (*resource.needs, *resource.uses) if name in outputs]
 
 
+def _left_out(resource: Resource[Any, Any], planned: Mapping[str, Planned]) -> Skipped | None:
+    for name in resource.needs:
+        answer = planned.get(name)
+        if isinstance(answer, Skipped):
+            return Skipped(f"needs {name}, which is skipped: {answer.reason}")
+    return None
+
+
 def _unanswerable(finding: Finding[Any], target: Target[Any]) -> Planned | None:
     if isinstance(finding, Unknown):
         return finding
     if isinstance(finding, Unconfigured):
-        if finding.half or target.remembered:
+        if finding.half or target.remembered or target.section:
             used = "" if finding.half else " any more, and this project already uses it"
-            return Failed(f"{finding.reason}{used}", finding.remedy)
+            # A credential taken away says nothing of what it was for: those that need that go on.
+            return Failed(f"{finding.reason}{used}", finding.remedy, outputs=target.remembered)
         return Skipped(f"{finding.reason}: {finding.remedy}", unconfigured=True)
     return None
 
@@ -76,13 +90,11 @@ def _held_back(
     """Return why a resource cannot be decided yet, from what was decided of those that it needs or uses."""
     for name in (*resource.needs, *resource.uses):
         answer = planned.get(name)
-        if isinstance(answer, Skipped) and name in resource.needs:
-            return Skipped(f"needs {name}, which is skipped: {answer.reason}")
         if isinstance(answer, Blocked):
             return Blocked(name, answer.because_unknown)
         if isinstance(answer, Unknown) and name not in outputs:
             return Blocked(name, because_unknown=True)
-        if isinstance(answer, Waiting | Failed):
+        if isinstance(answer, Waiting) or (isinstance(answer, Failed) and not answer.outputs):
             return Blocked(name)
         if isinstance(answer, Needed) and name in deferred:
             return Waiting(f"{name} is being committed", Awaits.SYNC, again_in=timedelta(seconds=1))
@@ -93,6 +105,8 @@ def _given(resource: Resource[Any, Any], answer: Planned, target: Target[Any]) -
     """Return what others may read of it: a fact, a `Later`, or what is remembered of an unread one."""
     if isinstance(answer, Settled):
         return answer.outputs
+    if isinstance(answer, Failed):
+        return answer.outputs or None
     if isinstance(answer, Needed):
         later = {field: Later(resource.name, field) for field in resource.provides}
         return {**later, **answer.outputs}

@@ -1,6 +1,6 @@
 """Stage six: one commit per repository, pushed and never forced; nothing changed means no commit.
 
-With two repositories the manifests go first and what came of it goes into the status; with one, a single commit
+With two repositories the manifests go first and what came of it goes into the status; with one, one commit
 carries both.
 """
 
@@ -42,12 +42,16 @@ class Published:
 
 
 def manifests(
-    repositories: Repositories, gate: Gate, edits: Mapping[str, Sequence[Edit]], loaded: Loaded
+    repositories: Repositories, gate: Gate | None, edits: Mapping[str, Sequence[Edit]], loaded: Loaded
 ) -> Published:
     """Build the tree with the edits, leave out what breaks it, and push the rest."""
-    if not edits:
+    if not edits or gate is None:
         return Published()
-    verdict = gate.check(edits)
+    try:
+        verdict = gate.check(edits)
+    except ReconcilerError as error:
+        everyone = dict.fromkeys(edits, Refused(error.message, error.remedy, later=True))
+        return Published(refused=everyone, problems=(str(error),))
     if verdict.base_failure:
         reason = f"the manifest repository does not build as it is: {verdict.base_failure}"
         remedy = "mend it there; nothing is pushed until it builds"

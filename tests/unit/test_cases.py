@@ -115,7 +115,10 @@ def check(expected: Mapping[str, Any], decision: Decision) -> None:
 def test_case(path: Path) -> None:
     case = load(path)
     resource = resource_types()[path.parent.name](Sections(case.get("settings", {}), {}))
-    decision = resource.plan(target_of(case), seen_of(case, resource), case.get("outputs", {}))
+    target = target_of(case)
+    decision = resource.unwanted(target) or resource.plan(
+        target, seen_of(case, resource), case.get("outputs", {})
+    )
     check(case["expect"], decision)
 
 
