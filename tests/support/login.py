@@ -61,6 +61,9 @@ class Given:
         self.provides = tuple(outputs)
         self._outputs = outputs
 
+    def unwanted(self, target: Any) -> None:
+        return None
+
     def observe(self, targets: Sequence[Any], read: Reading) -> Mapping[str, Any]:
         return {target.slug: Known(None) for target in targets}
 
