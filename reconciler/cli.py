@@ -5,6 +5,7 @@ Everything heavy is imported inside the command that needs it, so that `reconcil
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -188,7 +189,6 @@ def seal(*, slug: str, tokens: Any, only_print: bool, config: Path | None, sandb
 )
 def keygen(output: Path) -> None:
     """Make the key pair that tokens are sealed with; the secret half goes to a file only you can read."""
-    import os
 
     from reconciler.sealing import generate_identity, recipient_of
 
@@ -299,6 +299,9 @@ def _cycle(config: Path | None, *, sandbox: bool, merge: bool = False) -> Cycle:
             servers.merge_projects(PROJECTS)
             servers.github_repositories(PROJECTS)
         config, environment = servers.configuration_file(), servers.environment()
+        if flow := os.environ.get("OAUTH_FLOW"):
+            # the one choice that the sandbox leaves open: a person's tokens, or its own issuer's device flow
+            environment["OAUTH_FLOW"] = flow
     return Cycle(load_sections(config, environment), KINDS)
 
 

@@ -31,20 +31,27 @@ class OAuthSettings(Settings):
 
     section: ClassVar[str] = "oauth"
 
-    flow: Literal["manual", "device"] = "manual"
+    flow: Literal["manual", "device"] = Field(
+        "manual", validation_alias=AliasChoices("flow", "OAUTH_FLOW")
+    )
+    """`manual`: a person seals tokens. `device`: the issuer shows a code to type in (RFC 8628)."""
     issuer: str | None = Field(None, validation_alias=AliasChoices("issuer", "OAUTH_ISSUER"))
+    """The issuer of the device flow; its metadata tell the endpoints."""
     client_id: str | None = Field(None, validation_alias=AliasChoices("clientId", "OAUTH_CLIENT_ID"))
+    """The client that is registered there for the device flow."""
     client_secret: SecretStr | None = Field(
         None, validation_alias=AliasChoices("clientSecret", "OAUTH_CLIENT_SECRET")
     )
+    """Its secret, if it has one."""
     scope: str | None = None
+    """The scopes to ask for, with spaces between them; must make the issuer give a refresh token."""
 
     def missing(self) -> str | None:
         """Off without an issuer, unless the flow that needs one was chosen: that is half set, not off."""
         return None if self.issuer or self.flow == "device" else "oauth.issuer (OAUTH_ISSUER)"
 
     def check(self) -> None:
-        """Raise ConfigurationError when the device flow lacks an issuer or client, or the issuer is no URL."""
+        """Raise ConfigurationError when the device flow lacks a part, or the issuer is no URL."""
         if not self.issuer:
             raise ConfigurationError(
                 "oauth.flow is device, but there is no issuer", remedy="set oauth.issuer (OAUTH_ISSUER)"
