@@ -1,0 +1,1 @@
+"""Measurements: what a quiet pass asks for, and what it costs (design §9)."""

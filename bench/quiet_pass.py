@@ -1,0 +1,110 @@
+"""Passes over a sandbox in a process of their own: `python -m bench.quiet_pass DIRECTORY [--record FILE]`.
+
+Prints one JSON object: for each pass its wall time, stages and changes, and the peak memory of the process.
+Two passes: the first is what `reconcile --once` costs, the second what each further one of the loop costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.recording import Recorder
+from bench.settled import cycle_of
+from reconciler import cycle as cycle_module
+from reconciler.gitops.repository import Repository
+from reconciler.history import History
+from reconciler.sandbox.supervisor import Sandbox
+from reconciler.stages import apply, observe, publish, report
+from reconciler.stages import plan as planning
+
+STAGES: tuple[tuple[str, Any, str], ...] = (
+    ("git fetch", Repository, "fetch"),
+    ("history: lock, runs, verifications", History, "writing"),
+    ("load", cycle_module, "load"),
+    ("observe: targets", observe, "targets"),
+    ("observe", observe, "_observe_one"),
+    ("plan", planning, "plan"),
+    ("apply", apply, "apply"),
+    ("report", report, "report"),
+    ("report: status documents", report, "status_changes"),
+    ("publish", publish, "manifests"),
+    ("publish", publish, "statuses"),
+    ("history: record", History, "record"),
+)
+
+
+class Profile:
+    """Seconds spent in each stage, and in observing each resource."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.cpu: dict[str, float] = defaultdict(float)
+
+    def install(self) -> None:
+        """Wrap the stages where the cycle looks them up."""
+        for label, owner, name in STAGES:
+            setattr(owner, name, self._timed(label, getattr(owner, name)))
+
+    def _timed(self, label: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def timed(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - passes everything on
+            shown = f"observe {arguments[0].name}" if label == "observe" else label
+            begun, worked = time.perf_counter(), time.process_time()
+            try:
+                return function(*arguments, **options)
+            finally:
+                self.seconds[shown] += time.perf_counter() - begun
+                self.cpu[shown] += time.process_time() - worked
+
+        return timed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--record", type=Path)
+    parser.add_argument("--passes", type=int, default=2)
+    options = parser.parse_args()
+    sandbox = Sandbox(options.directory)
+    profile = Profile()
+    profile.install()
+    cycle = cycle_of(sandbox)
+    recorder = Recorder() if options.record else None
+    if recorder:
+        recorder.install()
+    passes = []
+    for _ in range(options.passes):
+        profile.seconds.clear()
+        profile.cpu.clear()
+        mark = sandbox.mark()
+        begun, worked = time.perf_counter(), time.process_time()
+        result = cycle.run()
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
+        passes.append(
+            {
+                "seconds": seconds,
+                "cpu": cpu,
+                "stages": {name: (profile.seconds[name], profile.cpu[name]) for name in profile.seconds},
+                "summary": result.summary,
+                "changes": result.changes,
+                "commits": len(result.commits),
+                "exit_code": result.exit_code,
+                "mark": mark,
+            }
+        )
+    if recorder:
+        recorder.save(options.record)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"passes": passes, "peak_megabytes": peak}))
+
+
+if __name__ == "__main__":
+    main()
