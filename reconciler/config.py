@@ -25,8 +25,12 @@ class ScheduleSettings(Settings):
     section: ClassVar[str] = "schedule"
 
     interval: Duration = timedelta(minutes=5)
+    """How long after the beginning of one pass the next one begins."""
     jitter: Duration = timedelta(seconds=30)
+    """By how much that varies, so that several reconcilers do not knock all at once."""
     verify_within: Duration = timedelta(hours=24)
+    """What is read one by one (webhooks, secrets, the auth-service) is read again at the latest after this
+    long."""
     heartbeat: Path | None = Field(None, validation_alias=AliasChoices("heartbeat", "RECONCILER_HEARTBEAT"))
     """A file that the loop touches after every pass that ran to its end; the container's health check."""
 

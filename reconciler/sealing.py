@@ -38,13 +38,15 @@ _MILLISECONDS_FROM = 1e11
 
 
 class SealingSettings(Settings):
-    """Who can open what people seal: age identities, one a line, the newest first; `#` lines are comments."""
+    """Who can open what people seal (docs/sealing.md)."""
 
     section: ClassVar[str] = "sealing"
 
     identities: SecretStr | None = Field(
         None, validation_alias=AliasChoices("identities", "RECONCILER_AGE_IDENTITY")
     )
+    """age identities (`AGE-SECRET-KEY-1…`), one a line, the newest first; lines that begin with `#` are
+    comments. Required where somebody has to log in."""
 
     def missing(self) -> str | None:
         """Off without an identity."""

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
         extra="forbid",
         case_sensitive=True,
         hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
     section: ClassVar[str]
 

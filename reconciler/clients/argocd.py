@@ -23,15 +23,20 @@ REFRESH_TIMEOUT = 45.0
 
 
 class ArgoSettings(Settings):
-    """Section `argocd`. `server` without a scheme means https; `namespace` is the Application's."""
+    """The Argo CD that deploys the environments, and its one application."""
 
     section: ClassVar[str] = "argocd"
 
     server: str | None = Field(None, validation_alias=AliasChoices("server", "ARGOCD_SERVER"))
+    """Its address; without a scheme, https."""
     token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "ARGOCD_AUTH_TOKEN"))
+    """A token of an account that may get and sync the application."""
     application: str = "mesh-six"
+    """The application that deploys the manifest repository."""
     project: str = "default"
+    """Its Argo CD project."""
     namespace: str | None = None
+    """The application's namespace, if it is not Argo CD's own."""
 
     def missing(self) -> str | None:
         """Off without a server."""

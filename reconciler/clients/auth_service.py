@@ -24,12 +24,14 @@ _ID = re.compile(r"[a-z0-9-]+")
 
 
 class AuthServiceSettings(Settings):
-    """Where it is. It has no log-in of its own; `token` is for a gateway that a deployment puts before it."""
+    """The service that hands a login's credentials to the environments (docs/auth-service.md)."""
 
     section: ClassVar[str] = "authService"
 
     url: str | None = Field(None, validation_alias=AliasChoices("url", "AUTH_SERVICE_URL"))
+    """Its address."""
     token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "AUTH_SERVICE_TOKEN"))
+    """A bearer token for a gateway in front of it; the service itself has no log-in."""
 
     def missing(self) -> str | None:
         """Off without a URL."""

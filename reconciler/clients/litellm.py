@@ -24,14 +24,18 @@ PAGE = 100
 
 
 class LiteLLMSettings(Settings):
-    """`models`: what a project may use that names no default model; empty means every model of the proxy."""
+    """The LLM gateway, and what projects get there that say nothing else."""
 
     section: ClassVar[str] = "litellm"
 
     url: str | None = Field(None, validation_alias=AliasChoices("url", "LITELLM_URL"))
+    """The proxy's address."""
     admin_key: SecretStr | None = Field(None, validation_alias=AliasChoices("adminKey", "LITELLM_ADMIN_KEY"))
+    """The master key, or the key of a proxy admin."""
     models: tuple[str, ...] = ()
+    """What a project may use that names no default model; empty means every model of the proxy."""
     max_budget: float | None = Field(None, ge=0)
+    """US dollars a month for a project that names no budget; by default no limit."""
 
     def missing(self) -> str | None:
         """Off without a URL."""

@@ -44,11 +44,12 @@ Connection: TypeAlias = psycopg.Connection[Row]
 
 
 class PostgresSettings(Settings):
-    """`url` must lead to the server or to a pool in session mode: the lock of a pass lives in a session."""
+    """mesh-six's database. The lock that keeps a second pass off lives in a session of it."""
 
     section: ClassVar[str] = "postgres"
 
     url: SecretStr | None = Field(None, validation_alias=AliasChoices("url", "DATABASE_URL"))
+    """`postgresql://user:password@host/database`; to the server, or to a pool in session mode."""
 
     def missing(self) -> str | None:
         """Off without a URL."""

@@ -36,16 +36,20 @@ T = TypeVar("T")
 
 
 class S3Settings(Settings):
-    """`endpoint` is `host:port`, spoken to with TLS, or a URL whose scheme says so or not."""
+    """The object store that keeps recordings: MinIO, or anything that speaks S3."""
 
     section: ClassVar[str] = "s3"
 
     endpoint: str | None = Field(None, validation_alias=AliasChoices("endpoint", "MINIO_ENDPOINT"))
+    """`host:port`, spoken to with TLS, or a URL whose scheme says so or not."""
     access_key: SecretStr | None = Field(None, validation_alias=AliasChoices("accessKey", "MINIO_ACCESS_KEY"))
+    """The access key."""
     secret_key: SecretStr | None = Field(None, validation_alias=AliasChoices("secretKey", "MINIO_SECRET_KEY"))
-    # Named, so that nobody has to ask the server for it before every first request.
+    """Its secret."""
     region: str = "us-east-1"
+    """The region; named, so that nobody has to ask the server for it."""
     bucket: str = Field("mesh-six-recordings", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    """The bucket of all recordings; made where it is missing."""
 
     def missing(self) -> str | None:
         """Off without an endpoint."""

@@ -32,14 +32,23 @@ class VaultSettings(Settings):
     section: ClassVar[str] = "vault"
 
     address: str | None = Field(None, validation_alias=AliasChoices("address", "VAULT_ADDR"))
+    """Its address, without `/v1`."""
     token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "VAULT_TOKEN"))
+    """A token; one of three ways to log in."""
     namespace: str | None = Field(None, validation_alias=AliasChoices("namespace", "VAULT_NAMESPACE"))
+    """The Enterprise namespace."""
     mount: str = "secret"
+    """Where the KV version 2 engine is mounted."""
     role_id: str | None = Field(None, validation_alias=AliasChoices("roleId", "VAULT_ROLE_ID"))
+    """AppRole: the role."""
     secret_id: SecretStr | None = Field(None, validation_alias=AliasChoices("secretId", "VAULT_SECRET_ID"))
+    """AppRole: the secret that goes with it."""
     kubernetes_role: str | None = None
+    """The role to log in with by the pod's Kubernetes service account."""
     kubernetes_token_file: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+    """The token of that account."""
     ca_certificate: Path | None = Field(None, validation_alias=AliasChoices("caCertificate", "VAULT_CACERT"))
+    """A PEM file with the CA that signed its certificate."""
 
     def missing(self) -> str | None:
         """Off without an address."""

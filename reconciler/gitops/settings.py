@@ -43,15 +43,20 @@ class WorkSettings(Settings):
     section: ClassVar[str] = "work"
 
     directory: Path = Field(default_factory=_cache)
+    """Clones are kept below it; it may be deleted between passes. Default: the user's cache folder."""
 
 
 class GitSettings(Settings):
-    """What both repositories' sections share. `branch` None: what the server's HEAD names, else main."""
+    """What both repositories' sections share."""
 
     branch: str | None = None
+    """The branch to read and to push to; by default what the server's HEAD names, else main."""
     username: str = "x-access-token"
+    """The user name that goes with the token over HTTPS; GitHub takes the default for every kind of token."""
     author_name: str = "mesh-six reconciler"
+    """Who the commits are by."""
     author_email: str = "reconciler@mesh-six.invalid"
+    """The address of the commits."""
 
 
 class ConfigRepositorySettings(GitSettings):
@@ -60,10 +65,14 @@ class ConfigRepositorySettings(GitSettings):
     section: ClassVar[str] = "config"
 
     repository: Address | None = Field(None, validation_alias=AliasChoices("repository", "CONFIG_REPOSITORY"))
+    """Required. A URL, `user@host:path`, or an absolute path; without a password in it."""
     token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "CONFIG_REPOSITORY_TOKEN"))
+    """To fetch and push over HTTPS. Needs read and write access to the contents, also where the branch is
+    protected."""
     ssh_key: SecretStr | None = Field(
         None, validation_alias=AliasChoices("sshKey", "CONFIG_REPOSITORY_SSH_KEY")
     )
+    """The private key to fetch and push over SSH, as text."""
 
     def missing(self) -> str | None:
         """Without a repository there is nothing to do."""
@@ -71,25 +80,27 @@ class ConfigRepositorySettings(GitSettings):
 
 
 class ManifestRepositorySettings(GitSettings):
-    """The repository that Argo CD reads; the config repository when it names none.
-
-    `path`: the folder with the base kustomization. `kustomize`: a kustomize or kubectl to build with, or
-    `builtin` for our own check only; by default whichever is on the PATH.
-    """
+    """The repository that Argo CD reads; the config repository when it names none."""
 
     section: ClassVar[str] = "manifests"
 
     repository: Address | None = Field(
         None, validation_alias=AliasChoices("repository", "MANIFESTS_REPOSITORY")
     )
+    """The repository that Argo CD reads; by default the config repository."""
     token: SecretStr | None = Field(
         None, validation_alias=AliasChoices("token", "MANIFESTS_REPOSITORY_TOKEN")
     )
+    """To fetch and push over HTTPS."""
     ssh_key: SecretStr | None = Field(
         None, validation_alias=AliasChoices("sshKey", "MANIFESTS_REPOSITORY_SSH_KEY")
     )
+    """The private key to fetch and push over SSH, as text."""
     path: Annotated[str, AfterValidator(_folder)] = "k8s/base"
+    """The folder with the base kustomization; environments go to `envs/` below it."""
     kustomize: str | None = None
+    """A kustomize or kubectl program to build with before a push, or `builtin` for our own check only; by
+    default whichever is on the PATH."""
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,7 @@ def _slug(value: str) -> str:
     if len(value) > LONGEST_SLUG:
         raise ValueError(f"has {len(value)} characters; write at most {LONGEST_SLUG}")
     if not SLUG_PATTERN.fullmatch(value):
-        raise ValueError(
-            "is not usable in names; write lower-case letters, digits and inner hyphens"
-        )
+        raise ValueError("is not usable in names; write lower-case letters, digits and inner hyphens")
     return value
 
 
@@ -41,16 +39,23 @@ class Strict(BaseModel):
     A validator's ValueError says what is wrong and, after a semicolon, what to write.
     """
 
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class Spec(Strict):
     """What every kind of file may say. A kind adds its own fields."""
 
     kind: str = "project"
+    """What the file asks for."""
     slug: Slug | None = None
+    """The name of the project everywhere: paths, Kubernetes names, Vault. By default owner-repo in lower
+    case, other characters as hyphens. Fixed once the project exists."""
     suspend: bool = False
+    """Leave everything as it is: look at nothing, change nothing."""
     adopt: bool = False
+    """Take over things of the right name that somebody else made, instead of reporting a conflict."""
 
     @abstractmethod
     def default_slug(self) -> str:

@@ -101,41 +101,62 @@ class ResourceLimits(Strict):
     """What the environment's pod asks for and may take."""
 
     memory_request: Memory = "2Gi"
+    """Memory the pod is promised: "2Gi", "512Mi"."""
     memory_limit: Memory = "8Gi"
+    """Memory the pod may use at most."""
     cpu_request: Cpu = "1"
+    """CPU the pod is promised, in quotes: "1", "0.5", "500m"."""
     cpu_limit: Cpu = "4"
+    """CPU the pod may use at most."""
     storage_worktrees: Memory = "20Gi"
+    """The volume with the clone and its worktrees. May grow, never shrink."""
     storage_claude: Memory = "1Gi"
+    """The volume with Claude's settings and sessions. May grow, never shrink."""
 
 
 class LiteLLM(Strict):
-    """The project's gateway preferences. `max_budget` is US dollars a month."""
+    """The project's gateway preferences."""
 
     team_alias: Text | None = None
+    """The team's name in LiteLLM; by default owner/repo."""
     default_model: Text | None = None
+    """The only model that the project may use, and its default; by default what the configuration allows."""
     max_budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """US dollars a month."""
 
 
 class AppSettings(Strict):
-    """Passed on to the auth-service. `terminal_streaming_rate` is milliseconds between two publishes."""
+    """What is passed on to the auth-service."""
 
     cloudflare_domain: Hostname | None = None
+    """The domain under which the environment is reached."""
     terminal_streaming_rate: Annotated[int, Field(ge=1, le=60_000)] | None = None
+    """Milliseconds between two publishes of the terminal."""
 
 
 class ProjectSpec(Spec):
     """A file of kind `project`."""
 
     kind: Literal["project"] = "project"
+    """What the file asks for."""
     repo_owner: Annotated[str, AfterValidator(_owner)]
+    """The GitHub user or organization."""
     repo_name: Annotated[str, AfterValidator(_repository)]
+    """The repository, without its owner."""
     display_name: Text | None = None
+    """What people read instead of the slug."""
     default_branch: Annotated[str, AfterValidator(_branch)] | None = None
+    """The branch that the environment clones; by default GitHub's."""
     resource_limits: ResourceLimits = ResourceLimits()
+    """What the environment may take."""
     skip_auth: bool = False
+    """No Claude login: the environment uses the LLM gateway with a key and budget of its own."""
     skip_lite_llm: Annotated[bool, Field(alias="skipLiteLLM")] = False
+    """No team and no key at the LLM gateway."""
     litellm: LiteLLM = LiteLLM()
+    """Preferences at the LLM gateway."""
     settings: AppSettings = AppSettings()
+    """Settings that the environment reads from the auth-service."""
 
     @property
     def full_name(self) -> str:

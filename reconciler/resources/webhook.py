@@ -21,11 +21,12 @@ from reconciler.systems import Reading, Settings, Writing
 
 
 class WebhookSettings(Settings):
-    """Where mesh-six receives webhooks. `url`: reachable by GitHub. `events`: what it is told."""
+    """mesh-six's webhook receiver."""
 
     section: ClassVar[str] = "webhook"
 
     url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2000)] | None = None
+    """Where GitHub sends events to; must be reachable from there. Without it no webhook is made."""
     events: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z_]+$|^\*$")], ...], Field(min_length=1)] = (
         "issue_comment",
         "issues",
@@ -33,6 +34,7 @@ class WebhookSettings(Settings):
         "pull_request_review",
         "push",
     )
+    """What GitHub tells; events that people add to a webhook stay."""
 
     def missing(self) -> str | None:
         """Off without a URL."""

@@ -11,11 +11,7 @@ from reconciler.systems import Settings
 
 
 class GitHubSettings(Settings):
-    """A user's token, or a GitHub App's installation.
-
-    `api_url`: https://api.github.com, or https://HOST/api/v3 for Enterprise Server.
-    `write_pause`: seconds between two writes (facts §1.2: serial, one second apart).
-    """
+    """A user's token, or a GitHub App's installation. Required."""
 
     section: ClassVar[str] = "github"
 
@@ -24,15 +20,21 @@ class GitHubSettings(Settings):
         validation_alias=AliasChoices("apiUrl", "GITHUB_API_URL"),
         pattern=r"^https?://[^\s/]+(/[^\s]*)?$",
     )
+    """`https://api.github.com`, or `https://HOST/api/v3` for Enterprise Server."""
     token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "GITHUB_TOKEN"))
+    """A user's token. Beats the App, if both are given."""
     write_pause: float = Field(1.0, ge=0, le=60)
+    """Seconds between two writes (GitHub asks for one after the other, a second apart)."""
     app_id: str | None = Field(None, validation_alias=AliasChoices("appId", "GITHUB_APP_ID"))
+    """The GitHub App, instead of a token."""
     installation_id: int | None = Field(
         None, validation_alias=AliasChoices("installationId", "GITHUB_APP_INSTALLATION_ID")
     )
+    """The installation of that App."""
     private_key: SecretStr | None = Field(
         None, validation_alias=AliasChoices("privateKey", "GITHUB_APP_PRIVATE_KEY")
     )
+    """The App's private key, PEM."""
 
     def missing(self) -> str | None:
         """Off without a token and without an App."""
