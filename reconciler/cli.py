@@ -189,7 +189,6 @@ def seal(*, slug: str, tokens: Any, only_print: bool, config: Path | None, sandb
 )
 def keygen(output: Path) -> None:
     """Make the key pair that tokens are sealed with; the secret half goes to a file only you can read."""
-
     from reconciler.sealing import generate_identity, recipient_of
 
     identity = generate_identity()
