@@ -43,7 +43,7 @@ class PostgresFront:
         if fault := self._faults.strike(SYSTEM, "CONNECT"):
             self._log.add(system=SYSTEM, method="CONNECT", path="", status=0, wrote=False, fault=fault.kind)
             if fault.kind != "slow":
-                return await _fail(fault, writer)
+                return await _fail(fault, writer, reader)
             await asyncio.sleep(fault.seconds)
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._port)
         server_writer.write(startup)
@@ -94,7 +94,7 @@ class _Session:
             body = await reader.readexactly(struct.unpack("!I", header[1:])[0] - 4)
             if fault := self._note(header[:1], body):
                 if not fault.after:
-                    return await _fail(fault, self._client)
+                    return await _fail(fault, self._client, reader)
                 if fault.kind == "slow":
                     await asyncio.sleep(fault.seconds)
                 else:
@@ -205,11 +205,14 @@ def _field(body: bytes, code: bytes) -> str:
     return ""
 
 
-async def _fail(fault: Fault, client: asyncio.StreamWriter) -> None:
-    """Do to the client what the fault says, and hang up."""
+async def _fail(
+    fault: Fault, client: asyncio.StreamWriter, reader: asyncio.StreamReader | None = None
+) -> None:
+    """Do to the client what the fault says, and hang up. `reader` None: somebody else hears it go away."""
     kind = fault.kind.removesuffix("-before").removesuffix("-after")
     if kind == "timeout":
-        await asyncio.sleep(fault.seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(reader.read() if reader else asyncio.sleep(fault.seconds), fault.seconds)
     elif kind in _ERRORS:
         fields = f"SFATAL\0VFATAL\0C{_ERRORS[kind]}\0Mthe sandbox made this fail on purpose\0\0".encode()
         client.write(b"E" + struct.pack("!I", len(fields) + 4) + fields)

@@ -18,6 +18,7 @@ from githubkit.exception import GitHubException, RequestError, RequestFailed, Re
 
 from reconciler.clients.github.faults import SYSTEM, TooHeavy, fault_of, graphql_fault
 from reconciler.clients.github.settings import GitHubSettings
+from reconciler.clients.http import trusted
 from reconciler.errors import Denied, Rejected, SystemFault, Unavailable
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
@@ -34,6 +35,7 @@ class Connection:
             base_url=settings.api_url,
             user_agent="mesh-six-reconciler",
             timeout=TIMEOUT,
+            ssl_verify=trusted(),
             auto_retry=False,
             http_cache=False,
             cache_strategy=MemCacheStrategy(),
