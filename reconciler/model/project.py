@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from reconciler.model.json import Object
@@ -30,7 +30,11 @@ def _slug(value: str) -> str:
     return value
 
 
-Slug = Annotated[str, AfterValidator(_slug)]
+Slug = Annotated[
+    str,
+    AfterValidator(_slug),
+    Field(json_schema_extra={"pattern": f"^{SLUG_PATTERN.pattern}$", "maxLength": LONGEST_SLUG}),
+]
 
 
 class Strict(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -15,6 +15,7 @@ from reconciler.model.project import Spec, Strict, slug_of
 # Source of the patterns: facts §11 (GitHub's limits; managed users carry an underscore and a short code).
 OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|-(?=[A-Za-z0-9])){0,38}(?:_[A-Za-z0-9]+)?")
 REPOSITORY = re.compile(r"[A-Za-z0-9._-]{1,100}")
+BRANCH = re.compile(r"[^\s~^:?*\[\\-][^\s~^:?*\[\\]*")
 MEMORY = re.compile(r"[1-9][0-9]{0,17}(?:\.[0-9]{1,3})?(?:Ki|Mi|Gi|Ti|k|M|G|T)?")
 LEAST_BYTES, MOST_BYTES = 2**20, 2**62
 """A number without its unit is less, and Kubernetes cannot count much further."""
@@ -89,12 +90,18 @@ def _hostname(value: str) -> str:
     return value
 
 
-Memory = Annotated[str, AfterValidator(_memory)]
-Cpu = Annotated[str, AfterValidator(_cpu)]
+def _shaped(pattern: re.Pattern[str], *examples: str) -> Any:  # noqa: ANN401 - what pydantic's Field returns
+    """Tell editors the shape too; what a pattern cannot say is left to the validators."""
+    return Field(json_schema_extra={"pattern": f"^{pattern.pattern}$", "examples": list(examples)})
+
+
+Owner = Annotated[str, AfterValidator(_owner), _shaped(OWNER, "acme")]
+Name = Annotated[str, AfterValidator(_repository), _shaped(REPOSITORY, "widgets")]
+Branch = Annotated[str, Field(max_length=200), AfterValidator(_branch), _shaped(BRANCH, "main", "release/2")]
+Memory = Annotated[str, AfterValidator(_memory), _shaped(MEMORY, "2Gi", "512Mi")]
+Cpu = Annotated[str, AfterValidator(_cpu), _shaped(CPU, "1", "500m")]
 Text = Annotated[str, Field(max_length=200), AfterValidator(_plain_text)]
-Hostname = Annotated[
-    str, AfterValidator(_hostname), Field(json_schema_extra={"pattern": f"^{HOSTNAME.pattern}$"})
-]
+Hostname = Annotated[str, AfterValidator(_hostname), _shaped(HOSTNAME, "widgets.example.org")]
 
 
 class ResourceLimits(Strict):
@@ -139,13 +146,13 @@ class ProjectSpec(Spec):
 
     kind: Literal["project"] = "project"
     """What the file asks for."""
-    repo_owner: Annotated[str, AfterValidator(_owner)]
+    repo_owner: Owner
     """The GitHub user or organization."""
-    repo_name: Annotated[str, AfterValidator(_repository)]
+    repo_name: Name
     """The repository, without its owner."""
     display_name: Text | None = None
     """What people read instead of the slug."""
-    default_branch: Annotated[str, AfterValidator(_branch)] | None = None
+    default_branch: Branch | None = None
     """The branch that the environment clones; by default GitHub's."""
     resource_limits: ResourceLimits = ResourceLimits()
     """What the environment may take."""

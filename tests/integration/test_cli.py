@@ -254,6 +254,8 @@ def test_status_watched_ends_quietly(demo: tuple[Place, Ran]) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A test run in the background of a shell ignores SIGINT, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     ) as process:
         assert process.stdout is not None
         assert "acme-gears" in process.stdout.readline()
