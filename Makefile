@@ -29,7 +29,7 @@ bench-requests: .venv/ready
 	$(BIN)/python -m bench.requests
 
 docs: .venv/ready
-	$(BIN)/reconcile schema > docs/project.schema.json
+	$(BIN)/python -m docs.generate
 
 # Renews the pinned versions with whatever .venv there is; the lock files name no package index.
 lock:

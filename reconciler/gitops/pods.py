@@ -99,8 +99,8 @@ class PodsSettings(Settings):
     allow_privilege_escalation: bool = False
     """Whether `sudo` works in the pod."""
     health_url: Url | None = None
-    """Asked before a pod counts as healthy; `{slug}` stands for the project's slug. Must answer 2xx to the
-    reconciler."""
+    """Asked before a pod counts as healthy; `{slug}` stands for the project's slug. Any answer
+    below 400 will do."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
