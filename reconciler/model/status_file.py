@@ -133,7 +133,8 @@ def _entry(outcome: Outcome, old: Object, now: datetime) -> Object:
         new["reason"] = outcome.reason
     if outcome.remedy:
         new["remedy"] = outcome.remedy
-    keeps = condition in {Condition.BLOCKED, Condition.ERROR, Condition.WAITING} and not outcome.outputs
+    # Skipped too: what a project file switches off and on again is not asked for a second time.
+    keeps = condition is not Condition.OK and not outcome.outputs
     kept = mapping(old.get("outputs")) if keeps else outcome.outputs
     if kept:
         new["outputs"] = dict(kept)

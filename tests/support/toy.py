@@ -1,4 +1,4 @@
-"""A kind that exists only in tests: things kept in a dictionary, so that the engine is tested without servers."""
+"""A kind that exists only in tests: things in a dictionary, so that the engine needs no server."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from reconciler.model.json import Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Condition, ProjectReport, Status
 from reconciler.model.plan import Plan
-from reconciler.model.status_file import document
+from reconciler.model.status_file import document, mapping
 from reconciler.resources.contract import Resource
 from reconciler.stages import apply, observe, plan, report
 from reconciler.systems import Reading, Sections, Writing
@@ -85,7 +85,7 @@ def test_a_value_that_does_not_exist_yet_is_resolved_when_it_does() -> None:
         "<value of first, known after apply>"
         in str([str(c.after["from"]["value"]) if False else c for c in first.plan.changes])
         or first.plan.changes[1].after != {}
-    )  # type: ignore[index,call-overload]  # noqa: E501
+    )  # type: ignore[index,call-overload]
     assert world.values == {("first", "a"): "first", ("second", "a"): "second+first"}
     assert first.reports["a"].status is Status.COMPLETED
 
@@ -246,6 +246,16 @@ def test_a_stopped_pass_begins_no_further_change_and_the_next_one_goes_on() -> N
     assert len(stopped.announced) == 1
     run(resources, "a", "b", statuses=stopped.documents)
     assert len(world.values) == 4
+
+
+def test_what_is_switched_off_and_on_again_is_still_remembered() -> None:
+    world = World()
+    on = [resource(world, "only")]
+    before = run(on, "a").documents
+    off = [resource(world, "only", decide=lambda target: Skipped("skipAuth is set"))]
+    skipped = run(off, "a", statuses=before).documents
+    assert mapping(mapping(skipped["a"]["resources"])["only"])["outputs"] == {"value": "only"}
+    assert run(on, "a", statuses=skipped).documents["a"]["status"] == "completed"
 
 
 def test_skipped_by_the_file_is_completed() -> None:
