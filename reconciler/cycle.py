@@ -72,7 +72,7 @@ class Cycle:
             with closing(Reading(self.sections, given=_tree(manifests))) as read:
                 look = self._look(config, read, history, only)
             edits = ManifestEdits()
-            given: dict[type[Reader], Reader] = {**_tree(manifests), ManifestEdits: edits}
+            given: dict[type[Reader], Reader | SystemFault] = {**_tree(manifests), ManifestEdits: edits}
             with closing(Writing(self.sections, given=given)) as write:
                 outcomes = {
                     project.slug: self._apply(project, look, write, stopping, announce)
@@ -85,8 +85,8 @@ class Cycle:
         """Return the projects and status files as they stand in the config repository."""
         return load(self.repositories.config.fetch(), self.kinds)
 
-    def _fetch(self, problems: list[str]) -> tuple[Snapshot, Snapshot | None]:
-        """Return both repositories as they are now; None for the manifests when only they cannot be had."""
+    def _fetch(self, problems: list[str]) -> tuple[Snapshot, Snapshot | SystemFault]:
+        """Return both repositories as they are now; the fault where only the manifests cannot be had."""
         config = self.repositories.config.fetch()
         if self.repositories.together:
             return config, config
@@ -94,7 +94,7 @@ class Cycle:
             return config, self.repositories.manifests.fetch()
         except SystemFault as error:
             problems.append(str(error))
-            return config, None
+            return config, error
 
     def _look(self, config: Snapshot, read: Reading, history: History, only: Sequence[str]) -> Look:
         now = self._clock()
@@ -170,8 +170,10 @@ class Cycle:
         """Report, publish status files, and record what was seen."""
         active = _in_plan(look.loaded.projects, look.plan)
         amended = {
-            slug: publish.amend(each, pushed.refused.get(slug), self._deferred)
-            for slug, each in outcomes.items()
+            each.slug: publish.amend(
+                outcomes[each.slug], pushed.refused.get(each.slug), self._resources[each.kind]
+            )
+            for each in look.plan
         }
         reports = [report.report(project, amended[project.slug], look.loaded) for project in active]
         reports += self._at_rest(look)
@@ -200,7 +202,7 @@ class Cycle:
         history.record(rows, resting, [pair for pair in verified if pair[0] in amended], look.now)
         return PassResult(
             reports=tuple(reports),
-            broken=(*look.loaded.broken, *look.loaded.unreadable_statuses.values()),
+            broken=look.loaded.broken,
             problems=(*history.problems, *pushed.problems, *stated.problems),
             changes=made,
             commits=(*pushed.commits, *stated.commits),
@@ -230,21 +232,12 @@ class Cycle:
             problems.append(str(error))
             return ""
 
-    def _gate(self, manifests: Snapshot | None) -> Gate | None:
-        return Gate(self.sections, manifests) if manifests else None
-
-    @property
-    def _deferred(self) -> frozenset[str]:
-        return frozenset(
-            resource.name
-            for resources in self._resources.values()
-            for resource in resources
-            if resource.deferred
-        )
+    def _gate(self, manifests: Snapshot | SystemFault) -> Gate | None:
+        return Gate(self.sections, manifests) if isinstance(manifests, Snapshot) else None
 
 
-def _tree(snapshot: Snapshot | None) -> dict[type[Reader], Reader]:
-    return {ManifestTree: ManifestTree(snapshot)} if snapshot else {}
+def _tree(fetched: Snapshot | SystemFault) -> dict[type[Reader], Reader | SystemFault]:
+    return {ManifestTree: fetched if isinstance(fetched, SystemFault) else ManifestTree(fetched)}
 
 
 def _selected(loaded: Loaded, only: Sequence[str]) -> list[Project[Any]]:

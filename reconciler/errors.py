@@ -56,9 +56,13 @@ class InvalidFile(UsageError):
         self.line = line
         self.column = column
 
+    @property
+    def place(self) -> str:
+        """Where it is wrong: path, line and column."""
+        return printable(self.path) + (f":{self.line}:{self.column}" if self.line else "")
+
     def __str__(self) -> str:
-        place = printable(self.path) + (f":{self.line}:{self.column}" if self.line else "")
-        return f"{place}: {super().__str__()}"
+        return f"{self.place}: {super().__str__()}"
 
 
 class UnsafeError(ReconcilerError):

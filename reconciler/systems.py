@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from reconciler.errors import ConfigurationError, NotConfigured
+from reconciler.errors import ConfigurationError, NotConfigured, SystemFault
 
 
 class Settings(BaseSettings):
@@ -147,9 +147,12 @@ R = TypeVar("R", bound=Reader)
 class Reading:
     """Gives out one reader of each type for the length of a pass."""
 
-    def __init__(self, sections: Sections, given: Mapping[type[Reader], Reader] | None = None) -> None:
+    def __init__(
+        self, sections: Sections, given: Mapping[type[Reader], Reader | SystemFault] | None = None
+    ) -> None:
+        """Take those that somebody else makes; a fault in place of one is what whoever asks for it gets."""
         self.sections = sections
-        self._clients: dict[type[Reader], Reader] = dict(given or {})
+        self._clients: dict[type[Reader], Reader | SystemFault] = dict(given or {})
 
     def get(self, kind: type[R]) -> R:
         """Return the pass's client of that type.
@@ -164,13 +167,16 @@ class Reading:
             settings.check()
             self._clients[kind] = kind.connect(self.sections)
         found = self._clients[kind]
+        if isinstance(found, SystemFault):
+            raise found
         assert isinstance(found, kind)  # noqa: S101 - narrows the type of a heterogeneous map
         return found
 
     def close(self) -> None:
         """Close every client that was given out."""
         for client in self._clients.values():
-            client.close()
+            if isinstance(client, Reader):
+                client.close()
 
     def _admit(self, kind: type[Reader]) -> None:
         if issubclass(kind, Writer):

@@ -183,14 +183,19 @@ def _attempt(draft: Draft, edit: Edit) -> Outcome:
     try:
         return Outcome(edit, Fate.APPLIED if edit.apply(draft) else Fate.UNCHANGED)
     except (InvalidFile, Collision) as error:
-        return Outcome(edit, Fate.REFUSED, error.message, error.remedy)
+        return _refused(edit, error)
+
+
+def _refused(edit: Edit, error: InvalidFile | Collision) -> Outcome:
+    where = f"{error.place}: " if isinstance(error, InvalidFile) else ""
+    return Outcome(edit, Fate.REFUSED, f"{where}{error.message}", error.remedy)
 
 
 def _attempt_entries(draft: Draft, group: Sequence[ListEntry]) -> dict[str, Outcome]:
     try:
         inserted = _insert(draft, group) if group else set()
     except (InvalidFile, Collision) as error:
-        return {edit.value: Outcome(edit, Fate.REFUSED, error.message, error.remedy) for edit in group}
+        return {edit.value: _refused(edit, error) for edit in group}
     fates = {True: Fate.APPLIED, False: Fate.UNCHANGED}
     return {edit.value: Outcome(edit, fates[edit.value in inserted]) for edit in group}
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.errors import ConfigurationError, Unavailable
+from reconciler.errors import ConfigurationError, InvalidFile, Unavailable
 from reconciler.gitops.build_check import Checker, kustomization_path
-from reconciler.gitops.edits import Edit, apply_edits
+from reconciler.gitops.edits import Edit, Outcome, apply_edits
 from reconciler.gitops.settings import ManifestRepositorySettings
 from reconciler.gitops.snapshot import Snapshot
 from reconciler.gitops.tree import Draft, Entry, Kind
@@ -73,6 +73,10 @@ class Gate:
             return self._sort(edits, look)
         return result
 
+    def rehearse(self, edits: Sequence[Edit]) -> list[Outcome]:
+        """Return what would become of the edits at the commit that was fetched."""
+        return apply_edits(self._base.draft(), edits)
+
     def _sort(
         self,
         edits: Mapping[str, Sequence[Edit]],
@@ -95,7 +99,10 @@ class Gate:
         """Tell whether there is nothing to build yet, which kustomize calls a failure."""
         path = kustomization_path(self._base.names(self._path), self._path)
         content = self._base.read(path)
-        return content is None or not entries(path, content, "resources")
+        try:
+            return content is None or not entries(path, content, "resources")
+        except InvalidFile:
+            return False
 
 
 class _Search:

@@ -50,7 +50,7 @@ def load(snapshot: Snapshot, kinds: Kinds) -> Loaded:
         commit=snapshot.commit,
         projects=tuple(good),
         statuses=statuses,
-        broken=tuple(broken),
+        broken=(*broken, *unreadable.values()),
         frozen=frozen,
         gone=frozenset(statuses) - claimed - frozen,
         unreadable_statuses=unreadable,

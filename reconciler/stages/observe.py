@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import structlog
 
-from reconciler.errors import ConfigurationError, NotConfigured, ReconcilerError, SystemFault
+from reconciler.errors import ConfigurationError, InvalidFile, NotConfigured, ReconcilerError, SystemFault
 from reconciler.model.loaded import Loaded
 from reconciler.model.observation import Absent, Finding, Known, Unconfigured, Unknown
 from reconciler.model.outcome import Condition
@@ -122,6 +122,8 @@ def _observe_one(
         everyone = Unconfigured(error.message, error.remedy, half=True)
     except SystemFault as error:
         everyone = Unknown(error.message, error.remedy, error.retry_after)
+    except InvalidFile as error:
+        everyone = Unknown(f"{error.place}: {error.message}", error.remedy)
     except ReconcilerError as error:
         everyone = Unknown(error.message, error.remedy)
     except Exception as error:  # one resource's bug must not stop the others (design, house rules)

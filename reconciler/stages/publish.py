@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from reconciler.errors import Denied, ReconcilerError
@@ -18,6 +19,7 @@ from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Condition, Outcome
 from reconciler.model.status_file import StatusChange
 from reconciler.repositories import Repositories
+from reconciler.resources.contract import Resource
 
 PUBLIC_KEY = "keys/reconciler.age.pub"
 
@@ -64,6 +66,9 @@ def manifests(
     }
     accepted = [edit for slug, several in edits.items() if slug not in refused for edit in several]
     if repositories.together:
+        # The status goes into the same commit, so it has to be known before what the files do not let happen.
+        refused |= _refusals(gate.rehearse(accepted))
+        accepted = [edit for edit in accepted if edit.slug not in refused]
         guards = {
             project.slug: Guard(project.source.path, project.source.blob) for project in loaded.projects
         }
@@ -85,18 +90,26 @@ def manifests(
 
 
 def amend(
-    outcomes: Iterable[Outcome], refused: Refused | None, deferred: frozenset[str]
+    outcomes: Iterable[Outcome], refused: Refused | None, resources: Iterable[Resource[Any, Any]]
 ) -> tuple[Outcome, ...]:
-    """Return the outcomes with the truth about resources whose effect is the commit (`deferred`)."""
+    """Return the outcomes with the truth about resources whose effect is the commit (`deferred`).
+
+    Those that wait for that commit would wait in vain.
+    """
     if refused is None:
         return tuple(outcomes)
-    condition = Condition.UNKNOWN if refused.later else Condition.ERROR
-    return tuple(
-        replace(outcome, condition=condition, reason=refused.reason, remedy=refused.remedy, outputs={})
-        if outcome.resource in deferred and outcome.condition is Condition.CHANGED
-        else outcome
-        for outcome in outcomes
-    )
+    amended: list[Outcome] = []
+    undone: set[str] = set()
+    for outcome, resource in zip(outcomes, resources, strict=True):
+        by = [name for name in (*resource.needs, *resource.uses) if name in undone]
+        if resource.deferred and outcome.condition is Condition.CHANGED:
+            undone.add(resource.name)
+            amended.append(_undone(outcome, refused))
+        elif by and outcome.condition is Condition.WAITING:
+            amended.append(_blocked(outcome, by[0], refused))
+        else:
+            amended.append(outcome)
+    return tuple(amended)
 
 
 def statuses(
@@ -138,6 +151,28 @@ def statuses(
             for written in pushed.outcomes
             if written.fate is Fate.REFUSED
         ),
+    )
+
+
+def _undone(outcome: Outcome, refused: Refused) -> Outcome:
+    condition = Condition.UNKNOWN if refused.later else Condition.ERROR
+    return replace(
+        outcome,
+        condition=condition,
+        reason=refused.reason,
+        remedy=refused.remedy,
+        outputs={},
+        again_in=timedelta(seconds=10) if refused.later else None,
+    )
+
+
+def _blocked(outcome: Outcome, by: str, refused: Refused) -> Outcome:
+    return Outcome(
+        outcome.resource,
+        outcome.phase,
+        Condition.BLOCKED,
+        reason=f"waits for {by}",
+        because_unknown=refused.later,
     )
 
 
