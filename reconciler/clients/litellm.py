@@ -1,13 +1,13 @@
 """LiteLLM's admin API (facts §6): teams and virtual keys, by pages. Knows nothing of projects.
 
-Every error of LiteLLM's own is a 400 whose message is text for people; the two that mean "somebody was
-first" are told apart by their words.
+Its errors are text for people: that somebody was first, or that an administrator forbids keys made
+elsewhere, is told by their words.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -54,6 +54,12 @@ class _Row(BaseModel):
 RowT = TypeVar("RowT", bound=_Row)
 
 
+class Aliases(_Row):
+    """Other names of models, by which a team may ask for them."""
+
+    model_aliases: Mapping[str, Any] | None = None
+
+
 class Team(_Row):
     """A team as LiteLLM returns it. `max_budget` is US dollars a `budget_duration`."""
 
@@ -63,15 +69,25 @@ class Team(_Row):
     max_budget: float | None = None
     budget_duration: str | None = None
     metadata: Mapping[str, Any] | None = None
+    litellm_model_table: Aliases | None = None
+
+    @property
+    def model_aliases(self) -> Mapping[str, Any]:
+        """The names of models that only this team has."""
+        return (self.litellm_model_table and self.litellm_model_table.model_aliases) or {}
 
 
 class Key(_Row):
-    """A virtual key; `token` is the SHA-256 of its value, which is never returned."""
+    """A virtual key; `token` is the SHA-256 of its value, which is never returned.
+
+    `status` is given only where one key is asked for: LiteLLM goes on showing a `deleted` one.
+    """
 
     token: str
     key_alias: str | None = None
     team_id: str | None = None
     metadata: Mapping[str, Any] | None = None
+    status: str | None = None
 
 
 class LiteLLM(Reader):
@@ -101,10 +117,17 @@ class LiteLLM(Reader):
         return {team.team_id: team for team in (_read(Team, row) for row in rows)}
 
     @cached_property
-    def keys(self) -> Mapping[str, Key]:
-        """Every key that has an alias, by it; one request per hundred."""
-        rows = self._pages("/key/list", {"size": PAGE, "return_full_object": "true"}, "keys")
-        return {key.key_alias: key for key in (_read(Key, row) for row in rows) if key.key_alias}
+    def keys(self) -> Mapping[str, Sequence[Key]]:
+        """Every key that has an alias, by it; one request per hundred.
+
+        LiteLLM refuses an alias that is taken, but not when two ask at once.
+        """
+        found: dict[str, list[Key]] = {}
+        for row in self._pages("/key/list", {"size": PAGE, "return_full_object": "true"}, "keys"):
+            key = _read(Key, row)
+            if key.key_alias:
+                found.setdefault(key.key_alias, []).append(key)
+        return found
 
     def _pages(self, path: str, params: Mapping[str, Any], name: str) -> Iterator[Any]:
         page, pages = 1, 1
@@ -113,7 +136,8 @@ class LiteLLM(Reader):
             if not isinstance(answer, dict) or not isinstance(answer.get(name), list):
                 raise Rejected(self.system, f"GET {path} answered without a list of {name}")
             yield from answer[name]
-            pages = int(answer.get("total_pages") or 1)
+            total = answer.get("total_pages")
+            pages = total if isinstance(total, int) else page
             page += 1
 
 
@@ -143,29 +167,43 @@ class LiteLLMWriter(LiteLLM, Writer):
             answer = repeat(self._send, "GET", "/key/info", params={"key": token})
         except Missing:
             return None
-        return _read(Key, {"token": token, **(answer.get("info") or {})})
+        info = answer.get("info")
+        key = _read(Key, {"token": token, **(info if isinstance(info, dict) else {})})
+        return None if key.status == "deleted" else key
 
-    def key_named(self, alias: str) -> Key | None:
-        """Return the key with this alias as it is now, or None."""
-        params = {"key_alias": alias, "return_full_object": "true", "size": 1, "page": 1}
+    def keys_named(self, alias: str) -> Sequence[Key]:
+        """Return the keys with exactly this alias as they are now."""
+        params = {"key_alias": alias, "return_full_object": "true", "size": PAGE, "page": 1}
         rows = repeat(self._send, "GET", "/key/list", params=params).get("keys") or []
-        return next((key for key in (_read(Key, row) for row in rows) if key.key_alias == alias), None)
+        return [key for key in (_read(Key, row) for row in rows) if key.key_alias == alias]
 
     def register_key(self, value: SecretStr, fields: Mapping[str, Any]) -> None:
-        """Register our own key; Collision when its alias is taken."""
+        """Register a key that was made elsewhere; Collision when its alias is taken.
+
+        One that is registered already stays as it is, whatever the fields.
+        """
         self._send("POST", "/key/generate", json={"key": value.get_secret_value(), **fields})
 
     def update_key(self, token: str, fields: Mapping[str, Any]) -> None:
         """Set these fields of the key with that hash."""
         self._send("POST", "/key/update", json={"key": token, **fields})
 
-    def _send(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON as it comes
+    def _send(self, method: str, path: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
         response = self._http.send(method, path, **options)
         if response.status_code == 400 and "already exists" in _message(response):
             raise Collision(self.system, f"{method} {path}: that id or alias is taken")
+        if response.status_code == 403 and "Custom API key" in _message(response):
+            remedy = "have `disable_custom_api_keys` taken out of its general_settings, or set `skipLiteLLM`"
+            raise Rejected(self.system, "it takes no keys that were made elsewhere", remedy=remedy)
         if fault := fault_of(self.system, method, path, response):
             raise fault
-        return response.json()
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise Rejected(self.system, f"{method} {path} answered with something that is no JSON object")
+        return answer
 
 
 def _message(response: httpx.Response) -> str:

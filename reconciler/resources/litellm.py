@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from reconciler.clients.litellm import Key, LiteLLM, LiteLLMSettings, LiteLLMWriter, Team
 from reconciler.clients.vault import Vault
-from reconciler.errors import Collision, Missing
+from reconciler.errors import Missing
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
 from reconciler.model.json import Json, Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
@@ -19,12 +19,16 @@ from reconciler.systems import Reading, Settings, Writing
 MANAGER = "mesh-six-reconciler"
 MONTHLY = "1mo"
 """Resets on the first of the calendar month; without a duration a budget never resets (facts §6)."""
+_PREFIX = "gh-"
+_UNSET: Mapping[str, Json] = {"models": [], "maxBudget": None, "budgetDuration": None, "defaultModel": None}
+"""What a project need not wish for. A value that we did not set is the proxy's default, or a person's."""
 
 
 class TeamState(State):
-    """What we set of a team; `ours` when it carries our marker for this project."""
+    """A team; `ours` when it carries our marker for this project, `sets` what we set of what we may not."""
 
     ours: bool
+    sets: tuple[str, ...] = ()
     alias: str | None = None
     models: tuple[str, ...] = ()
     max_budget: float | None = None
@@ -33,7 +37,7 @@ class TeamState(State):
 
 
 class KeyState(State):
-    """What we set of a key. `version` is the Vault version of the value that was registered."""
+    """A key. `version` is the Vault version of the value that was registered."""
 
     ours: bool
     team_id: str | None = None
@@ -41,9 +45,9 @@ class KeyState(State):
 
 
 class LiteLLMState(State):
-    """The team and the key; None for one that is not there."""
+    """The key of our name, and by id the teams that are ours or might be taken for ours."""
 
-    team: TeamState | None = None
+    teams: Mapping[str, TeamState] = {}
     key: KeyState | None = None
 
 
@@ -51,7 +55,9 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
     """Creates or updates one team and one key, both found again by names that follow from the project.
 
     Never deletes a team or a key (a key whose secret was rotated is renamed and blocked), never touches one
-    without our marker unless told to adopt the team, and leaves spend, members and limits of others alone.
+    without our marker unless told to adopt the team. Leaves alone spend, members, others' metadata and model
+    aliases, and limits that it did not set: a budget or list of models goes only when it was ours and nobody
+    wishes for one any more.
     """
 
     name: ClassVar[str] = "litellm"
@@ -73,59 +79,66 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
     ) -> Mapping[str, Observation[LiteLLMState]]:
         """Find the project's team by its marker and its key by its alias, in the pages of all."""
         client = read.get(LiteLLM)
-        teams = {_project(team): team for team in client.teams.values() if _project(team)}
-        found: dict[str, Observation[LiteLLMState]] = {target.slug: Absent() for target in targets}
+        # Which team id is the project's is known to plan: it gets those that nobody marked to choose from.
+        unmarked: dict[str, TeamState] = {}
+        marked: dict[str, dict[str, TeamState]] = {}
+        for team in client.teams.values():
+            project = _project(team)
+            if project:
+                marked.setdefault(project, {})[team.team_id] = _team_state(team, ours=True)
+            elif team.team_id.startswith(_PREFIX):
+                unmarked[team.team_id] = _team_state(team, ours=False)
+        found: dict[str, Observation[LiteLLMState]] = {}
         for target in targets:
-            team_id = target.remembered.get("teamId")
-            team = teams.get(target.slug) or client.teams.get(str(team_id))
-            key = client.keys.get(key_alias(target.slug))
-            if team or key:
-                state = LiteLLMState(team=_team_state(team, target.slug), key=_key_state(key, target.slug))
-                found[target.slug] = Known(state)
+            teams = {**unmarked, **marked.get(target.slug, {})}
+            key = _key_state(client.keys.get(key_alias(target.slug), ()), target.slug)
+            found[target.slug] = Known(LiteLLMState(teams=teams, key=key)) if teams or key else Absent()
         return found
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[LiteLLMState], outputs: Mapping[str, Object]
     ) -> Decision:
         """Compare what we set; everything else of a team or key is somebody else's."""
-        team_id = f"gh-{outputs['validate-repo']['id']}"
+        team_id = f"{_PREFIX}{outputs['validate-repo']['id']}"
         state = LiteLLMState() if isinstance(seen, Absent) else seen.state
-        wanted = self._wanted(target)
-        if (refused := _refused(target, state, team_id)) is not None:
-            return refused
-        version = outputs["llm-key"]["version"]
-        key = {"teamId": team_id, "version": version}
-        before: dict[str, Json] = {}
-        if state.team:
-            before |= state.team.model_dump(mode="json", by_alias=True, exclude={"ours"})
-        if state.key:
-            before["key"] = state.key.model_dump(mode="json", by_alias=True, exclude={"ours"})
-        if state.team and state.team.ours and before == {**wanted, "key": key}:
+        team, key = state.teams.get(team_id), state.key
+        if key and not key.ours:
+            return Failed(
+                f"a key called {key_alias(target.slug)} exists and is not ours",
+                "its value is not known to anybody here: rename or delete it in LiteLLM",
+                conflict=True,
+            )
+        if team and not team.ours and not target.spec.adopt:
+            return _conflict(team_id)
+        wishes = self._wishes(target)
+        sets = team.sets if team else ()
+        after: dict[str, Json] = {
+            "team": team_id,
+            "alias": target.spec.litellm.team_alias or target.spec.full_name,
+            **{name: unset for name, unset in _UNSET.items() if name in sets},
+            **wishes,
+            "keyVersion": outputs["llm-key"]["version"],
+        }
+        before = _before(team_id, team, key, after)
+        if team and team.ours and before == after and set(sets) == set(wishes):
             return Settled({"teamId": team_id})
-        action, summary = Action.CREATE, f"team {wanted['alias']} with a key"
-        if state.team:
-            action = Action.UPDATE if state.team.ours else Action.ADOPT
-            summary = f"team {wanted['alias']}" if state.key and before["key"] == key else summary
-        after = {**wanted, "key": key, "team": team_id}
-        change = Change(target.slug, self.name, action, summary, before, after)
-        return Needed(change, {"teamId": team_id})
+        action = Action.CREATE if not team else Action.UPDATE if team.ours else Action.ADOPT
+        only_key = team and team.ours and {**before, "keyVersion": None} == {**after, "keyVersion": None}
+        what = f"the key of team {after['alias']}" if only_key else f"team {after['alias']}"
+        summary = what if before.get("keyVersion") or only_key else f"{what} with a key"
+        return Needed(Change(target.slug, self.name, action, summary, before, after), {"teamId": team_id})
 
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
         """Make the team so, then register the key that Vault holds."""
         client = write.get(LiteLLMWriter)
         team_id = str(change.after["team"])
-        fields = _team_fields(target.slug, change.after)
         team = client.team(team_id)
-        if team is not None and not _is_ours(team.metadata, target.slug) and not target.spec.adopt:
-            return _conflict(f"team {team_id} exists and is not ours")
         if team is None:
-            try:
-                client.create_team({"team_id": team_id, **fields})
-            except Collision:
-                client.update_team({"team_id": team_id, **fields})
+            client.create_team({"team_id": team_id, **_team_fields(target.slug, change.after, None)})
+        elif _project(team) == target.slug or target.spec.adopt:
+            client.update_team({"team_id": team_id, **_team_fields(target.slug, change.after, team)})
         else:
-            metadata = {**(team.metadata or {}), **fields["metadata"]}
-            client.update_team({"team_id": team_id, **fields, "metadata": metadata})
+            return _conflict(team_id)
         self._register(target, change, client, write)
         return Settled({"teamId": team_id})
 
@@ -135,35 +148,36 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
         secret = write.get(Vault).read(f"{ENVIRONMENTS}/{target.slug}.llm-key")
         if secret is None:
             raise Missing("Vault", "the key to register is gone; the next pass makes a new one")
-        alias = key_alias(target.slug)
-        key = change.after["key"]
-        version = key["version"] if isinstance(key, Mapping) else None
+        alias, value = key_alias(target.slug), secret.data["key"]
+        registered = client.key(value)
+        kept = (registered and registered.metadata) or {}
         fields = {
             "key_alias": alias,
             "team_id": change.after["team"],
-            "metadata": {**_marker(target.slug), "vault_version": version},
+            "metadata": {**kept, **_marker(target.slug), "vault_version": change.after["keyVersion"]},
         }
-        registered = client.key(secret.data["key"])
+        # The secret was rotated. The alias is unique, so an old key gives it up; blocked, not deleted.
+        for old in client.keys_named(alias):
+            if _is_ours(old.metadata, target.slug) and not (registered and old.token == registered.token):
+                client.update_key(old.token, {"key_alias": f"{alias}/{old.token[:12]}", "blocked": True})
         if registered is not None:
             client.update_key(registered.token, fields)
-            return
-        old = client.key_named(alias)
-        if old is not None and _is_ours(old.metadata, target.slug):
-            # The secret was rotated. The alias is unique, so the old key gives it up; blocked, not deleted.
-            client.update_key(old.token, {"key_alias": f"{alias}/{old.token[:12]}", "blocked": True})
-        client.register_key(secret.data["key"], fields)
+        else:
+            client.register_key(value, fields)
 
-    def _wanted(self, target: Target[ProjectSpec]) -> dict[str, Json]:
+    def _wishes(self, target: Target[ProjectSpec]) -> dict[str, Json]:
+        """Return what the project's file, or else the settings, want of what may be left open."""
         settings = self.sections.get(LiteLLMSettings)
         spec = target.spec.litellm
         budget = settings.max_budget if spec.max_budget is None else spec.max_budget
-        return {
-            "alias": spec.team_alias or target.spec.full_name,
-            "models": [spec.default_model] if spec.default_model else list(settings.models),
-            "maxBudget": budget,
-            "budgetDuration": None if budget is None else MONTHLY,
-            "defaultModel": spec.default_model,
-        }
+        wishes: dict[str, Json] = {}
+        if spec.default_model:
+            wishes |= {"models": [spec.default_model], "defaultModel": spec.default_model}
+        elif settings.models:
+            wishes["models"] = sorted(set(settings.models))
+        if budget is not None:
+            wishes |= {"maxBudget": budget, "budgetDuration": MONTHLY}
+        return wishes
 
 
 def key_alias(slug: str) -> str:
@@ -171,18 +185,33 @@ def key_alias(slug: str) -> str:
     return f"mesh-six/{slug}"
 
 
-def _team_fields(slug: str, after: Object) -> dict[str, Any]:
-    model = after["defaultModel"]
-    fields: dict[str, Any] = {
-        "team_alias": after["alias"],
-        "models": after["models"],
-        "max_budget": after["maxBudget"],
-        "budget_duration": after["budgetDuration"],
-        "metadata": {**_marker(slug), "default_model": model},
-    }
-    if model:
-        fields["model_aliases"] = {"default": model}
-    return fields
+def _before(team_id: str, team: TeamState | None, key: KeyState | None, after: Object) -> dict[str, Json]:
+    """Return what was seen, in the words and with the fields of `after`."""
+    before: dict[str, Json] = {}
+    if team:
+        seen = team.model_dump(mode="json", by_alias=True)
+        before |= {"team": team_id, **{name: seen[name] for name in ("alias", *_UNSET) if name in after}}
+    if key and key.team_id == team_id:
+        before["keyVersion"] = key.version
+    return before
+
+
+def _team_fields(slug: str, after: Object, team: Team | None) -> dict[str, Any]:
+    """Return LiteLLM's fields; those that it replaces as a whole keep what others put there."""
+    sets = sorted(name for name, unset in _UNSET.items() if after.get(name, unset) != unset)
+    names = {"alias": "team_alias", "models": "models", "maxBudget": "max_budget"}
+    names["budgetDuration"] = "budget_duration"
+    fields: dict[str, Any] = {theirs: after[ours] for ours, theirs in names.items() if ours in after}
+    metadata = {**((team and team.metadata) or {}), **_marker(slug), "sets": sets}
+    if "defaultModel" in after:
+        model = after["defaultModel"]
+        aliases = dict(team.model_aliases) if team else {}
+        for kept, name in ((aliases, "default"), (metadata, "default_model")):
+            kept.pop(name, None)
+            if model:
+                kept[name] = model
+        fields["model_aliases"] = aliases
+    return {**fields, "metadata": metadata}
 
 
 def _marker(slug: str) -> dict[str, Any]:
@@ -198,37 +227,33 @@ def _project(team: Team) -> str:
     return str(metadata.get("project") or "") if metadata.get("managed_by") == MANAGER else ""
 
 
-def _team_state(team: Team | None, slug: str) -> TeamState | None:
-    if team is None:
-        return None
+def _team_state(team: Team, *, ours: bool) -> TeamState:
+    sets = (team.metadata or {}).get("sets")
+    model = team.model_aliases.get("default")
     return TeamState(
-        ours=_is_ours(team.metadata, slug),
+        ours=ours,
+        sets=tuple(name for name in sets if name in _UNSET) if isinstance(sets, list) else (),
         alias=team.team_alias,
-        models=team.models,
+        models=tuple(sorted(set(team.models))),
         max_budget=team.max_budget,
         budget_duration=team.budget_duration,
-        default_model=(team.metadata or {}).get("default_model"),
+        default_model=model if isinstance(model, str) else None,
     )
 
 
-def _key_state(key: Key | None, slug: str) -> KeyState | None:
+def _key_state(keys: Sequence[Key], slug: str) -> KeyState | None:
+    """Return the one that is ours, or else any: a stranger's key beside ours is not in the way."""
+    key = next((each for each in keys if _is_ours(each.metadata, slug)), next(iter(keys), None))
     if key is None:
         return None
     version = (key.metadata or {}).get("vault_version")
-    return KeyState(ours=_is_ours(key.metadata, slug), team_id=key.team_id, version=version)
+    return KeyState(
+        ours=_is_ours(key.metadata, slug),
+        team_id=key.team_id,
+        version=version if isinstance(version, str) else None,
+    )
 
 
-def _refused(target: Target[ProjectSpec], state: LiteLLMState, team_id: str) -> Failed | None:
-    if state.key and not state.key.ours:
-        return Failed(
-            f"a key called {key_alias(target.slug)} exists and is not ours",
-            "its value is not known to anybody here: rename or delete it in LiteLLM",
-            conflict=True,
-        )
-    if state.team and not state.team.ours and not target.spec.adopt:
-        return _conflict(f"team {team_id} exists and is not ours")
-    return None
-
-
-def _conflict(reason: str) -> Failed:
-    return Failed(reason, "set `adopt: true` in the project's file to take it over", conflict=True)
+def _conflict(team_id: str) -> Failed:
+    remedy = "set `adopt: true` in the project's file to take it over"
+    return Failed(f"team {team_id} exists and is not ours", remedy, conflict=True)
