@@ -406,7 +406,7 @@ def _row(made: Made, row: RegistryRow, template: Member) -> RegistryRow:
 def _commit(cycle: Cycle, templates: tuple[Member, Member], made: Sequence[Made]) -> None:
     """Commit environments, project files and status files, one commit for each repository."""
     statuses = cycle.load().statuses
-    tree = ManifestTree(cycle.repositories.manifests.fetch())
+    tree = cycle.repositories.manifests.fetch()
     folders = {each: tree.folder(f"{BASE}/envs/{each.slug}") or {} for each in templates}
     manifests: list[Edit] = []
     config: list[Edit] = []
@@ -420,7 +420,7 @@ def _commit(cycle: Cycle, templates: tuple[Member, Member], made: Sequence[Made]
             Folder(slug=member.slug, path=f"{BASE}/envs/{member.slug}", files=files),
             ListEntry(slug=member.slug, path=f"{BASE}/kustomization.yaml", value=f"envs/{member.slug}"),
         ]
-        status = _status(each, statuses[template.slug], template, tree.id_of(files))
+        status = _status(each, statuses[template.slug], template, ManifestTree.id_of(files))
         path = f"status/{member.slug}.yaml"
         config += [_project_file(member), File(slug=member.slug, path=path, content=dump_status(status))]
     cycle.repositories.manifests.push(manifests, f"Environments of {len(made)} copies")

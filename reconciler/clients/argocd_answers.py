@@ -7,14 +7,22 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic.dataclasses import dataclass
 
 LONGEST_MESSAGE = 400
+LOOKED_AT = frozenset({"Pod", "StatefulSet"})
 IN_FLIGHT = frozenset({"Running", "Terminating"})
 FAILED = frozenset({"Failed", "Error"})
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+
+
+def _without_nulls(value: object) -> object:
+    if isinstance(value, dict) and None in value.values():
+        return {key: item for key, item in value.items() if item is not None}
+    return value
 
 
 class _Answer(BaseModel):
@@ -25,19 +33,29 @@ class _Answer(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _without_nulls(cls, value: object) -> object:
-        if isinstance(value, Mapping):
-            return {key: item for key, item in value.items() if item is not None}
-        return value
+        return _without_nulls(value)
 
 
-class Health(_Answer):
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="ignore"))
+class _Part:
+    """The same for what there is a lot of: slotted, because a pass keeps several for every project."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: object) -> object:
+        return _without_nulls(value)
+
+
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="ignore"))
+class Health(_Part):
     """`status`: Healthy, Suspended, Progressing, Missing, Degraded, Unknown; empty where it is not rated."""
 
     status: str = ""
     message: str = ""
 
 
-class ObjectStatus(_Answer):
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="ignore"))
+class ObjectStatus(_Part):
     """One object of the application as the comparison rated it. `status`: Synced, OutOfSync, Unknown."""
 
     group: str = ""
@@ -45,7 +63,7 @@ class ObjectStatus(_Answer):
     namespace: str = ""
     name: str
     status: str = ""
-    health: Health = Health()
+    health: Health = Field(default_factory=Health)
 
 
 class ObjectResult(_Answer):
@@ -109,7 +127,7 @@ class Condition(_Answer):
 
 class _Status(_Answer):
     sync: _Sync = _Sync()
-    health: Health = Health()
+    health: Health = Field(default_factory=Health)
     operation_state: OperationState | None = None
     reconciled_at: datetime | None = None
     resources: tuple[ObjectStatus, ...] = ()
@@ -171,13 +189,14 @@ class Application(_Answer):
         return several[ours[0]] if ours and ours[0] < len(several) else ""
 
 
-class Node(_Answer):
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="ignore"))
+class Node(_Part):
     """One object of the resource tree, with what belongs to it by ownership."""
 
     kind: str
     namespace: str = ""
     name: str
-    health: Health = Health()
+    health: Health = Field(default_factory=Health)
     info: tuple[Mapping[str, str], ...] = ()
 
     def fact(self, name: str) -> str:
@@ -186,9 +205,16 @@ class Node(_Answer):
 
 
 class ResourceTree(_Answer):
-    """All objects of the application, live."""
+    """The live objects of the application that are of a kind in `LOOKED_AT`; most are not."""
 
     nodes: tuple[Node, ...] = ()
+
+    @field_validator("nodes", mode="before")
+    @classmethod
+    def _looked_at(cls, value: object) -> object:
+        if not isinstance(value, list):
+            return value
+        return [node for node in value if not isinstance(node, Mapping) or node.get("kind") in LOOKED_AT]
 
     def of_kind(self, kind: str) -> dict[str, Node]:
         """Return the objects of one kind by name."""
@@ -197,7 +223,9 @@ class ResourceTree(_Answer):
 
 def sanitised(text: str) -> str:
     """Return foreign words as one bounded line without control characters or credentials of URLs."""
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    if not text.isprintable():
+        text = "".join(sign if sign.isprintable() else " " for sign in text)
+    line = " ".join(text.split())
     line = _CREDENTIALS.sub("", line)
     return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE - 1]}…"
 

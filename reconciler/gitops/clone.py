@@ -99,7 +99,8 @@ class Clone:
         return str(made)
 
     def _store(self) -> pygit2.Odb:
-        self.open()
+        if self._objects is None:
+            self.open()
         assert self._objects is not None  # noqa: S101 - opened with the repository
         return self._objects
 

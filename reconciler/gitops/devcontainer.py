@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import json5
@@ -58,6 +59,7 @@ def feature_id(reference: str) -> str:
     return head + slash + last.partition(":")[0]
 
 
+@lru_cache(maxsize=256)  # most repositories have the same file: the one that we put there
 def has_feature(text: str, reference: str, *, path: str = DEFAULT_PATH) -> bool:
     """Tell whether the file has that feature, in whatever version. InvalidFile when it cannot be read."""
     wanted = feature_id(reference)

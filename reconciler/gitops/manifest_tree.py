@@ -14,7 +14,7 @@ from reconciler.gitops.build_check import kustomization_path
 from reconciler.gitops.edits import Edit
 from reconciler.gitops.settings import ManifestRepositorySettings
 from reconciler.gitops.snapshot import Snapshot
-from reconciler.gitops.tree import folder_id
+from reconciler.gitops.tree import folder_id, folder_id_of
 from reconciler.gitops.yaml_edit import entries
 from reconciler.systems import Reader, Sections, Settings, Writer
 
@@ -42,9 +42,18 @@ class ManifestTree(Reader):
         """The commit; empty for a repository without any."""
         return self._snapshot.commit
 
-    def folder(self, path: str) -> dict[str, bytes] | None:
-        """Return the files of a folder by name; None when there is no folder at the path."""
-        return self._snapshot.folder(path)
+    def blobs(self, path: str) -> dict[str, str] | None:
+        """Return the ids of a folder's files by name; None when there is no folder at the path."""
+        found = self._snapshot.entries(path)
+        return None if found is None else {name: each.id for name, each in found.items() if each.regular}
+
+    def content(self, blob: str) -> bytes:
+        """Return a blob's content by its id."""
+        return self._snapshot.content(blob)
+
+    def holds_only(self, path: str, blobs: Mapping[str, str]) -> bool:
+        """Tell whether a folder is just these ordinary files: no link, folder or executable beside them."""
+        return self._snapshot.folder_id(path) == folder_id_of(blobs)
 
     def folder_id(self, path: str) -> str | None:
         """Return the folder's tree id, to compare with `id_of`; None when there is no folder."""

@@ -22,6 +22,7 @@ from reconciler.shipped import shipped
 
 KUSTOMIZATION = "kustomization.yaml"
 CLAIMS = "pvc.yaml"
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 _MARKER = re.compile(rb"""(?m)^\s+mesh-six\.bto\.bar/managed-by:\s*["']?mesh-six-reconciler["']?\s*$""")
 _SLUG = re.compile(rb"""(?m)^\s+mesh-six\.bto\.bar/slug:\s*["']?([a-z0-9-]+)["']?\s*$""")
 
@@ -144,7 +145,7 @@ def _quoted(value: object) -> str:
     """Return a value as a YAML scalar: JSON, without the characters that YAML takes for line breaks."""
     if isinstance(value, Undefined):
         return str(value)  # raises, naming what the template misses
-    text = json.dumps(value, ensure_ascii=False)
+    text = _as_json(value)
     if text.isprintable():
         return text
     return "".join(

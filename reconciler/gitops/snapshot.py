@@ -42,6 +42,10 @@ class Snapshot:
         found = {name: self.read(f"{path}/{name}") for name in sorted(self.names(path))}
         return {name: content for name, content in found.items() if content is not None}
 
+    def entries(self, path: str) -> dict[str, Entry] | None:
+        """Return what is directly in a folder by name, save folders; None when it is no folder."""
+        return self._tree.entries(path)
+
     def folder_id(self, path: str) -> str | None:
         """Return the tree id of a folder; None when it is no folder."""
         entry = self._tree.entry(path)

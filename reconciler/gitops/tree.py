@@ -88,11 +88,13 @@ def object_id_of(kind: str, content: bytes) -> str:
 
 
 def folder_id(files: Mapping[str, bytes]) -> str:
-    """Return the id of a folder of exactly these files, whose names may have slashes. Writes nothing."""
-    draft = Draft(Memory(), EMPTY_TREE)
-    for path, content in files.items():
-        draft.put(path, content)
-    return draft.write()
+    """Return the id of a folder of exactly these files, by name."""
+    return folder_id_of({name: object_id_of("blob", content) for name, content in files.items()})
+
+
+def folder_id_of(blobs: Mapping[str, str]) -> str:
+    """Return the id of a folder of exactly these files, as ids of blobs by name."""
+    return object_id_of("tree", _encode({name: _Leaf(_FILE, blob) for name, blob in blobs.items()}))
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,17 @@ class Draft:
     def names(self, path: str = "") -> frozenset[str]:
         """Return the names of what a folder holds, whatever it is; empty when it is no folder."""
         return frozenset(self._open(path, create=False) or ())
+
+    def entries(self, path: str) -> dict[str, Entry] | None:
+        """Return what is directly in a folder by name, save folders; None when it is no folder."""
+        folder = self._open(path, create=False)
+        if folder is None:
+            return None
+        return {
+            name: Entry(f"{path}/{name}", found.kind, found.id)
+            for name, found in folder.items()
+            if isinstance(found, _Leaf) and found.kind is not Kind.FOLDER
+        }
 
     def files(self, path: str = "") -> Iterator[Entry]:
         """Yield everything below the folder that is not itself a folder, links and submodules as such."""

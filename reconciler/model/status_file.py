@@ -29,7 +29,8 @@ class StatusChange:
 
 def mapping(value: Any) -> Object:  # noqa: ANN401 - whatever a person's editor left there
     """Return the value if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    # A dict is one without asking the abstract class, which is slow and asked ten thousand times.
+    return value if isinstance(value, dict) or isinstance(value, Mapping) else {}  # noqa: SIM101
 
 
 def entry(document: Object, resource: str) -> Object:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from reconciler.clients.argocd_answers import Application, ObjectStatus, sanitised
 from reconciler.errors import Missing
@@ -11,7 +15,8 @@ from reconciler.gitops.manifest_tree import ManifestTree
 from reconciler.model.observation import State
 
 
-class SeenObject(State):
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class SeenObject:
     """One object of the project. `failure`: what the last operation said when it could not apply it."""
 
     kind: str
@@ -75,7 +80,7 @@ class View:
             if item.status == "SyncFailed"
         }
         self._objects = by_owner(application)
-        self._common = {
+        self._common: dict[str, Any] = {
             "revision": self._revision,
             "known": self._known,
             "comparison_error": application.comparison_error,
@@ -92,14 +97,12 @@ class View:
         operation_folder, operation_line = (
             self._content(self._operation_revision, slug) if self._operation_known else (None, False)
         )
-        return SyncState.model_validate(
-            {
-                **self._common,
-                "folder": folder,
-                "line": line,
-                "operation_folder": operation_folder if operation_line else None,
-                "objects": [self._object(item) for item in self._objects.get(environment(slug), [])],
-            }
+        return SyncState(
+            **self._common,
+            folder=folder,
+            line=line,
+            operation_folder=operation_folder if operation_line else None,
+            objects=tuple(self._object(item) for item in self._objects.get(environment(slug), [])),
         )
 
     def _has(self, revision: str) -> bool:

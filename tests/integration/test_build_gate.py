@@ -181,7 +181,9 @@ def test_resources_see_one_commit_and_may_ask_about_others(tmp_path: Path) -> No
     assert tree.kustomization("k8s/base") == "k8s/base/kustomization.yml"
     assert tree.kustomization("other") == "other/kustomization.yaml"
     assert (tree.has_line("k8s/base", "envs/a"), tree.has_line("k8s/base", "envs/b")) == (True, False)
-    assert tree.folder("k8s/base/envs/a") == {"object.yaml": b"x"}
+    blobs = tree.blobs("k8s/base/envs/a") or {}
+    assert {name: tree.content(blob) for name, blob in blobs.items()} == {"object.yaml": b"x"}
+    assert tree.holds_only("k8s/base/envs/a", blobs)
     assert tree.folder_id("k8s/base/envs/a") == tree.id_of({"object.yaml": b"x"})
     repository = Repository(Location(address=str(tmp_path / "base.git"), clones=tmp_path / "clones"))
     entry = ListEntry(slug="b", path=tree.kustomization("k8s/base"), value="envs/b")
