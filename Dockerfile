@@ -24,5 +24,5 @@ WORKDIR /var/lib/reconciler
 # Healthy means that the loop finished a pass in the last half hour; it then touches this file.
 ENV RECONCILER_HEARTBEAT=/var/lib/reconciler/heartbeat
 HEALTHCHECK --interval=1m --timeout=5s --start-period=10m \
-    CMD test -n "$(find "$RECONCILER_HEARTBEAT" -mmin -30)"
+    CMD ["sh", "-c", "test -n \"$(find \"$RECONCILER_HEARTBEAT\" -mmin -30)\""]
 ENTRYPOINT ["reconcile"]

@@ -279,7 +279,7 @@ def _sandbox() -> Sandbox:
         from reconciler.sandbox.supervisor import Sandbox
     except ImportError as error:
         remedy = "install it with: pip install 'mesh-six-reconciler[sandbox]'"
-        raise UsageError(f"the sandbox is not installed ({error.name} is missing)", remedy=remedy) from None
+        raise UsageError(f"the sandbox is not installed: {error.name} is missing", remedy=remedy) from None
     return Sandbox(SANDBOX)
 
 
@@ -312,11 +312,13 @@ def _show(result: PassResult, form: str, program: Program, *, sandbox: bool) -> 
         return
     out = display.console()
     display.unconfigured(out, result.reports)
-    display.print_rows(out, display.rows_of(result.reports, program))
+    if not result.busy:
+        display.print_rows(out, display.rows_of(result.reports, program))
     display.troubles(out, result.reports)
     display.errors(out, (*result.broken, *result.problems))
     display.next_commands(out, result.reports, program, sandbox=sandbox)
-    out.print(result.summary)
+    if not result.busy:
+        out.print(result.summary)
 
 
 def _tell_unmerged(program: Program) -> None:
