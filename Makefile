@@ -44,6 +44,7 @@ clean:
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 .venv/ready: requirements/dev.lock pyproject.toml
+	@echo "Setting up .venv from requirements/dev.lock: a few minutes the first time ..."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
