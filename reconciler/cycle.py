@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,12 +18,13 @@ from reconciler.gitops.snapshot import Snapshot
 from reconciler.history import History
 from reconciler.model.decision import Change
 from reconciler.model.loaded import Loaded
-from reconciler.model.outcome import Condition, Outcome, ProjectReport
+from reconciler.model.outcome import Condition, Outcome, ProjectReport, Status
 from reconciler.model.plan import Plan, ProjectPlan
 from reconciler.model.project import Project
+from reconciler.model.run import RunRow
 from reconciler.repositories import Repositories
 from reconciler.resources.contract import Kind, Resource, Target
-from reconciler.result import Look, PassResult
+from reconciler.result import BUSY, Look, PassResult
 from reconciler.sealing import SealingSettings
 from reconciler.stages import apply, observe, publish, report
 from reconciler.stages import plan as planning
@@ -66,11 +68,12 @@ class Cycle:
         """Do one whole pass."""
         with closing(History.writing(self.sections)) as history:
             if not history.alone:
-                return PassResult((), (), ("another pass is at work, and this one has done nothing",), 0, ())
+                return PassResult((), (), (BUSY,), 0, (), busy=True)
             config, manifests = self._fetch(history.problems)
             gate = self._gate(manifests)
             with closing(Reading(self.sections, given=_tree(manifests))) as read:
                 look = self._look(config, read, history, only)
+            history.begin(self._running(look))
             edits = ManifestEdits()
             given: dict[type[Reader], Reader | SystemFault] = {**_tree(manifests), ManifestEdits: edits}
             with closing(Writing(self.sections, given=given)) as write:
@@ -215,6 +218,16 @@ class Cycle:
                 yield report.suspended(project)
         for slug in sorted(look.loaded.gone):
             yield report.offboarding(slug, look.loaded)
+
+    def _running(self, look: Look) -> list[RunRow]:
+        """Return the run rows of the projects that this pass is about to change."""
+        changing = {each.slug for each in look.plan if each.changes}
+        specs = {project.slug: project.spec for project in look.loaded.projects}
+        return [
+            row(specs[each.slug], replace(each, status=Status.RUNNING))
+            for each in look.reports
+            if each.slug in changing and (row := self.kinds[each.kind].run)
+        ]
 
     def _status_sections(self) -> dict[str, report.SectionKey]:
         return {

@@ -6,7 +6,7 @@ pass off; with a database that does not answer it says so and goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Self, TypeVar
@@ -58,6 +58,13 @@ class History:
 
         made._try_to(take)
         return made
+
+    def begin(self, rows: Sequence[RunRow]) -> None:
+        """Write that these runs are under way. One statement, none where nothing is about to change."""
+        store = self._store
+        if isinstance(store, RunStoreWriter) and not self.problems:
+            self._try_to(lambda: store.save_runs(rows))
+            self._runs = {**self._runs, **{row.id: row for row in rows}}
 
     def record(
         self,

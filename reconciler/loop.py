@@ -62,7 +62,8 @@ def run_once(
                 return result.out_of_time()
             seconds = min(pause, LONGEST_SLEEP, timedelta(seconds=left)).total_seconds()
             shown = format_duration(timedelta(seconds=max(seconds, 0.1)))
-            announce(f"looking again in {shown}: waiting for {brief(result.machines_awaited)}")
+            awaited = result.machines_awaited or ("another pass",)
+            announce(f"looking again in {shown}: waiting for {brief(awaited)}")
             stop.sleep(seconds, sleep)
 
 

@@ -14,6 +14,10 @@ from reconciler.model.outcome import Condition, ProjectReport
 from reconciler.model.plan import Plan
 from reconciler.resources.contract import Target
 
+AGAIN = timedelta(seconds=3)
+"""After which to ask whether another pass has ended."""
+BUSY = "another pass is at work, and this one has done nothing"
+
 
 @dataclass(frozen=True)
 class Look:
@@ -42,6 +46,8 @@ class PassResult:
     problems: tuple[str, ...]
     changes: int
     commits: tuple[str, ...]
+    busy: bool = False
+    """Nothing was done, because another pass is at work."""
 
     @property
     def exit_code(self) -> int:
@@ -51,6 +57,8 @@ class PassResult:
     @property
     def again_in(self) -> timedelta | None:
         """The shortest time until a machine that is awaited should be looked at again."""
+        if self.busy:
+            return AGAIN
         return min((each.again_in for each in self.reports if each.again_in is not None), default=None)
 
     @property
@@ -90,6 +98,8 @@ class PassResult:
 
     def out_of_time(self) -> PassResult:
         """Return the result with the sentence that `--wait` ran out."""
+        if self.busy:
+            return self
         names = ", ".join(self.machines_awaited)
         return replace(self, problems=(*self.problems, f"the time of --wait is over; still awaited: {names}"))
 

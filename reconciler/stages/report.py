@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from reconciler.gitops.status_file import merge
 from reconciler.model.json import Json, Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Outcome, ProjectReport, Status
-from reconciler.model.project import Project, Spec
+from reconciler.model.project import Project
 from reconciler.model.status_file import StatusChange, document, restated, summary
 
 GONE = (
@@ -32,13 +33,13 @@ Sections = Mapping[str, SectionKey]
 """By resource name."""
 
 
-def report(project: Project[Spec], outcomes: tuple[Outcome, ...], loaded: Loaded) -> ProjectReport:
+def report(project: Project[Any], outcomes: tuple[Outcome, ...], loaded: Loaded) -> ProjectReport:
     """Return one project's report from its outcomes."""
     status, phase, todo = summary(outcomes, loaded.statuses.get(project.slug, {}))
     return ProjectReport(project.slug, project.kind, status, phase, todo, outcomes, project.source.path)
 
 
-def suspended(project: Project[Spec]) -> ProjectReport:
+def suspended(project: Project[Any]) -> ProjectReport:
     """Return the report of a project that asks to be left alone."""
     return ProjectReport(project.slug, project.kind, Status.SUSPENDED, "", SUSPENDED, (), project.source.path)
 
