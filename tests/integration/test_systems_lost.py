@@ -1,0 +1,160 @@
+"""A system that is down, or that refuses us: its resources say so, all else goes on, and it recovers."""
+
+from __future__ import annotations
+
+import time
+
+import hvac
+import pytest
+
+from reconciler.model.outcome import Condition, Status
+from reconciler.result import PassResult
+from reconciler.sandbox.faults import Fault
+from reconciler.sandbox.supervisor import Sandbox
+from tests.support.reconciling import commits, cycle_of, merge, settle_at_once, status
+from tests.support.verdicts import of, outcomes
+
+WIDGETS = "repoOwner: acme\nrepoName: widgets\n"
+GEARS = "repoOwner: acme\nrepoName: gears\nskipAuth: true\n"
+
+GITHUB = {"validate-repo", "project-board", "webhook", "git-access", "devcontainer"}
+VAULT = {"webhook-secret", "git-access", "llm-key"}
+READS = {
+    "github": GITHUB,
+    "vault": {*VAULT, "oauth"},
+    "postgres": {"registry", "recordings"},
+    "s3": {"recordings"},
+    "argocd": {"sync", "pod-health"},
+    "litellm": {"litellm"},
+}
+"""The resources that ask each system in a quiet pass."""
+
+
+@pytest.fixture(scope="module")
+def settled(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """Two projects that want nothing more; every test here leaves them so."""
+    sandbox.clear()
+    merge(sandbox, tmp_path_factory.mktemp("settled") / "projects", widgets=WIDGETS, gears=GEARS)
+    assert settle_at_once(sandbox).exit_code == 0
+    return sandbox
+
+
+def assert_only_unread(sandbox: Sandbox, result: PassResult, unread: set[str]) -> None:
+    """These could not be read and say what to do; nothing was done, written or lost."""
+    assert result.exit_code == 1
+    assert of(result, Condition.UNKNOWN) == {
+        "acme-widgets": unread,
+        "acme-gears": unread - {"oauth"},
+    }
+    assert all(each.reason and each.remedy for each in outcomes(result, Condition.UNKNOWN))
+    assert not any(of(result, Condition.ERROR).values())
+    assert result.commits == ()
+    assert result.changes == 0
+    assert {each.slug: each.status for each in result.reports} == {
+        "acme-widgets": Status.WAITING_AUTH,
+        "acme-gears": Status.COMPLETED,
+    }
+
+
+def assert_recovered(sandbox: Sandbox) -> None:
+    before = commits(sandbox)
+    result = settle_at_once(sandbox)
+    assert result.exit_code == 0
+    assert commits(sandbox) == before
+
+
+@pytest.mark.parametrize("system", READS)
+def test_a_system_that_is_down_is_unknown_and_changes_no_status(settled: Sandbox, system: str) -> None:
+    settled.inject(Fault(system, "refuse"))
+    try:
+        result = cycle_of(settled).run()
+    finally:
+        settled.clear_faults()
+    assert_only_unread(settled, result, READS[system])
+    assert_recovered(settled)
+
+
+@pytest.mark.parametrize("system", ["auth-service", "oauth-issuer"])
+def test_a_quiet_pass_does_not_even_notice_systems_that_it_does_not_ask(
+    settled: Sandbox, system: str
+) -> None:
+    settled.inject(Fault(system, "refuse"))
+    try:
+        assert cycle_of(settled).run().exit_code == 0
+    finally:
+        settled.clear_faults()
+
+
+def wrong(sandbox: Sandbox, variable: str) -> str:
+    value = sandbox.environment()[variable]
+    if variable == "DATABASE_URL":
+        user, _, place = value.rpartition("@")
+        return f"{user.rpartition(':')[0]}:wrong@{place}"
+    return "wrong-" + value
+
+
+@pytest.mark.parametrize(
+    ("variable", "system"),
+    [
+        ("GITHUB_TOKEN", "github"),
+        ("VAULT_TOKEN", "vault"),
+        ("DATABASE_URL", "postgres"),
+        ("MINIO_ACCESS_KEY", "s3"),
+        ("MINIO_SECRET_KEY", "s3"),
+        ("ARGOCD_AUTH_TOKEN", "argocd"),
+        ("LITELLM_ADMIN_KEY", "litellm"),
+    ],
+)
+def test_a_wrong_credential_is_unknown_with_a_remedy(settled: Sandbox, variable: str, system: str) -> None:
+    result = cycle_of(settled, **{variable: wrong(settled, variable)}).run()
+    assert_only_unread(settled, result, READS[system])
+    assert_recovered(settled)
+
+
+def test_an_expired_vault_token_is_unknown_with_a_remedy(settled: Sandbox) -> None:
+    environment = settled.environment()
+    vault = hvac.Client(url=environment["VAULT_ADDR"], token=environment["VAULT_TOKEN"])
+    token = vault.auth.token.create(ttl="1s", explicit_max_ttl="1s")["auth"]["client_token"]
+    vault.adapter.close()
+    time.sleep(1.5)
+    assert_only_unread(settled, cycle_of(settled, VAULT_TOKEN=token).run(), READS["vault"])
+
+
+@pytest.mark.parametrize(
+    ("variable", "wrong_ones", "says"),
+    [
+        ("GITHUB_TOKEN", GITHUB, "GITHUB_TOKEN"),
+        ("VAULT_TOKEN", VAULT, "VAULT_TOKEN"),
+        ("DATABASE_URL", {"registry"}, "DATABASE_URL"),
+        ("MINIO_SECRET_KEY", {"recordings"}, "MINIO_SECRET_KEY"),
+        ("ARGOCD_AUTH_TOKEN", {"sync", "pod-health"}, "ARGOCD_AUTH_TOKEN"),
+        ("LITELLM_ADMIN_KEY", {"litellm"}, "LITELLM_ADMIN_KEY"),
+    ],
+)
+def test_a_credential_taken_away_is_an_error_of_its_resources_alone(
+    settled: Sandbox, variable: str, wrong_ones: set[str], says: str
+) -> None:
+    before = {slug: status(settled, slug) for slug in ("acme-widgets", "acme-gears")}
+    result = cycle_of(settled, **{variable: ""}).run()
+    assert result.exit_code == 1
+    assert of(result, Condition.ERROR)["acme-gears"] == wrong_ones
+    assert all(says in each.remedy for each in outcomes(result, Condition.ERROR))
+    assert of(result, Condition.BLOCKED)["acme-gears"] == set()
+    assert not any(of(result, Condition.UNKNOWN).values())
+    assert says in status(settled, "acme-gears")["next"]
+    assert settle_at_once(settled).exit_code == 0
+    for slug, document in before.items():
+        after = status(settled, slug)
+        assert {
+            name: entry["outputs"] for name, entry in after["resources"].items() if "outputs" in entry
+        } == {name: entry["outputs"] for name, entry in document["resources"].items() if "outputs" in entry}
+        assert (after["status"], after.get("next")) == (document["status"], document.get("next"))
+
+
+@pytest.mark.parametrize("identity", ["AGE-SECRET-KEY-1WRONG", ""])
+def test_without_a_usable_identity_only_logins_fail(settled: Sandbox, identity: str) -> None:
+    result = cycle_of(settled, RECONCILER_AGE_IDENTITY=identity).run()
+    assert result.exit_code == 1
+    assert of(result, Condition.ERROR) == {"acme-widgets": {"oauth"}, "acme-gears": set()}
+    assert all("RECONCILER_AGE_IDENTITY" in each.remedy for each in outcomes(result, Condition.ERROR))
+    assert settle_at_once(settled).exit_code == 0
