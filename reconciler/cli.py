@@ -306,6 +306,7 @@ def _cycle(config: Path | None, *, sandbox: bool, merge: bool = False) -> Cycle:
 
 def _show(result: PassResult, form: str, program: Program, *, sandbox: bool) -> None:
     from reconciler import display
+    from reconciler.progress import brief
 
     if form == "json":
         click.echo(display.reports_json(result.reports, result.broken, result.problems, result.summary))
@@ -317,6 +318,9 @@ def _show(result: PassResult, form: str, program: Program, *, sandbox: bool) -> 
     display.troubles(out, result.reports)
     display.errors(out, (*result.broken, *result.problems))
     display.next_commands(out, result.reports, program, sandbox=sandbox)
+    if result.machines_awaited and not result.problems:
+        waiting = program.command("--once --wait 3m")
+        out.print(f"Machines are awaited: {brief(result.machines_awaited)}. Wait with them: {waiting}")
     if not result.busy:
         out.print(result.summary)
 

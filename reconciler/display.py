@@ -22,7 +22,6 @@ from rich.table import Table
 from rich.text import Text
 
 from reconciler.errors import InvalidFile
-from reconciler.model.duration import format_duration
 from reconciler.model.json import Json
 from reconciler.model.outcome import Condition, Outcome, ProjectReport, Status
 
@@ -42,6 +41,8 @@ STYLES: Mapping[str, str] = {
 }
 WIDE = 110
 """Columns of a terminal from which on sentences stand beside what they are about, and not below."""
+MOST_ROWS = 100
+"""With more projects than fit a screen, a terminal is not shown those that are done."""
 MOST_COMMANDS = 5
 """So many projects get their commands written out; the others only differ in the name."""
 MADE_UP = '{"accessToken": "a", "refreshToken": "r", "expiresAt": 4102444800000}'
@@ -97,9 +98,9 @@ class Row:
 
 
 def rows_of(reports: Iterable[ProjectReport], program: Program) -> list[Row]:
-    """Return the table's rows: what a person must do next, or when a machine is asked again."""
+    """Return the table's rows: what a person must do next, or why nobody can say."""
     return [
-        Row(each.slug, str(each.status), each.phase, program.spell_out(each.todo) or _machine(each))
+        Row(each.slug, str(each.status), each.phase, program.spell_out(each.todo) or _unread(each))
         for each in reports
     ]
 
@@ -109,7 +110,13 @@ def print_rows(out: Console, rows: Sequence[Row]) -> None:
     if not rows:
         out.print("No project files in projects/. Add one; two lines are enough: repoOwner and repoName.")
     elif out.is_terminal:
-        out.print(table_of(rows, out.width))
+        shown = rows
+        if len(rows) > MOST_ROWS:
+            shown = [row for row in rows if row.status != Status.COMPLETED]
+        if shown:
+            out.print(table_of(shown, out.width))
+        if len(shown) < len(rows):
+            out.print(f"and {len(rows) - len(shown)} completed", style="green")
     else:
         wide = max(len(row.slug) for row in rows)
         for row in rows:
@@ -254,6 +261,6 @@ def broken_json(errors: Iterable[InvalidFile]) -> list[Any]:
     ]
 
 
-def _machine(report: ProjectReport) -> str:
-    wait = report.again_in
-    return f"looked at again in {format_duration(wait)}" if wait else ""
+def _unread(report: ProjectReport) -> str:
+    unread = sum(outcome.unreadable for outcome in report.outcomes)
+    return f"As last known: {unread} of {len(report.outcomes)} resources could not be read." if unread else ""
