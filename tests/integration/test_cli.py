@@ -126,8 +126,6 @@ WRONG = [
     (("--once", "--wait", "3 parsecs"), "length of time"),
     (("plan", "--config", "nope.yaml"), "nope.yaml"),
     (("plan", "--config", "x.yaml", "--sandbox"), "--config"),
-    (("plan",), "CONFIG_REPOSITORY"),
-    (("status",), "CONFIG_REPOSITORY"),
     (("--once",), "CONFIG_REPOSITORY"),
     ((), "CONFIG_REPOSITORY"),
     (("seal", "widgets"), "CONFIG_REPOSITORY"),
