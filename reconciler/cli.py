@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from reconciler.sandbox.supervisor import Sandbox
 
 FAILED, WRONG, UNSAFE, CHANGES = 1, 2, 3, 10
+EPILOG = """\b
+Try it without any setting:      reconcile --once --wait 3m --sandbox
+See where every project stands:  reconcile status --sandbox
+
+Exit codes: 0 nothing is wrong (waiting for people is not wrong), 1 a project failed or a system could not be
+read, 2 wrong usage or configuration, 3 refused as unsafe, 10 `plan --detailed-exitcode` found changes.
+"""
 SANDBOX, PROJECTS = Path(".sandbox"), Path("projects")
 
 
@@ -55,7 +62,9 @@ def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[...,
     return click.option("--format", "form", type=click.Choice(formats), default=formats[0], show_default=True)
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    invoke_without_command=True, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option("--once", is_flag=True, help="Do one pass and stop.")
 @click.option(
     "--wait", type=DurationType(), help="With --once: go on until only people are awaited, e.g. 10m."
@@ -82,7 +91,9 @@ def reconcile(
     from reconciler.logs import configure_logs
 
     configure_logs(verbose=verbose)
-    if context.invoked_subcommand is not None:
+    if command := context.invoked_subcommand:
+        if once or wait or config or sandbox:
+            raise click.UsageError(f"options go behind the command: reconcile {command} …")
         return
     if wait and not once:
         raise click.UsageError("--wait goes with --once")
@@ -155,7 +166,10 @@ def validate(files: tuple[Path, ...]) -> None:
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until interrupted.")
 @common
 def status(*, slug: str | None, form: str, watch: bool, config: Path | None, sandbox: bool) -> None:
-    """Show what the status files say, of all projects or of one in full."""
+    """Show where all projects stand, or one in full.
+
+    It reads the status files in the config repository and asks no other system.
+    """
     from reconciler.display import Program
     from reconciler.status_view import show_status
 
@@ -171,7 +185,9 @@ def status(*, slug: str | None, form: str, watch: bool, config: Path | None, san
 @click.option("--print", "only_print", is_flag=True, help="Print the sealed entry instead of committing it.")
 @common
 def seal(*, slug: str, tokens: Any, only_print: bool, config: Path | None, sandbox: bool) -> None:  # noqa: ANN401
-    """Seal OAuth tokens for a project and commit them to its status file.
+    """Hand over the tokens of a login, sealed.
+
+    Commits them to the project's status file, encrypted for the reconciler; its next pass stores them.
 
     TOKENS is a file, or standard input: JSON with accessToken, refreshToken and expiresAt, or the credentials
     file of the Claude CLI as it is.
@@ -188,7 +204,10 @@ def seal(*, slug: str, tokens: Any, only_print: bool, config: Path | None, sandb
     "--output", type=click.Path(path_type=Path), default=Path("reconciler.agekey"), show_default=True
 )
 def keygen(output: Path) -> None:
-    """Make the key pair that tokens are sealed with; the secret half goes to a file only you can read."""
+    """Make the key pair that tokens are sealed with.
+
+    The secret half goes to a file that only you can read, and is never overwritten.
+    """
     from reconciler.sealing import generate_identity, recipient_of
 
     identity = generate_identity()

@@ -133,6 +133,7 @@ WRONG = [
     (("validate", "nope.yaml"), "nope.yaml"),
     (("keygen", "--output", "no/such/folder"), "no/such/folder"),
     (("plan", "--fromat", "json"), "--format"),
+    (("--sandbox", "plan"), "behind the command"),
 ]
 
 
