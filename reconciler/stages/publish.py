@@ -60,15 +60,17 @@ def manifests(
         return Published(refused=dict.fromkeys(edits, Refused(reason, remedy)))
     refused = {
         slug: Refused(
-            f"the tree does not build with these manifests: {reason}", "see docs/seed-departures.md"
+            f"the tree does not build with these manifests: {reason}",
+            "mend what it names in the manifest repository; the manifests of this project wait",
         )
         for slug, reason in verdict.culprits.items()
     }
     accepted = [edit for slug, several in edits.items() if slug not in refused for edit in several]
+    # A project is published whole or not at all; and where the status goes into the same commit, it has to be
+    # known before what the files do not let happen.
+    refused |= _refusals(gate.rehearse(accepted))
+    accepted = [edit for edit in accepted if edit.slug not in refused]
     if repositories.together:
-        # The status goes into the same commit, so it has to be known before what the files do not let happen.
-        refused |= _refusals(gate.rehearse(accepted))
-        accepted = [edit for edit in accepted if edit.slug not in refused]
         guards = {
             project.slug: Guard(project.source.path, project.source.blob) for project in loaded.projects
         }
