@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import gc
 import json
 import resource
 import time
@@ -19,6 +20,7 @@ from typing import Any
 from bench.recording import Recorder
 from bench.settled import cycle_of
 from reconciler import cycle as cycle_module
+from reconciler.cli import COLLECTOR_THRESHOLDS
 from reconciler.gitops.repository import Repository
 from reconciler.history import History
 from reconciler.sandbox.supervisor import Sandbox
@@ -73,6 +75,7 @@ def main() -> None:
     parser.add_argument("--record", type=Path)
     parser.add_argument("--passes", type=int, default=2)
     options = parser.parse_args()
+    gc.set_threshold(*COLLECTOR_THRESHOLDS)
     sandbox = Sandbox(options.directory)
     profile = Profile()
     profile.install()

@@ -7,6 +7,7 @@ Works on the parser's events, so that size, depth and count are bounded before a
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias
@@ -49,6 +50,7 @@ _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
+_STARTS_NUMBER = frozenset("-+.0123456789")
 _OLD_OCTAL = re.compile(r"[-+]?0[0-9]+")
 
 
@@ -111,8 +113,8 @@ def events(path: str, text: str) -> Iterator[Event]:
     """Yield the parser's events; InvalidFile where the text is not YAML."""
     try:
         parser = CParser(text)
-        while parser.check_event():
-            yield parser.get_event()
+        while (event := parser.get_event()) is not None:
+            yield event
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
@@ -159,10 +161,10 @@ class _Builder:
             self.fail(f"holds more than {MOST_VALUES} values", event, "make it smaller")
         if len(at) > DEEPEST:
             self.fail(f"is nested more than {DEEPEST} levels deep", event, "make it flatter")
-        if isinstance(event, AliasEvent):
-            self.fail(f"uses the alias {_shown(f'*{event.anchor}')}", event, "write the value out")
         if isinstance(event, ScalarEvent):
             return self._scalar(event)
+        if isinstance(event, AliasEvent):
+            self.fail(f"uses the alias {_shown(f'*{event.anchor}')}", event, "write the value out")
         is_list = isinstance(event, SequenceStartEvent)
         if getattr(event, "tag", None) not in {None, "!", _STANDARD + ("seq" if is_list else "map")}:
             self._refuse_tag(event)
@@ -189,7 +191,8 @@ class _Builder:
                     event,
                     "write `field: value`, with the field in plain text",
                 )
-            key = event.value
+            # A thousand files say the same few keys: one text of each is kept.
+            key = sys.intern(event.value)
             here = (*at, key)
             if key in found:
                 first = self.positions[here][0]
@@ -199,11 +202,13 @@ class _Builder:
         return found
 
     def _scalar(self, event: ScalarEvent) -> Any:  # noqa: ANN401 - YAML's values
-        if event.tag in {"!", f"{_STANDARD}str"} or (event.style and event.tag is None):
+        if event.tag is None:
+            return event.value if event.style else self._plain(event.value, event)
+        if event.tag in {"!", f"{_STANDARD}str"}:
             return event.value
         value = self._plain(event.value, event)
         # Some tools spell out the type of everything: a tag that only says what the value is does no harm.
-        if event.tag is not None and event.tag != _STANDARD + _NAMES.get(type(value), ""):
+        if event.tag != _STANDARD + _NAMES.get(type(value), ""):
             self._refuse_tag(event)
         return value
 
@@ -222,6 +227,8 @@ class _Builder:
                 event,
                 f'write true or false, or "{text}"',
             )
+        if text[0] not in _STARTS_NUMBER:
+            return text
         if _OLD_OCTAL.fullmatch(text):
             self.fail(
                 f"says {_shown(text)}, which some programs read as octal",

@@ -6,6 +6,7 @@ Knows no kind by name, and no git beyond the snapshot that it is handed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -87,10 +88,16 @@ def _statuses(snapshot: Snapshot) -> tuple[dict[str, Object], dict[str, InvalidF
             unreadable[path.stem] = _no_file(file.path)
             continue
         try:
-            statuses[path.stem] = load_status(file.path, snapshot.content(file.id))
+            statuses[path.stem] = _status(file.path, snapshot.content(file.id))
         except InvalidFile as error:
             unreadable[path.stem] = error
     return statuses, unreadable
+
+
+@lru_cache(maxsize=20_000)
+def _status(path: str, content: bytes) -> Object:
+    """Read a status file; the same bytes say the same, so the next pass of a loop need not read them again."""
+    return load_status(path, content)
 
 
 def _no_file(path: str) -> InvalidFile:
