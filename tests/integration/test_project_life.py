@@ -1,0 +1,242 @@
+"""A project's file and status file through what people do to them: rename, suspend, remove, reformat."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.model.outcome import Condition, Status
+from reconciler.result import PassResult
+from reconciler.sandbox.supervisor import Sandbox
+from tests.support.reconciling import commits, cycle_of, git, merge, settle_at_once, status
+from tests.support.remote_git import Person, person
+from tests.support.verdicts import of
+
+WIDGETS = "repoOwner: acme\nrepoName: widgets\nskipAuth: true\n"
+GEARS = "repoOwner: acme\nrepoName: gears\nskipAuth: true\n"
+FILE = "projects/widgets.yaml"
+STATUS = "status/acme-widgets.yaml"
+
+
+@pytest.fixture
+def someone(clean_sandbox: Sandbox, tmp_path: Path) -> Person:
+    """A person, once two projects are completed."""
+    merge(clean_sandbox, tmp_path / "projects", widgets=WIDGETS, gears=GEARS)
+    assert settle_at_once(clean_sandbox).exit_code == 0
+    return person(clean_sandbox, tmp_path / "clone")
+
+
+def rename(sandbox: Sandbox, name: str) -> None:
+    sandbox.emulator("github", "PATCH", "/_emulator/repositories/acme/widgets", {"name": name})
+
+
+def statuses(result: PassResult) -> dict[str, Status]:
+    return {each.slug: each.status for each in result.reports}
+
+
+def wrote(sandbox: Sandbox, since: int) -> list[Any]:
+    return [request for request in sandbox.requests(since) if request.wrote and request.system != "postgres"]
+
+
+def test_a_changed_slug_is_an_error_that_names_the_old_one(clean_sandbox: Sandbox, someone: Person) -> None:
+    before, mark = status(clean_sandbox, "acme-widgets"), clean_sandbox.mark()
+    someone.write({FILE: WIDGETS + "slug: other\n"})
+    result = cycle_of(clean_sandbox).run()
+    assert result.exit_code == 1
+    assert [(error.path, error.remedy) for error in result.broken] == [(FILE, "write `slug: acme-widgets`")]
+    assert statuses(result) == {"acme-gears": Status.COMPLETED}
+    assert wrote(clean_sandbox, mark) == []
+    # The same with the file renamed too, which only the repository's number tells.
+    someone.write({FILE: None, "projects/moved.yaml": WIDGETS + "slug: other\n"})
+    result = cycle_of(clean_sandbox).run()
+    (outcome,) = (each for report in result.reports if report.slug == "other" for each in report.outcomes[:1])
+    assert outcome.condition is Condition.ERROR
+    assert outcome.remedy == "write slug: acme-widgets"
+    someone.write({"projects/moved.yaml": WIDGETS + "slug: acme-widgets\n"})
+    assert settle_at_once(clean_sandbox).exit_code == 0
+    after = status(clean_sandbox, "acme-widgets")
+    assert after["source"] == "projects/moved.yaml"
+    assert after["resources"] == before["resources"]
+
+
+def test_a_renamed_repository_is_recognised_by_its_number(clean_sandbox: Sandbox, someone: Person) -> None:
+    rename(clean_sandbox, "sprockets")
+    mark = clean_sandbox.mark()
+    result = cycle_of(clean_sandbox).run()
+    assert result.exit_code == 0
+    assert wrote(clean_sandbox, mark) == []
+    note = status(clean_sandbox, "acme-widgets")["resources"]["validate-repo"]["reason"]
+    assert "acme/sprockets" in note
+    someone.write({FILE: WIDGETS.replace("widgets", "sprockets")})
+    result = cycle_of(clean_sandbox).run()
+    assert result.exit_code == 1
+    someone.write({FILE: WIDGETS.replace("widgets", "sprockets") + "slug: acme-widgets\n"})
+    assert settle_at_once(clean_sandbox).exit_code == 0
+    assert status(clean_sandbox, "acme-widgets")["status"] == "completed"
+
+
+def test_a_repository_made_again_is_another_one(
+    clean_sandbox: Sandbox, someone: Person, tmp_path: Path
+) -> None:
+    rename(clean_sandbox, "attic")  # its name is free then, as after a deletion
+    clean_sandbox.github_repositories(tmp_path / "projects")
+    mark = clean_sandbox.mark()
+    result = cycle_of(clean_sandbox).run()
+    assert result.exit_code == 1
+    assert statuses(result) == {"acme-widgets": Status.FAILED, "acme-gears": Status.COMPLETED}
+    assert "another repository than before" in status(clean_sandbox, "acme-widgets")["next"]
+    assert wrote(clean_sandbox, mark) == []
+
+
+def test_suspended_is_left_alone_and_goes_on_afterwards(clean_sandbox: Sandbox, someone: Person) -> None:
+    before = status(clean_sandbox, "acme-widgets")
+    someone.write({FILE: WIDGETS + "suspend: true\nresourceLimits: {memoryLimit: 9Gi}\n"})
+    mark = clean_sandbox.mark()
+    result = cycle_of(clean_sandbox).run()
+    assert result.exit_code == 0
+    assert statuses(result)["acme-widgets"] is Status.SUSPENDED
+    said = status(clean_sandbox, "acme-widgets")
+    assert said["status"] == "suspended"
+    assert said["resources"] == before["resources"]
+    assert wrote(clean_sandbox, mark) == []
+    assert cycle_of(clean_sandbox).run().commits == ()
+    someone.write({FILE: WIDGETS})
+    assert settle_at_once(clean_sandbox).exit_code == 0
+    assert status(clean_sandbox, "acme-widgets") == before
+
+
+def test_a_removed_file_deletes_nothing_and_may_come_back(clean_sandbox: Sandbox, someone: Person) -> None:
+    before = status(clean_sandbox, "acme-widgets")
+    someone.write({FILE: None})
+    mark, manifests = clean_sandbox.mark(), commits(clean_sandbox)[1]
+    result = cycle_of(clean_sandbox).run()
+    assert result.exit_code == 0
+    assert statuses(result) == {"acme-widgets": Status.OFFBOARDING, "acme-gears": Status.COMPLETED}
+    said = status(clean_sandbox, "acme-widgets")
+    assert said["status"] == "offboarding"
+    assert "Nothing was deleted" in said["next"]
+    assert said["resources"] == before["resources"]
+    assert wrote(clean_sandbox, mark) == []
+    assert commits(clean_sandbox)[1] == manifests
+    assert cycle_of(clean_sandbox).run().commits == ()
+    someone.write({FILE: WIDGETS})
+    assert settle_at_once(clean_sandbox).exit_code == 0
+    assert status(clean_sandbox, "acme-widgets") == before
+
+
+def test_all_files_vanished_and_history_rewritten_loses_nothing(
+    clean_sandbox: Sandbox, someone: Person
+) -> None:
+    git(str(someone.folder), "checkout", "-q", "--orphan", "anew")
+    shutil.rmtree(someone.folder / "projects")
+    git(str(someone.folder), "add", "-A")
+    git(str(someone.folder), "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "anew")
+    git(str(someone.folder), "push", "-qf", "origin", "anew:main")
+    mark = clean_sandbox.mark()
+    result = cycle_of(clean_sandbox).run()
+    assert set(statuses(result).values()) == {Status.OFFBOARDING}
+    assert wrote(clean_sandbox, mark) == []
+
+
+@pytest.mark.parametrize("text", ["repoOwner: [\n", WIDGETS + "limits: 3\n", ""])
+def test_a_broken_file_freezes_its_project_and_no_other(
+    clean_sandbox: Sandbox, someone: Person, text: str
+) -> None:
+    before = status(clean_sandbox, "acme-widgets")
+    someone.write({FILE: text, "projects/gears.yaml": GEARS + "resourceLimits: {memoryLimit: 9Gi}\n"})
+    result = settle_at_once(clean_sandbox)
+    assert result.exit_code == 1
+    assert [error.path for error in result.broken] == [FILE]
+    assert statuses(result) == {"acme-gears": Status.COMPLETED}
+    assert status(clean_sandbox, "acme-widgets") == before
+
+
+def test_a_second_file_for_one_repository_freezes_the_first(clean_sandbox: Sandbox, someone: Person) -> None:
+    before = status(clean_sandbox, "acme-widgets")
+    someone.write({"projects/twice.yaml": "repoOwner: ACME\nrepoName: Widgets\nslug: twice\n"})
+    result = cycle_of(clean_sandbox).run()
+    assert {error.path for error in result.broken} == {FILE, "projects/twice.yaml"}
+    assert statuses(result) == {"acme-gears": Status.COMPLETED}
+    assert status(clean_sandbox, "acme-widgets") == before
+
+
+def test_an_unreadable_status_file_is_an_error_and_never_overwritten(
+    clean_sandbox: Sandbox, someone: Person
+) -> None:
+    good = someone.read(STATUS)
+    bad = "<<<<<<< HEAD\n" + good
+    someone.write({STATUS: bad, FILE: WIDGETS + "resourceLimits: {memoryLimit: 9Gi}\n"})
+    mark = clean_sandbox.mark()
+    result = cycle_of(clean_sandbox).run()
+    assert result.exit_code == 1
+    assert [error.path for error in result.broken] == [STATUS]
+    assert wrote(clean_sandbox, mark) == []
+    assert someone.read(STATUS) == bad
+    someone.write({STATUS: good})
+    assert settle_at_once(clean_sandbox).exit_code == 0
+
+
+STYLES: list[dict[str, Any]] = [
+    {"sort_keys": True},
+    {"sort_keys": False, "default_style": '"'},
+    {"sort_keys": False, "indent": 8, "width": 30},
+    {"sort_keys": True, "default_flow_style": True},
+    {"sort_keys": False, "explicit_start": True, "explicit_end": True, "allow_unicode": True},
+]
+
+
+def test_a_status_file_in_the_format_of_another_tool_is_taken_as_it_is(
+    clean_sandbox: Sandbox, someone: Person
+) -> None:
+    values = yaml.safe_load(someone.read(STATUS))
+    for style in STYLES:
+        someone.write({STATUS: yaml.safe_dump(values, **style)})
+        mark = clean_sandbox.mark()
+        result = cycle_of(clean_sandbox).run()
+        assert result.exit_code == 0, style
+        assert result.commits == (), style
+        assert wrote(clean_sandbox, mark) == [], style
+
+
+def test_a_project_that_changes_during_the_pass_is_left_out_of_its_commit(
+    clean_sandbox: Sandbox, someone: Person
+) -> None:
+    someone.write({name: text + "resourceLimits: {memoryLimit: 9Gi}\n" for name, text in
+                   {FILE: WIDGETS, "projects/gears.yaml": GEARS}.items()})  # fmt: skip
+    before = status(clean_sandbox, "acme-widgets")
+    changed: list[str] = []
+
+    def meanwhile(change: Any) -> None:
+        if not changed:
+            changed.append(change.slug)
+            someone.write({FILE: WIDGETS + "resourceLimits: {memoryLimit: 10Gi}\n"})
+
+    cycle_of(clean_sandbox).run(announce=meanwhile)
+    assert changed
+    assert status(clean_sandbox, "acme-widgets") == before
+    assert status(clean_sandbox, "acme-gears")["status"] == "waiting_sync"
+    assert settle_at_once(clean_sandbox).exit_code == 0
+    tree = git(
+        clean_sandbox.environment()["MANIFESTS_REPOSITORY"],
+        "show",
+        "main:k8s/base/envs/acme-widgets/statefulset.yaml",
+    )
+    assert "10Gi" in tree
+
+
+def test_storage_grows_and_never_shrinks(clean_sandbox: Sandbox, someone: Person) -> None:
+    someone.write({FILE: WIDGETS + "resourceLimits: {storageWorktrees: 30Gi}\n"})
+    assert settle_at_once(clean_sandbox).exit_code == 0
+    manifests = commits(clean_sandbox)[1]
+    someone.write({FILE: WIDGETS + "resourceLimits: {storageWorktrees: 10Gi}\n"})
+    result = cycle_of(clean_sandbox).run()
+    assert of(result, Condition.ERROR)["acme-widgets"] == {"manifests"}
+    said = status(clean_sandbox, "acme-widgets")
+    assert "has 30Gi, and the project file asks for 10Gi" in said["next"]
+    assert commits(clean_sandbox)[1] == manifests
+    someone.write({FILE: WIDGETS + "resourceLimits: {storageWorktrees: 30Gi}\n"})
+    assert settle_at_once(clean_sandbox).exit_code == 0
