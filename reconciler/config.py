@@ -42,7 +42,8 @@ def load_sections(path: Path | None, environ: Mapping[str, str] | None = None) -
     for a named file that is absent and for unknown sections; InvalidFile for one that is no YAML mapping.
     """
     values = _read(path)
-    names = _known(Settings)
+    known = _known(Settings)
+    names = {kind.section for kind in known}
     for name, section in values.items():
         if name not in names:
             near = difflib.get_close_matches(name, names, 1)
@@ -52,7 +53,11 @@ def load_sections(path: Path | None, environ: Mapping[str, str] | None = None) -
             raise ConfigurationError(
                 f"{path or DEFAULT_FILE}: section {name} is no mapping", remedy="see docs/configuration.md"
             )
-    return Sections(values, os.environ if environ is None else environ)
+    sections = Sections(values, os.environ if environ is None else environ)
+    for kind in known:
+        # now, not when a pass first needs it: a typing mistake is nobody's project's fault
+        sections.get(kind)
+    return sections
 
 
 def _read(path: Path | None) -> Mapping[str, Mapping[str, object]]:
@@ -68,7 +73,7 @@ def _read(path: Path | None) -> Mapping[str, Mapping[str, object]]:
     return load_yaml(str(file), content).values if content.strip() else {}
 
 
-def _known(kind: type[Settings]) -> set[str]:
-    """Return the sections of all clients and resources that were imported: a new system brings its own."""
-    here = {kind.section} if "section" in vars(kind) else set()
+def _known(kind: type[Settings]) -> set[type[Settings]]:
+    """Return the settings of all clients and resources that were imported: a new system brings its own."""
+    here = {kind} if "section" in vars(kind) else set()
     return here.union(*(_known(child) for child in kind.__subclasses__()))

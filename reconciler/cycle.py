@@ -44,11 +44,14 @@ class Cycle:
         sections: Sections,
         kinds: Mapping[str, Kind],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        before: Callable[[], None] = lambda: None,
     ) -> None:
+        """Wire a cycle; `before` is called before each pass (the sandbox merges `projects/` there)."""
         self.sections = sections
         self.kinds = kinds
         self.repositories = Repositories(sections)
         self._clock = clock
+        self._before = before
         self._resources = {name: [make(sections) for make in kind.resources] for name, kind in kinds.items()}
 
     def look(self, *, only: Sequence[str] = ()) -> Look:
@@ -66,6 +69,7 @@ class Cycle:
         only: Sequence[str] = (),
     ) -> PassResult:
         """Do one whole pass."""
+        self._before()
         with closing(History.writing(self.sections)) as history:
             if not history.alone:
                 return PassResult((), (), (BUSY,), 0, (), busy=True)

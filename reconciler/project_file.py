@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -77,10 +77,11 @@ def refuse_clashes(projects: Iterable[Project[Any]]) -> tuple[list[Project[Any]]
     everyone = list(projects)
     errors: dict[str, InvalidFile] = {}
     # One repository in two files also gives one slug twice; another slug would not help there.
-    for claim_of, remedy in (
+    rounds: tuple[tuple[Callable[[Project[Any]], str], str], ...] = (
         (lambda project: str(project.spec.identity()), "keep one of the files"),
         (lambda project: f"slug {project.slug}", "give one of them another `slug:`"),
-    ):
+    )
+    for claim_of, remedy in rounds:
         claims: dict[str, list[str]] = defaultdict(list)
         for project in everyone:
             claims[claim_of(project)].append(project.source.path)

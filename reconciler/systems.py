@@ -6,6 +6,7 @@ program asks whether it may write. This module knows no system by name.
 
 from __future__ import annotations
 
+import difflib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -53,9 +54,13 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in (cls.section, *first["loc"]))
-            raise ConfigurationError(
-                f"setting {where}: {first['msg']}", remedy="docs/configuration.md lists every setting"
-            ) from None
+            message, remedy = f"setting {where}: {first['msg']}", "docs/configuration.md lists every setting"
+            if first["type"] == "extra_forbidden":
+                known = [field.alias or name for name, field in cls.model_fields.items()]
+                near = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
+                message = f"unknown setting {where}"
+                remedy = f"did you mean {near[0]}?" if near else remedy
+            raise ConfigurationError(message, remedy=remedy) from None
 
     @classmethod
     def settings_customise_sources(

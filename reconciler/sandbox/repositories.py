@@ -15,7 +15,8 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode
 
-from reconciler.errors import UsageError
+from reconciler.errors import InvalidFile, UsageError
+from reconciler.gitops.yaml_read import load_yaml
 
 BRANCH = "main"
 _REFERENCE = f"refs/heads/{BRANCH}"
@@ -23,6 +24,7 @@ _FIXTURES = files("reconciler.sandbox") / "fixtures"
 # A fixed time makes the first commit the same in every sandbox.
 _SEEDED_AT = 1_767_225_600
 _LARGEST_READ = 64 * 1024
+_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 
 
 def seed(path: Path, fixture: str) -> None:
@@ -122,23 +124,19 @@ class NamedRepository:
 
 
 def named_repositories(directory: Path) -> list[NamedRepository]:
-    """Return the repository that each plausible project file names.
-
-    This looks at lines and not at YAML, since hostile files come by here before anything has judged them.
-    """
+    """Return the repository that each readable project file names; a pass says what others lack."""
     found = []
     for path in project_files(directory):
         if path.is_symlink() or path.suffix not in {".yaml", ".yml"}:
             continue
         with path.open("rb") as file:
-            text = file.read(_LARGEST_READ).decode("utf-8", errors="replace")
-        owner, name = _value(text, "repoOwner"), _value(text, "repoName")
-        if owner and name:
-            found.append(NamedRepository(owner, name, _value(text, "defaultBranch")))
+            content = file.read(_LARGEST_READ)
+        try:
+            values = load_yaml(str(path), content).values
+        except InvalidFile:
+            continue
+        owner, name = str(values.get("repoOwner")), str(values.get("repoName"))
+        branch = values.get("defaultBranch")
+        if {"repoOwner", "repoName"} <= values.keys() and _NAME.fullmatch(owner) and _NAME.fullmatch(name):
+            found.append(NamedRepository(owner, name, branch if isinstance(branch, str) else None))
     return found
-
-
-def _value(text: str, key: str) -> str | None:
-    """Return the plain or quoted value of a top-level key."""
-    found = re.search(rf"^{key}:[ \t]+([\"']?)([A-Za-z0-9][\w./-]*)\1[ \t]*(?:#.*)?\r?$", text, re.MULTILINE)
-    return found[2] if found else None
