@@ -96,7 +96,7 @@ def _statuses(snapshot: Snapshot) -> tuple[dict[str, Object], dict[str, InvalidF
 
 @lru_cache(maxsize=20_000)
 def _status(path: str, content: bytes) -> Object:
-    """Read a status file; the same bytes say the same, so the next pass of a loop need not read them again."""
+    """Read a status file; the same bytes say the same, so a loop reads only those that changed."""
     return load_status(path, content)
 
 
