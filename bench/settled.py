@@ -32,9 +32,11 @@ from reconciler.gitops.devcontainer import DEFAULT_PATH, default_text
 from reconciler.gitops.edits import Edit, File, Folder, ListEntry
 from reconciler.gitops.manifest_tree import ManifestTree
 from reconciler.gitops.pods import PodsSettings
+from reconciler.gitops.render import Inputs, render_environment
 from reconciler.gitops.status_file import dump_status
 from reconciler.kinds import KINDS
 from reconciler.model.json import canonical, digest
+from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources import vault_paths
 from reconciler.resources.git_access import title as key_title
 from reconciler.resources.litellm import key_alias
@@ -406,16 +408,20 @@ def _row(made: Made, row: RegistryRow, template: Member) -> RegistryRow:
 def _commit(cycle: Cycle, templates: tuple[Member, Member], made: Sequence[Made]) -> None:
     """Commit environments, project files and status files, one commit for each repository."""
     statuses = cycle.load().statuses
-    tree = cycle.repositories.manifests.fetch()
-    folders = {each: tree.folder(f"{BASE}/envs/{each.slug}") or {} for each in templates}
+    pods = cycle.sections.get(PodsSettings)
     manifests: list[Edit] = []
     config: list[Edit] = []
     for each in made:
         member, template = each.member, templates[each.member.number % 2]
-        files = {
-            name: member.renamed(content.decode(), template).encode()
-            for name, content in folders[template].items()
-        }
+        spec = {"repoOwner": member.owner, "repoName": member.name, "skipAuth": not member.logs_in}
+        inputs = Inputs(
+            branch=each.repository.default_branch or "main",
+            webhook_secret=each.versions[member.slug],
+            git_access=each.public_key,
+            llm_key=each.versions[f"{member.slug}.llm-key"],
+            devcontainer=DEFAULT_PATH,
+        )
+        files = render_environment(ProjectSpec.model_validate(spec), member.slug, pods, inputs)
         manifests += [
             Folder(slug=member.slug, path=f"{BASE}/envs/{member.slug}", files=files),
             ListEntry(slug=member.slug, path=f"{BASE}/kustomization.yaml", value=f"envs/{member.slug}"),

@@ -30,16 +30,17 @@ _SLUG = re.compile(rb"""(?m)^\s+mesh-six\.bto\.bar/slug:\s*["']?([a-z0-9-]+)["']
 class Inputs(BaseModel):
     """What an environment's manifests depend on beside the project file and the settings.
 
-    `webhook_secret`, `git_access`, `llm_key`: the project has one in Vault. `devcontainer`: path of the
-    repository's dev container file; None lets envbuilder look for it. `storage_class`: None is the cluster's.
+    `webhook_secret`, `git_access`, `llm_key`: a public text that changes whenever the secret in Vault does (a
+    version, a public key); None: the project has none. `devcontainer`: path of the repository's dev container
+    file; None lets envbuilder look for it. `storage_class`: None is the cluster's.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
     branch: str
-    webhook_secret: bool = False
-    git_access: bool = False
-    llm_key: bool = False
+    webhook_secret: str | None = None
+    git_access: str | None = None
+    llm_key: str | None = None
     devcontainer: str | None = None
     storage_class: str | None = None
 
@@ -72,17 +73,9 @@ def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs:
     A pod gets either the gateway's key or the way to the OAuth login, never both: the key would win, and the
     login would never be used (facts §7).
     """
-    llm_key = spec.skip_auth and not spec.skip_lite_llm and inputs.llm_key and pods.gateway_url is not None
-    names = {"statefulset.yaml", "service.yaml", "service-account.yaml", CLAIMS} | {
-        name
-        for name, wanted in {
-            "known-hosts.yaml": inputs.git_access,
-            "external-secret.yaml": inputs.git_access or llm_key,
-            "webhook-secret.yaml": inputs.webhook_secret and pods.webhook_receiver_secret is not None,
-            "extra-secret.yaml": pods.extra_secrets is not None,
-        }.items()
-        if wanted
-    }
+    gateway = spec.skip_auth and not spec.skip_lite_llm and pods.gateway_url is not None
+    llm_key = inputs.llm_key if gateway else None
+    names = _names(pods, inputs, llm_key)
     folder, _, file = (inputs.devcontainer or "").rpartition("/")
     values = {
         "slug": slug,
@@ -93,8 +86,11 @@ def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs:
         "limits": spec.resource_limits,
         "claims": list(claims_of(spec, slug).items()),
         "storage_class": inputs.storage_class,
-        "git_access": inputs.git_access,
-        "llm_key": llm_key,
+        "git_access": inputs.git_access is not None,
+        # Another value gets another key: a pod that has the one before is replaced, since a variable never
+        # changes in a running pod, and its successor waits until the Secret has the new one.
+        "llm_key": llm_key and f"llm-key-{_short(llm_key)}",
+        "versions": _versions(inputs, llm_key),
         "oauth": not spec.skip_auth,
         "default_model": spec.litellm.default_model,
         "git_url": _git_url(spec, pods, inputs),
@@ -107,9 +103,9 @@ def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs:
             "git_access": f"mesh-six/envs/{slug}.git-access",
             "llm_key": f"mesh-six/envs/{slug}.llm-key",
         },
-        "resources": sorted(names),
+        "resources": names,
     }
-    return {name: _render(f"env/{name}.j2", values) for name in sorted({*names, KUSTOMIZATION})}
+    return {name: _render(f"env/{name}.j2", values) for name in (*names, KUSTOMIZATION)}
 
 
 def render_devcontainer(pods: PodsSettings) -> str:
@@ -121,10 +117,40 @@ def _git_url(spec: ProjectSpec, pods: PodsSettings, inputs: Inputs) -> str:
     """Without a branch, envbuilder would clone whatever the remote's HEAD is at that moment."""
     repository = (
         f"ssh://git@{pods.git_host}/{spec.full_name}.git"
-        if inputs.git_access
+        if inputs.git_access is not None
         else f"https://{pods.git_host}/{spec.full_name}"
     )
     return f"{repository}#refs/heads/{inputs.branch}"
+
+
+def _names(pods: PodsSettings, inputs: Inputs, llm_key: str | None) -> list[str]:
+    """Return the files that the kustomization lists."""
+    chosen = {
+        "known-hosts.yaml": inputs.git_access is not None,
+        "external-secret.yaml": (inputs.git_access, llm_key) != (None, None),
+        "webhook-secret.yaml": None not in (inputs.webhook_secret, pods.webhook_receiver_secret),
+        "extra-secret.yaml": pods.extra_secrets is not None,
+    }
+    always = ("statefulset.yaml", "service.yaml", "service-account.yaml", CLAIMS)
+    return sorted([*always, *(name for name, wanted in chosen.items() if wanted)])
+
+
+def _versions(inputs: Inputs, llm_key: str | None) -> dict[str, str | None]:
+    """Return what the ExternalSecrets are told of their secrets, so that they change with these (facts §10).
+
+    The operator reads anew when an ExternalSecret's spec, labels or annotations change (its FAQ, and
+    `GetResourceVersion` of its pkg/controllers/util).
+    """
+    of_environment = {
+        "git-access": inputs.git_access and _short(inputs.git_access),
+        "llm-key": llm_key,
+    }
+    told = [f"{name} {version}" for name, version in of_environment.items() if version]
+    return {"webhook": inputs.webhook_secret, "environment": ", ".join(told)}
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _image_path(spec: ProjectSpec) -> str:

@@ -81,11 +81,13 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
             return wrong
         if not state.marked:
             summary = "adopt the private key in Vault and register its public half"
-            return Needed(Change(target.slug, self.name, Action.ADOPT, summary, after=after))
+            change = Change(target.slug, self.name, Action.ADOPT, summary, after=after)
+            return Needed(change, {"publicKey": state.public_key})
         if state.registered == "no":
             summary = "register the public half of the key in Vault on GitHub"
             before: Object = {"vault": path(target.slug)}
-            return Needed(Change(target.slug, self.name, Action.UPDATE, summary, before, after))
+            change = Change(target.slug, self.name, Action.UPDATE, summary, before, after)
+            return Needed(change, {"publicKey": state.public_key})
         note = ""
         if state.others:
             note = (

@@ -35,6 +35,13 @@ from reconciler.model.project_spec import ProjectSpec, amount
 from reconciler.resources.contract import Resource, Target
 from reconciler.systems import Reading, Settings, Writing
 
+_SECRETS = {
+    "webhookSecret": ("webhook-secret", "version"),
+    "gitAccess": ("git-access", "publicKey"),
+    "llmKey": ("llm-key", "version"),
+}
+"""By field of `Inputs`: the resource, and its output that changes with the secret."""
+
 
 class ManifestsState(State):
     """The folder in git. `files`: blob ids by name. `claims`: text of pvc.yaml. `line`: listed above.
@@ -134,9 +141,10 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
         return {
             "branch": outputs["validate-repo"]["defaultBranch"],
             "devcontainer": outputs["devcontainer"].get("path"),
-            "webhookSecret": "webhook-secret" in outputs,
-            "gitAccess": "git-access" in outputs,
-            "llmKey": "llm-key" in outputs,
+            **{
+                field: outputs[name][output] if name in outputs else None
+                for field, (name, output) in _SECRETS.items()
+            },
             "storageClass": classes[0] if classes else self.sections.get(PodsSettings).storage_class,
         }
 

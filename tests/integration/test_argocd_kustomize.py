@@ -49,7 +49,10 @@ def test_the_sandboxs_tree_with_an_environment_is_built_alike(tmp_path: Path) ->
     }
     spec = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": "widgets"})
     inputs = Inputs(
-        branch="main", webhook_secret=True, git_access=True, devcontainer=".devcontainer/devcontainer.json"
+        branch="main",
+        webhook_secret="1 of 2026",
+        git_access="ssh-ed25519 AAAA",
+        devcontainer=".devcontainer/devcontainer.json",
     )
     for name, content in render_environment(spec, "acme-widgets", PodsSettings.load({}, {}), inputs).items():
         files[f"k8s/base/envs/acme-widgets/{name}"] = content.decode()

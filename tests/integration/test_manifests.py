@@ -27,9 +27,9 @@ FOLDER = "k8s/base/envs/acme-widgets"
 OUTPUTS: Mapping[str, Object] = {
     "validate-repo": {"defaultBranch": "main"},
     "devcontainer": {"path": ".devcontainer/devcontainer.json"},
-    "webhook-secret": {},
-    "git-access": {},
-    "llm-key": {},
+    "webhook-secret": {"version": "1 of 2026"},
+    "git-access": {"publicKey": "ssh-ed25519 AAAA"},
+    "llm-key": {"version": "1 of 2026"},
 }
 
 
@@ -170,6 +170,16 @@ def test_what_people_add_to_the_folder_is_never_removed(house: House, name: str)
         assert isinstance(refused, Failed)
         assert refused.conflict
     assert house.read(f"{FOLDER}/{name}") == b"mine\n"
+
+
+def test_a_secret_made_anew_reaches_the_cluster_by_git(house: House) -> None:
+    house.apply(skipAuth=True)
+    rotated = {**OUTPUTS, "llm-key": {"version": "2 of 2027"}}
+    decision = house.apply(rotated, skipAuth=True)
+    assert isinstance(decision, Needed)
+    assert "external-secret.yaml, statefulset.yaml" in decision.change.summary
+    assert b"llm-key 2 of 2027" in house.files()["external-secret.yaml"]
+    assert isinstance(house.plan(rotated, skipAuth=True), Settled)
 
 
 def test_a_file_of_ours_that_is_not_wanted_any_more_goes(house: House) -> None:

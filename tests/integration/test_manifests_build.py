@@ -35,10 +35,19 @@ POLICIES = {"Owner", "Merge", "Orphan", "None"}
 KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 
 ENVIRONMENTS: dict[str, tuple[dict[str, Any], Inputs]] = {
-    "two-lines": ({}, Inputs(branch="main", webhook_secret=True, git_access=True, llm_key=True)),
+    "two-lines": (
+        {},
+        Inputs(branch="main", webhook_secret="1 of 2026", git_access="ssh-ed25519 AAAA", llm_key="1 of 2026"),
+    ),
     "gateway": (
         {"skipAuth": True, "litellm": {"defaultModel": 'a "model": {{ x }}', "maxBudget": 1.0}},
-        Inputs(branch="main", webhook_secret=True, git_access=True, llm_key=True, storage_class="fast"),
+        Inputs(
+            branch="main",
+            webhook_secret="1 of 2026",
+            git_access="ssh-ed25519 AAAA",
+            llm_key="1 of 2026",
+            storage_class="fast",
+        ),
     ),
     "bare": ({"skipAuth": True, "skipLiteLLM": True}, Inputs(branch="x/$(HOME)'\"#")),
     "hostile": (
@@ -46,9 +55,11 @@ ENVIRONMENTS: dict[str, tuple[dict[str, Any], Inputs]] = {
             "displayName": "{{ 7 }}: - 'é' \"😀\" # & *a",
             "resourceLimits": {"cpuRequest": "0.5", "cpuLimit": "1500m"},
         },
-        Inputs(branch="main", git_access=True, devcontainer=".devcontainer/a b/devcontainer.json"),
+        Inputs(
+            branch="main", git_access="ssh-ed25519 AAAA", devcontainer=".devcontainer/a b/devcontainer.json"
+        ),
     ),
-    "a" * 48: ({}, Inputs(branch="main", webhook_secret=True, git_access=True)),
+    "a" * 48: ({}, Inputs(branch="main", webhook_secret="1 of 2026", git_access="ssh-ed25519 AAAA")),
 }
 
 

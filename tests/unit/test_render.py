@@ -16,7 +16,7 @@ from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources import vault_paths
 
 SLUG = "acme-widgets"
-ALL = Inputs(branch="main", webhook_secret=True, git_access=True, llm_key=True)
+ALL = Inputs(branch="main", webhook_secret="1 of 2026", git_access="ssh-ed25519 AAAA", llm_key="1 of 2026")
 
 
 def project(**fields: Any) -> ProjectSpec:
@@ -64,7 +64,7 @@ def test_a_login_and_a_gateway_key_are_never_handed_over_together() -> None:
     assert "ANTHROPIC_BASE_URL" not in login
     assert login["MESH_SIX_AUTH_SERVICE_URL"] == "http://auth-service"
     key = environment(rendered(project(skipAuth=True, litellm={"defaultModel": "claude-x"})))
-    assert key["ANTHROPIC_AUTH_TOKEN"] == {"secretKeyRef": {"name": "env-acme-widgets", "key": "llm-key"}}
+    assert key["ANTHROPIC_AUTH_TOKEN"]["secretKeyRef"]["name"] == "env-acme-widgets"
     assert key["ANTHROPIC_MODEL"] == "claude-x"
     assert not any(name.startswith("MESH_SIX_AUTH") for name in key)
 
@@ -73,7 +73,7 @@ def test_a_login_and_a_gateway_key_are_never_handed_over_together() -> None:
     ("fields", "inputs", "values"),
     [
         ({"skipAuth": True, "skipLiteLLM": True}, ALL, {}),
-        ({"skipAuth": True}, Inputs(branch="main", git_access=True), {}),
+        ({"skipAuth": True}, Inputs(branch="main", git_access="ssh-ed25519 AAAA"), {}),
         ({"skipAuth": True}, ALL, {"gatewayUrl": None}),
     ],
 )
@@ -97,6 +97,44 @@ def test_secrets_are_asked_for_where_the_reconciler_keeps_them() -> None:
         f"{vault_paths.ENVIRONMENTS}/{SLUG}.llm-key",
         f"{vault_paths.WEBHOOKS}/{SLUG}",
     ]
+
+
+@pytest.mark.parametrize(
+    ("field", "changed"),
+    [
+        ("webhook_secret", {"webhook-secret.yaml"}),
+        # A mounted file follows its Secret; a variable does not, so its pod has to be replaced.
+        ("git_access", {"external-secret.yaml"}),
+        ("llm_key", {"external-secret.yaml", "statefulset.yaml"}),
+    ],
+)
+def test_a_new_secret_has_the_operator_read_it_now(field: str, changed: set[str]) -> None:
+    spec = project(skipAuth=True)
+    before = render_environment(spec, SLUG, pods(), ALL)
+    after = render_environment(spec, SLUG, pods(), ALL.model_copy(update={field: "2 of 2027"}))
+    assert {name for name in before if before[name] != after[name]} == changed
+    for name in changed - {"statefulset.yaml"}:
+        old, new = (documents(each[name])[0]["metadata"]["annotations"] for each in (before, after))
+        assert old.keys() == new.keys()
+        assert old != new
+
+
+def test_a_pod_never_takes_the_gateway_key_of_before() -> None:
+    for version in ("1 of 2026", "2 of 2027"):
+        files = rendered(project(skipAuth=True), ALL.model_copy(update={"llm_key": version}))
+        wanted = environment(files)["ANTHROPIC_AUTH_TOKEN"]["secretKeyRef"]["key"]
+        given = [each["secretKey"] for each in files["external-secret.yaml"][0]["spec"]["data"]]
+        assert given == ["git-private-key", wanted]
+
+
+def test_a_gateway_key_that_is_not_handed_over_changes_nothing() -> None:
+    rotated = ALL.model_copy(update={"llm_key": "2 of 2027"})
+    assert rendered(project(), rotated) == rendered(project())
+
+
+def test_the_public_key_is_not_repeated_in_the_manifests() -> None:
+    files = render_environment(project(skipAuth=True), SLUG, pods(), ALL)
+    assert b"AAAA" not in files["external-secret.yaml"]
 
 
 def test_a_project_with_no_secret_has_no_external_secret_and_clones_over_https() -> None:
@@ -186,7 +224,9 @@ HOSTILE = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_s
 @given(branch=HOSTILE, name=HOSTILE.filter(str.isprintable).filter(str.strip))
 def test_hostile_text_stays_text(branch: str, name: str) -> None:
     spec = project(displayName=name)
-    text = render_environment(spec, SLUG, pods(dapr=False), Inputs(branch=branch, git_access=True))
+    text = render_environment(
+        spec, SLUG, pods(dapr=False), Inputs(branch=branch, git_access="ssh-ed25519 AAAA")
+    )
     files = {"statefulset.yaml": documents(text["statefulset.yaml"])}
     annotations = files["statefulset.yaml"][0]["metadata"]["annotations"]
     assert annotations["mesh-six.bto.bar/display-name"] == name
