@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import FrameType
 
 import structlog
@@ -77,11 +78,15 @@ def run_forever(cycle: Cycle) -> int:
     stop = _Stop()
     scheduler = BackgroundScheduler(timezone=UTC)
 
+    # The scheduler's own waiting for its jobs holds a lock that a job needs to change its next time.
+    at_work = threading.Lock()
+
     def one() -> None:
-        soon = _guarded(cycle, stop)
-        if soon is not None and job.next_run_time is not None:
-            earliest = datetime.now(UTC) + max(soon, SHORTEST_PAUSE)
-            job.modify(next_run_time=min(job.next_run_time, earliest))
+        with at_work:
+            soon = None if stop.is_set() else _guarded(cycle, stop)
+            if soon is not None and job.next_run_time is not None:
+                earliest = datetime.now(UTC) + max(soon, SHORTEST_PAUSE)
+                job.modify(next_run_time=min(job.next_run_time, earliest))
 
     job = scheduler.add_job(
         one,
@@ -98,7 +103,8 @@ def run_forever(cycle: Cycle) -> int:
         log.warning("schedule started", interval=format_duration(settings.interval))
         stop.wait()
         log.warning("stopping: a pass under way ends between two changes")
-        scheduler.shutdown(wait=True)
+        with at_work:
+            scheduler.shutdown(wait=False)
     return 0
 
 
@@ -109,8 +115,7 @@ def _guarded(cycle: Cycle, stop: _Stop) -> timedelta | None:
         for problem in (*result.problems, *(str(error) for error in result.broken)):
             log.error("problem", problem=problem)
         log.warning("pass finished", summary=result.summary, exit_code=result.exit_code)
-        if heartbeat := cycle.sections.get(ScheduleSettings).heartbeat:
-            heartbeat.touch()
+        _leave_heartbeat(cycle.sections.get(ScheduleSettings).heartbeat)
         return result.waiting_in  # noqa: TRY300 - the shortest way to say it
     except ReconcilerError as error:
         log.error("pass failed", error=error.message, remedy=error.remedy)
@@ -118,6 +123,14 @@ def _guarded(cycle: Cycle, stop: _Stop) -> timedelta | None:
         log.error("pass failed unexpectedly", error=type(error).__name__)
         log.debug("traceback", exc_info=True)
     return None
+
+
+def _leave_heartbeat(file: Path | None) -> None:
+    try:
+        if file is not None:
+            file.touch()
+    except OSError as error:
+        log.error("heartbeat cannot be written", file=str(file), error=error.strerror)
 
 
 def _log_change(change: Change) -> None:
