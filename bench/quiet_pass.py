@@ -11,6 +11,7 @@ import functools
 import gc
 import json
 import resource
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -91,16 +92,14 @@ def main() -> None:
         begun, worked = time.perf_counter(), time.process_time()
         result = cycle.run()
         seconds, cpu = time.perf_counter() - begun, time.process_time() - worked
+        written = [each.path for each in sandbox.requests(mark) if each.wrote]
+        if result.exit_code or result.changes or result.commits or written:
+            sys.exit(f"the pass was not quiet: {result.summary} {result.problems} {written[:3]}")
         passes.append(
             {
                 "seconds": seconds,
                 "cpu": cpu,
                 "stages": {name: (profile.seconds[name], profile.cpu[name]) for name in profile.seconds},
-                "summary": result.summary,
-                "changes": result.changes,
-                "commits": len(result.commits),
-                "exit_code": result.exit_code,
-                "mark": mark,
             }
         )
     if recorder:
