@@ -216,9 +216,11 @@ class Cycle:
         )
 
     def _at_rest(self, look: Look) -> Iterator[ProjectReport]:
-        """Yield the reports of projects that are suspended, or whose file vanished."""
+        """Yield the reports of projects that no resource was asked about."""
         for project in look.loaded.projects:
-            if project.spec.suspend:
+            if error := look.loaded.unreadable_statuses.get(project.slug):
+                yield report.unreadable(project, error)
+            elif project.spec.suspend:
                 yield report.suspended(project)
         for slug in sorted(look.loaded.gone):
             yield report.offboarding(slug, look.loaded)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from reconciler.errors import InvalidFile
 from reconciler.gitops.status_file import merge
 from reconciler.model.json import Json, Object
 from reconciler.model.loaded import Loaded
@@ -42,6 +43,12 @@ def report(project: Project[Any], outcomes: tuple[Outcome, ...], loaded: Loaded)
 def suspended(project: Project[Any]) -> ProjectReport:
     """Return the report of a project that asks to be left alone."""
     return ProjectReport(project.slug, project.kind, Status.SUSPENDED, "", SUSPENDED, (), project.source.path)
+
+
+def unreadable(project: Project[Any], error: InvalidFile) -> ProjectReport:
+    """Return the report of a project whose status file cannot be read, and so is never written over."""
+    todo = f"Mend its status file, or delete it and let the next pass write it anew: {error}"
+    return ProjectReport(project.slug, project.kind, Status.FAILED, "", todo, (), project.source.path)
 
 
 def offboarding(slug: str, loaded: Loaded) -> ProjectReport:
