@@ -30,14 +30,16 @@ _SLUG = re.compile(rb"""(?m)^\s+mesh-six\.bto\.bar/slug:\s*["']?([a-z0-9-]+)["']
 class Inputs(BaseModel):
     """What an environment's manifests depend on beside the project file and the settings.
 
-    `webhook_secret`, `git_access`, `llm_key`: a public text that changes whenever the secret in Vault does (a
-    version, a public key); None: the project has none. `devcontainer`: path of the repository's dev container
-    file; None lets envbuilder look for it. `storage_class`: None is the cluster's.
+    `repository`: its name in GitHub's letter case. `webhook_secret`, `git_access`, `llm_key`: a public text
+    that changes whenever the secret in Vault does (a version, a public key); None: the project has none.
+    `devcontainer`: path of the repository's dev container file; None lets envbuilder look for it.
+    `storage_class`: None is the cluster's.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
     branch: str
+    repository: str = ""
     webhook_secret: str | None = None
     git_access: str | None = None
     llm_key: str | None = None
@@ -73,6 +75,7 @@ def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs:
     A pod gets either the gateway's key or the way to the OAuth login, never both: the key would win, and the
     login would never be used (facts §7).
     """
+    spec = spec.spelled(inputs.repository)
     gateway = spec.skip_auth and not spec.skip_lite_llm and pods.gateway_url is not None
     llm_key = inputs.llm_key if gateway else None
     names = _names(pods, inputs, llm_key)

@@ -167,8 +167,19 @@ class ProjectSpec(Spec):
 
     @property
     def full_name(self) -> str:
-        """The repository as GitHub writes it: owner/name."""
+        """The repository as the file writes it: owner/name."""
         return f"{self.repo_owner}/{self.repo_name}"
+
+    def spelled(self, full_name: str) -> ProjectSpec:
+        """Return the file with the repository's letter case as in `full_name`, if that is the same name.
+
+        GitHub takes ACME/widgets for acme/widgets; a bucket or a proxy does not. Another name is another
+        matter: a renamed repository keeps what it had until somebody edits the file.
+        """
+        if full_name.lower() != self.full_name.lower():
+            return self
+        owner, _, name = full_name.partition("/")
+        return self.model_copy(update={"repo_owner": owner, "repo_name": name})
 
     def default_slug(self) -> str:
         """Return owner-repo, made safe."""

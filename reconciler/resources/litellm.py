@@ -114,7 +114,8 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
         sets = team.sets if team else ()
         after: dict[str, Json] = {
             "team": team_id,
-            "alias": target.spec.litellm.team_alias or target.spec.full_name,
+            "alias": target.spec.litellm.team_alias
+            or target.spec.spelled(str(outputs["validate-repo"]["fullName"])).full_name,
             **{name: unset for name, unset in _UNSET.items() if name in sets},
             **wishes,
             "keyVersion": outputs["llm-key"]["version"],

@@ -140,6 +140,7 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
         classes = [storage_class for _, storage_class in claims.values()]
         return {
             "branch": outputs["validate-repo"]["defaultBranch"],
+            "repository": outputs["validate-repo"]["fullName"],
             "devcontainer": outputs["devcontainer"].get("path"),
             **{
                 field: outputs[name][output] if name in outputs else None

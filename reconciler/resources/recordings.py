@@ -40,13 +40,17 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[RecordingsState]]:
-        """List once for each owner. A project that lacks nothing here is unknown without PostgreSQL."""
+        """List once for each owner, in the letter case that is remembered, or else the file's.
+
+        A project that lacks nothing here is unknown without PostgreSQL.
+        """
         store = read.get(ObjectStore)
         found: dict[str, Observation[RecordingsState]] = {}
         without = self._without_postgres(read)
         for target in targets:
-            prefix = prefix_of(target.spec)
-            if prefix not in store.prefixes(target.spec.repo_owner):
+            spec = _as_remembered(target)
+            prefix = prefix_of(spec)
+            if prefix not in store.prefixes(spec.repo_owner):
                 found[target.slug] = Absent()
             else:
                 found[target.slug] = without or Known(RecordingsState(prefix=prefix))
@@ -55,26 +59,29 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[RecordingsState], outputs: Mapping[str, Object]
     ) -> Decision:
-        """Want the prefix marked."""
-        if not isinstance(seen, Absent):
-            return self._settled(target)
-        marker = f"{self.sections.get(S3Settings).bucket}/{prefix_of(target.spec)}"
+        """Want the prefix marked, in GitHub's letter case."""
+        prefix = prefix_of(_as_remembered(target).spelled(str(outputs["validate-repo"]["fullName"])))
+        if not isinstance(seen, Absent) and seen.state.prefix == prefix:
+            return self._settled(prefix)
+        marker = f"{self.sections.get(S3Settings).bucket}/{prefix}"
         summary = f"mark the recordings' place {marker}"
-        return Needed(Change(target.slug, self.name, Action.CREATE, summary, after={"marker": marker}))
+        return Needed(
+            Change(target.slug, self.name, Action.CREATE, summary, after={"marker": marker, "prefix": prefix})
+        )
 
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Settled:
         """Make the bucket, then the marker."""
-        store = write.get(ObjectStoreWriter)
+        store, prefix = write.get(ObjectStoreWriter), str(change.after["prefix"])
         store.ensure_bucket()
-        store.put_marker(prefix_of(target.spec))
+        store.put_marker(prefix)
         if self._uses_postgres():
             write.get(Registry).check_server()
-        return self._settled(target)
+        return self._settled(prefix)
 
-    def _settled(self, target: Target[ProjectSpec]) -> Settled:
+    def _settled(self, prefix: str) -> Settled:
         bucket = self.sections.get(S3Settings).bucket
         note = "PostgreSQL answers too" if self._uses_postgres() else ""
-        return Settled({"bucket": bucket, "prefix": prefix_of(target.spec)}, note=note)
+        return Settled({"bucket": bucket, "prefix": prefix}, note=note)
 
     def _uses_postgres(self) -> bool:
         return self.sections.get(PostgresSettings).missing() is None
@@ -86,6 +93,10 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
         except SystemFault as fault:
             return Unknown(fault.message, fault.remedy, fault.retry_after)
         return None
+
+
+def _as_remembered(target: Target[ProjectSpec]) -> ProjectSpec:
+    return target.spec.spelled(str(target.remembered.get("prefix", "")).removesuffix("/"))
 
 
 def prefix_of(spec: ProjectSpec) -> str:

@@ -113,7 +113,8 @@ class RegistryRowResource(Resource[ProjectSpec, RegistryState]):
         return Settled({"serviceName": target.slug})
 
     def _wanted(self, target: Target[ProjectSpec], outputs: Mapping[str, Object]) -> _Columns:
-        repository, board, spec = outputs["validate-repo"], outputs["project-board"], target.spec
+        repository, board = outputs["validate-repo"], outputs["project-board"]
+        spec = target.spec.spelled(str(repository["fullName"]))
         metadata: Object = {
             "managedBy": MANAGED_BY,
             "repositoryId": repository["id"],

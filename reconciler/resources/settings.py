@@ -42,6 +42,7 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
     phase: ClassVar[str] = "auth_settings"
     system: ClassVar[str] = "auth-service"
     state: ClassVar[type[State]] = AppSettingsState
+    needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
     uses: ClassVar[tuple[str, ...]] = ("registry",)
     audited: ClassVar[bool] = True
     settings: ClassVar[tuple[type[Settings], ...]] = (AuthServiceSettings,)
@@ -53,7 +54,7 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
         service = read.get(AuthService)
         found: dict[str, Observation[AppSettingsState]] = {}
         for target in targets:
-            desired = _desired(target.spec)
+            desired = _desired(target.spec.spelled(str(target.remembered.get("repository", ""))))
             if not target.verify and target.remembered == _outputs(desired):
                 found[target.slug] = Remembered(desired, target.verified_at)
                 continue
@@ -69,7 +70,7 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
         self, target: Target[ProjectSpec], seen: Seen[AppSettingsState], outputs: Mapping[str, Object]
     ) -> Decision:
         """Compare the name and the keys that the project file sets."""
-        desired = _desired(target.spec)
+        desired = _desired(target.spec.spelled(str(outputs["validate-repo"]["fullName"])))
         if isinstance(seen, Absent):
             return _needed(target, Action.CREATE, "make the project's entry", {}, desired)
         before = seen.state
@@ -88,7 +89,7 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
         """Read the entry anew, and write it only if it differs: every write restarts what reads it."""
         service = write.get(AuthServiceWriter)
-        desired = _desired(target.spec)
+        desired = _desired_again(target, AppSettingsState.model_validate(change.after))
         project = service.project(target.slug)
         if project is None:
             text = canonical(desired.settings)
@@ -116,6 +117,11 @@ def _desired(spec: ProjectSpec) -> AppSettingsState:
         display_name=spec.display_name or spec.repo_name,
         settings={key: value for key, value in settings.items() if value is not None},
     )
+
+
+def _desired_again(target: Target[ProjectSpec], wanted: AppSettingsState) -> AppSettingsState:
+    """Return what was desired when an entry was wanted so, which has others' values too."""
+    return _desired(target.spec.spelled(wanted.settings[MARK]["repository"]))
 
 
 def _merged(
@@ -170,7 +176,11 @@ def _object(text: str | None) -> dict[str, Any] | None:
 
 
 def _outputs(desired: AppSettingsState) -> dict[str, Json]:
-    return {"digest": digest(_shown(desired)), "keys": sorted(desired.settings)}
+    return {
+        "digest": digest(_shown(desired)),
+        "keys": sorted(desired.settings),
+        "repository": desired.settings[MARK]["repository"],
+    }
 
 
 def _shown(state: AppSettingsState) -> dict[str, Json]:
@@ -181,4 +191,4 @@ def _needed(
     target: Target[ProjectSpec], action: Action, summary: str, before: Object, wanted: AppSettingsState
 ) -> Needed:
     change = Change(target.slug, AppSettings.name, action, summary, before, _shown(wanted))
-    return Needed(change, outputs=_outputs(_desired(target.spec)))
+    return Needed(change, outputs=_outputs(_desired_again(target, wanted)))

@@ -25,7 +25,7 @@ from tests.support.kubectl import kustomize
 
 FOLDER = "k8s/base/envs/acme-widgets"
 OUTPUTS: Mapping[str, Object] = {
-    "validate-repo": {"defaultBranch": "main"},
+    "validate-repo": {"fullName": "acme/widgets", "defaultBranch": "main"},
     "devcontainer": {"path": ".devcontainer/devcontainer.json"},
     "webhook-secret": {"version": "1 of 2026"},
     "git-access": {"publicKey": "ssh-ed25519 AAAA"},

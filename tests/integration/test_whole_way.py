@@ -13,7 +13,7 @@ import pytest
 from reconciler.model.outcome import Status
 from reconciler.sandbox.supervisor import Sandbox
 from reconciler.seal_command import seal_tokens
-from tests.support.reconciling import commits, cycle_of, git, merge, settle, status
+from tests.support.reconciling import commits, cycle_of, git, merge, settle, settle_at_once, status
 
 TOKENS = json.dumps(
     {"accessToken": "access-1", "refreshToken": "refresh-1", "expiresAt": 1_900_000_000_000}
@@ -89,7 +89,7 @@ def assert_everything_is_there(sandbox: Sandbox, owner: str, name: str) -> None:
 
 def test_a_rotated_key_reaches_the_gateway_and_the_pod(clean_sandbox: Sandbox, projects: Path) -> None:
     merge(clean_sandbox, projects, gears=GEARS)
-    settle(clean_sandbox)
+    settle_at_once(clean_sandbox)
     environment = clean_sandbox.environment()
     vault = hvac.Client(url=environment["VAULT_ADDR"], token=environment["VAULT_TOKEN"])
     rotated = {"key": f"sk-{'r' * 32}"}
@@ -97,12 +97,25 @@ def test_a_rotated_key_reaches_the_gateway_and_the_pod(clean_sandbox: Sandbox, p
     vault.adapter.close()
     with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as database:
         database.execute("DELETE FROM reconciler_verifications")  # the audit is due
-    result = settle(clean_sandbox)
+    result = settle_at_once(clean_sandbox)
     assert {each.status for each in result.reports} == {Status.COMPLETED}
     folder = "main:k8s/base/envs/acme-gears"
     manifest = git(environment["MANIFESTS_REPOSITORY"], "show", f"{folder}/external-secret.yaml")
     assert "llm-key 2 of " in manifest
     assert cycle_of(clean_sandbox).run().commits == ()
+
+
+def test_another_letter_case_in_the_file_makes_nothing_a_second_time(
+    clean_sandbox: Sandbox, projects: Path
+) -> None:
+    merge(clean_sandbox, projects, gears=GEARS)
+    settle_at_once(clean_sandbox)
+    before = counts(clean_sandbox)
+    merge(clean_sandbox, projects, gears=GEARS.replace("acme", "ACME").replace("gears", "Gears"))
+    result = cycle_of(clean_sandbox).run()
+    assert {each.slug: each.status for each in result.reports} == {"acme-gears": Status.COMPLETED}
+    assert (result.changes, result.commits) == (0, ())
+    assert counts(clean_sandbox) == before
 
 
 def writes(sandbox: Sandbox, since: int) -> list[Any]:

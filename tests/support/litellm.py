@@ -46,7 +46,10 @@ class World:
         return Sections({"litellm": litellm, "vault": vault}, {})
 
     def passes(self, version: str = "1 of then", **settings: Any) -> Passes:
-        outputs: Mapping[str, Object] = {"validate-repo": {"id": 7}, "llm-key": {"version": version}}
+        outputs: Mapping[str, Object] = {
+            "validate-repo": {"id": 7, "fullName": "acme/widgets"},
+            "llm-key": {"version": version},
+        }
         return Passes(LiteLLMTeam(self.sections(**settings)), outputs)
 
     def client(self) -> LiteLLMWriter:

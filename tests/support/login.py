@@ -254,7 +254,10 @@ class LoginWorld:
             yield Project(slug, "project", spec, Source(f"projects/{slug}.yaml", "0" * 40))
 
     def _resources(self, sections: Sections) -> list[Any]:
-        given = [Given("validate-repo", {"id": REPOSITORY}), Given("registry", {})]
+        given = [
+            Given("validate-repo", {"id": REPOSITORY, "fullName": "acme/widgets"}),
+            Given("registry", {}),
+        ]
         return [*given, *(make(sections) for make in (OAuth, AppSettings, Credentials))]
 
     def _commit(self, resources: Sequence[Any], reports: Mapping[str, ProjectReport], loaded: Loaded) -> None:

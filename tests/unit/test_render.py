@@ -51,6 +51,14 @@ def test_the_same_input_gives_the_same_bytes() -> None:
     )
 
 
+def test_the_letter_case_is_githubs_and_a_new_name_nobodys_guess() -> None:
+    told = ALL.model_copy(update={"repository": "acme/widgets"})
+    files = render_environment(project(repoOwner="ACME", repoName="Widgets"), SLUG, pods(), told)
+    assert files == render_environment(project(), SLUG, pods(), ALL)
+    renamed = ALL.model_copy(update={"repository": "acme/gears"})
+    assert render_environment(project(), SLUG, pods(), renamed) == files
+
+
 def test_every_file_is_listed_and_known() -> None:
     files = rendered(project(), extraSecrets="mesh-six/pods/{slug}")
     listed = files["kustomization.yaml"][0]["resources"]
