@@ -207,8 +207,9 @@ class Cycle:
         ]
         resting = {each.slug: str(each.status) for each in reports[len(active) :]}
         history.record(rows, resting, [pair for pair in verified if pair[0] in amended], look.now)
+        frozen = (report.frozen(slug, look.loaded) for slug in sorted(look.loaded.frozen))
         return PassResult(
-            reports=tuple(reports),
+            reports=(*reports, *frozen),
             broken=look.loaded.broken,
             problems=(*history.problems, *pushed.problems, *stated.problems),
             changes=made,

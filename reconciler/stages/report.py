@@ -19,6 +19,7 @@ GONE = (
     "The project's file is no longer in projects/. Nothing was deleted. Put the file back, or remove by hand "
     "what it made and then delete this status file."
 )
+FROZEN = "Frozen as last known: {source} is broken, see its error. Nothing is looked at or changed meanwhile."
 SUSPENDED = "Suspended by its file: nothing is looked at or changed. Remove `suspend: true` to go on."
 
 
@@ -56,6 +57,22 @@ def offboarding(slug: str, loaded: Loaded) -> ProjectReport:
     old = loaded.statuses[slug]
     return ProjectReport(
         slug, str(old.get("kind", "")), Status.OFFBOARDING, "", GONE, (), str(old.get("source", ""))
+    )
+
+
+def frozen(slug: str, loaded: Loaded) -> ProjectReport:
+    """Return the last written report of a project whose file is broken; its status file stays as it is."""
+    old = loaded.statuses[slug]
+    written = str(old.get("status"))
+    source = str(old.get("source", ""))
+    return ProjectReport(
+        slug,
+        str(old.get("kind", "")),
+        Status(written) if written in set(Status) else Status.PENDING,
+        str(old.get("phase", "")),
+        FROZEN.format(source=source),
+        (),
+        source,
     )
 
 

@@ -118,6 +118,27 @@ def test_another_letter_case_in_the_file_makes_nothing_a_second_time(
     assert counts(clean_sandbox) == before
 
 
+BROKEN = "repoOwner: [\n"
+
+
+@pytest.mark.parametrize("more", ["", "suspend: true\n"])
+def test_a_project_whose_file_breaks_is_shown_frozen_and_left_as_it_is(
+    clean_sandbox: Sandbox, projects: Path, more: str
+) -> None:
+    merge(clean_sandbox, projects, gears=GEARS + more)
+    (before,) = cycle_of(clean_sandbox).run().reports
+    written = status(clean_sandbox, "acme-gears")
+    (projects / "gears.yaml").write_text(BROKEN)
+    clean_sandbox.merge_projects(projects)
+    result = cycle_of(clean_sandbox).run()
+    (frozen,) = result.reports
+    assert (frozen.slug, frozen.status, frozen.kind) == ("acme-gears", before.status, "project")
+    assert "projects/gears.yaml is broken" in frozen.todo
+    assert str(before.status) in result.summary
+    assert (result.exit_code, result.commits, result.changes) == (1, (), 0)
+    assert status(clean_sandbox, "acme-gears") == written
+
+
 def writes(sandbox: Sandbox, since: int) -> list[Any]:
     return [request for request in sandbox.requests(since) if request.wrote]
 

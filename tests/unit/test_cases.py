@@ -35,7 +35,8 @@ def resource_types() -> dict[str, type[Resource[Any, Any]]]:
             yield child
             yield from below(child)
 
-    return {kind.name: kind for kind in below(Resource) if hasattr(kind, "name")}
+    ours = (kind for kind in below(Resource) if kind.__module__.startswith(reconciler.resources.__name__))
+    return {kind.name: kind for kind in ours if hasattr(kind, "name")}
 
 
 def files() -> list[Path]:
