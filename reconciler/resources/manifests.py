@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import InvalidOperation
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -26,7 +27,7 @@ from reconciler.gitops.render import (
     render_environment,
 )
 from reconciler.gitops.settings import ManifestRepositorySettings
-from reconciler.gitops.tree import object_id_of
+from reconciler.gitops.tree import folder_id_of, object_id_of
 from reconciler.gitops.yaml_read import load_documents
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.json import Json, Later, Object
@@ -101,9 +102,9 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
         inputs = self._inputs(claims, outputs)
         if any(isinstance(value, Later) for value in inputs.values()):
             return Needed(_change(target, state, inputs, None, grown))
-        files = self._render(target, inputs)
-        wanted = {name: object_id_of("blob", content) for name, content in files.items()}
-        tree: Object = {"tree": ManifestTree.id_of(files)}
+        pods, given = self.sections.get(PodsSettings), Inputs.model_validate(dict(inputs))
+        wanted = _wanted(target.spec, target.slug, pods, given)
+        tree: Object = {"tree": folder_id_of(wanted)}
         if wanted == state.files and state.line:
             return Settled(tree)
         return Needed(_change(target, state, inputs, wanted, grown), outputs=tree)
@@ -152,6 +153,21 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
     def _render(self, target: Target[ProjectSpec], inputs: Mapping[str, Json]) -> dict[str, bytes]:
         pods = self.sections.get(PodsSettings)
         return render_environment(target.spec, target.slug, pods, Inputs.model_validate(dict(inputs)))
+
+
+# Both are pure, and in a loop nearly every pass asks them the same of every project.
+@lru_cache(maxsize=20_000)
+def _wanted(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs: Inputs) -> Mapping[str, str]:
+    """Return the blob ids of the files that the project should have, by name."""
+    files = render_environment(spec, slug, pods, inputs)
+    return {name: object_id_of("blob", content) for name, content in files.items()}
+
+
+@lru_cache(maxsize=20_000)
+def _claims(slug: str, text: str) -> Mapping[str, tuple[str, str | None]]:
+    """Return (storage, storage class) of the claims of ours that are in git, by name."""
+    path = f"{_folder(slug)}/{CLAIMS}"
+    return dict(_claim(path, document) for document in load_documents(path, text.encode()) if document)
 
 
 def _folder(slug: str) -> str:
@@ -204,12 +220,6 @@ def _conflict(target: Target[ProjectSpec], state: ManifestsState) -> Failed | No
             conflict=True,
         )
     return None
-
-
-def _claims(slug: str, text: str) -> dict[str, tuple[str, str | None]]:
-    """Return (storage, storage class) of the claims of ours that are in git, by name."""
-    path = f"{_folder(slug)}/{CLAIMS}"
-    return dict(_claim(path, document) for document in load_documents(path, text.encode()) if document)
 
 
 def _claim(path: str, document: Any) -> tuple[str, tuple[str, str | None]]:  # noqa: ANN401 - YAML's values
