@@ -110,6 +110,10 @@ def _given(resource: Resource[Any, Any], answer: Planned, target: Target[Any]) -
     if isinstance(answer, Needed):
         later = {field: Later(resource.name, field) for field in resource.provides}
         return {**later, **answer.outputs}
-    if isinstance(answer, Unknown) and target.remembered:
+    if (
+        isinstance(answer, Unknown)
+        and target.remembered
+        and target.remembered.keys() >= set(resource.provides)
+    ):
         return target.remembered
     return None
