@@ -135,7 +135,7 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
 
 def _awaits_login(target: Target[ProjectSpec]) -> bool:
     """Whether there cannot be anything to hand over: a first login is still awaited."""
-    return not target.remembered.get("login") and target.section.get("state") in {"pending", "expired"}
+    return not target.remembered.get("login") and target.section.get("state") in ("pending", "expired")
 
 
 def _look(

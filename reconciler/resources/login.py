@@ -66,7 +66,7 @@ def expected_request(target: Target[ProjectSpec], repository: Json) -> str:
     """Return the request that is open: the one being handed over, or the one after the last received."""
     login = str(target.remembered.get("login") or "")
     handing_over = (
-        target.section.get("state") in {"sealed", "rejected"} and target.section.get("requestId") == login
+        target.section.get("state") in ("sealed", "rejected") and target.section.get("requestId") == login
     )
     return login if login and handing_over else request_after(login, repository)
 

@@ -45,7 +45,7 @@ def load(snapshot: Snapshot, kinds: Kinds) -> Loaded:
     frozen = frozenset(
         slug
         for slug, document in statuses.items()
-        if slug not in claimed and document.get("source") in broken_paths
+        if slug not in claimed and str(document.get("source")) in broken_paths
     )
     return Loaded(
         commit=snapshot.commit,

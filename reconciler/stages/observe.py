@@ -60,7 +60,7 @@ def targets(
         trusted = (
             resource.audited
             and verifications is not None
-            and entry(document, resource.name).get("state") in {str(Condition.OK), str(Condition.BLOCKED)}
+            and entry(document, resource.name).get("state") in (str(Condition.OK), str(Condition.BLOCKED))
             and bool(outputs(document, resource.name))
             and not audit_due(project.slug, resource.name, verified_at, now=now, within=verify_within)
         )

@@ -240,3 +240,13 @@ def test_storage_grows_and_never_shrinks(clean_sandbox: Sandbox, someone: Person
     assert commits(clean_sandbox)[1] == manifests
     someone.write({FILE: WIDGETS + "resourceLimits: {storageWorktrees: 30Gi}\n"})
     assert settle_at_once(clean_sandbox).exit_code == 0
+
+
+def test_a_status_file_of_nonsense_harms_no_other_project(clean_sandbox: Sandbox, someone: Person) -> None:
+    values = yaml.safe_load(someone.read(STATUS))
+    values["resources"]["webhook"].update(state=["ok"], outputs=5)
+    values["resources"]["registry"] = "fine"
+    values.update(oauth={"state": {"a": 1}}, source=["a"], next={"x": []})
+    someone.write({STATUS: yaml.safe_dump(values)})
+    assert settle_at_once(clean_sandbox).exit_code == 0
+    assert status(clean_sandbox, "acme-widgets")["status"] == "completed"
