@@ -63,6 +63,9 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
     Never takes over a folder without our marker unless told to (`adopt: true`), never removes a file that it
     did not write, never asks for less storage or another storage class than a claim has, and never deletes an
     environment.
+
+    With no Vault configured it writes an environment without secrets, which can clone public repositories
+    only; once there is one, the next pass adds what was missing.
     """
 
     name: ClassVar[str] = "manifests"
