@@ -31,9 +31,7 @@ class OAuthSettings(Settings):
 
     section: ClassVar[str] = "oauth"
 
-    flow: Literal["manual", "device"] = Field(
-        "manual", validation_alias=AliasChoices("flow", "OAUTH_FLOW")
-    )
+    flow: Literal["manual", "device"] = Field("manual", validation_alias=AliasChoices("flow", "OAUTH_FLOW"))
     """`manual`: a person seals tokens. `device`: the issuer shows a code to type in (RFC 8628)."""
     issuer: str | None = Field(None, validation_alias=AliasChoices("issuer", "OAUTH_ISSUER"))
     """The issuer of the device flow; its metadata tell the endpoints."""
