@@ -62,8 +62,8 @@ class Strangers:
 
         # All but the column that our migration adds.
         select = (
-            "SELECT platform, repo_owner, repo_name, repo_url, default_branch, board_id, metadata, updated_at "
-            "FROM repo_registry WHERE service_name = %s"
+            "SELECT platform, repo_owner, repo_name, repo_url, default_branch, board_id, metadata, "
+            "updated_at FROM repo_registry WHERE service_name = %s"
         )
         sql(
             "INSERT INTO repo_registry (service_name, platform, repo_owner, repo_name, repo_url, "
