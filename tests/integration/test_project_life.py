@@ -48,7 +48,7 @@ def test_a_changed_slug_is_an_error_that_names_the_old_one(clean_sandbox: Sandbo
     result = cycle_of(clean_sandbox).run()
     assert result.exit_code == 1
     assert [(error.path, error.remedy) for error in result.broken] == [(FILE, "write `slug: acme-widgets`")]
-    assert statuses(result) == {"acme-gears": Status.COMPLETED}
+    assert statuses(result) == {"acme-widgets": Status.COMPLETED, "acme-gears": Status.COMPLETED}
     assert wrote(clean_sandbox, mark) == []
     # The same with the file renamed too, which only the repository's number tells.
     someone.write({FILE: None, "projects/moved.yaml": WIDGETS + "slug: other\n"})
@@ -151,7 +151,7 @@ def test_a_broken_file_freezes_its_project_and_no_other(
     result = settle_at_once(clean_sandbox)
     assert result.exit_code == 1
     assert [error.path for error in result.broken] == [FILE]
-    assert statuses(result) == {"acme-gears": Status.COMPLETED}
+    assert statuses(result) == {"acme-widgets": Status.COMPLETED, "acme-gears": Status.COMPLETED}
     assert status(clean_sandbox, "acme-widgets") == before
 
 
@@ -160,7 +160,7 @@ def test_a_second_file_for_one_repository_freezes_the_first(clean_sandbox: Sandb
     someone.write({"projects/twice.yaml": "repoOwner: ACME\nrepoName: Widgets\nslug: twice\n"})
     result = cycle_of(clean_sandbox).run()
     assert {error.path for error in result.broken} == {FILE, "projects/twice.yaml"}
-    assert statuses(result) == {"acme-gears": Status.COMPLETED}
+    assert statuses(result) == {"acme-widgets": Status.COMPLETED, "acme-gears": Status.COMPLETED}
     assert status(clean_sandbox, "acme-widgets") == before
 
 
