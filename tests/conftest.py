@@ -6,15 +6,24 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
-from reconciler.sandbox.supervisor import Sandbox
+if TYPE_CHECKING:
+    from reconciler.sandbox.supervisor import Sandbox
+
+# A busy machine is no reason to fail: no test depends on how fast it is.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """One running sandbox for each pytest worker; use `clean_sandbox` unless the state does not matter."""
+    from reconciler.sandbox.supervisor import Sandbox  # noqa: PLC0415 - unit tests need none of its servers
+
     # Not under tmp_path: its folders are closed to the user that PostgreSQL needs when root runs the tests.
     directory = Path(tempfile.mkdtemp(prefix="mesh-six-sandbox-"))
     running = Sandbox(directory / ".sandbox")
