@@ -85,7 +85,9 @@ class Cycle:
                     project.slug: self._apply(project, look, write, stopping, announce)
                     for project in look.plan
                 }
-            pushed = publish.manifests(self.repositories, gate, edits.by_slug, look.loaded)
+            pushed = publish.manifests(
+                self.repositories, gate, edits.by_slug, look.loaded, confirm=history.confirm
+            )
             return self._conclude(look, outcomes, pushed, history)
 
     def load(self) -> Loaded:
@@ -193,6 +195,7 @@ class Cycle:
             look.loaded,
             human=report.human_keys(sections),
             public_key=self._public_key(history.problems),
+            confirm=history.confirm,
         )
         made = sum(each.condition is Condition.CHANGED for several in amended.values() for each in several)
         rows = [

@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 import structlog
 
 from reconciler.clients.run_store import RunStore, RunStoreWriter
-from reconciler.errors import NotConfigured, ReconcilerError
+from reconciler.errors import NotConfigured, ReconcilerError, Unavailable
 from reconciler.model.run import RunRow
 from reconciler.shipped import shipped
 from reconciler.systems import Reading, Sections, Writing
@@ -31,6 +31,7 @@ class History:
         self._store = store
         self._runs: Mapping[str, RunRow] = {}
         self.alone = True
+        self._locked = False
         self.verifications: Mapping[tuple[str, str], datetime] | None = None
         self.problems: list[str] = []
 
@@ -51,13 +52,22 @@ class History:
             return made
 
         def take() -> None:
-            made.alone = store.acquire()
+            made.alone = made._locked = store.acquire()
             if made.alone:
                 store.migrate(shipped("migrations"))
                 made._read()
 
         made._try_to(take)
         return made
+
+    def confirm(self) -> None:
+        """Raise Unavailable when the lock that this pass took is lost: another pass may be at work by now."""
+        if self._locked and isinstance(self._store, RunStoreWriter) and not self._store.still_held():
+            raise Unavailable(
+                self._store.system,
+                "lost the connection that held this pass's lock, so nothing more is pushed",
+                remedy="the next pass goes on from what is there",
+            )
 
     def begin(self, rows: Sequence[RunRow]) -> None:
         """Write that these runs are under way. One statement, none where nothing is about to change."""

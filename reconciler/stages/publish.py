@@ -6,7 +6,7 @@ carries both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -44,9 +44,17 @@ class Published:
 
 
 def manifests(
-    repositories: Repositories, gate: Gate | None, edits: Mapping[str, Sequence[Edit]], loaded: Loaded
+    repositories: Repositories,
+    gate: Gate | None,
+    edits: Mapping[str, Sequence[Edit]],
+    loaded: Loaded,
+    *,
+    confirm: Callable[[], None],
 ) -> Published:
-    """Build the tree with the edits, leave out what breaks it, and push the rest."""
+    """Build the tree with the edits, leave out what breaks it, and push the rest.
+
+    `confirm` raises when this pass may not push any more, for here and in `statuses`.
+    """
     if not edits or gate is None:
         return Published()
     try:
@@ -80,6 +88,7 @@ def manifests(
         )
     subject = f"Environments: {_names([slug for slug in edits if slug not in refused])}"
     try:
+        confirm()
         pushed = repositories.manifests.push(accepted, subject)
     except ReconcilerError as error:
         later = not isinstance(error, Denied)
@@ -122,6 +131,7 @@ def statuses(
     *,
     human: Mapping[str, tuple[str, ...]],
     public_key: str,
+    confirm: Callable[[], None],
 ) -> Published:
     """Push the status files, and with them the manifests that go into the same repository."""
     guards = {project.slug: Guard(project.source.path, project.source.blob) for project in loaded.projects}
@@ -142,6 +152,7 @@ def statuses(
         return Published()
     names = [change.slug for change in changes] or sorted({edit.slug for edit in together})
     try:
+        confirm()
         pushed = repositories.config.push([*together, *edits], f"Status: {_names(names)}")
     except ReconcilerError as error:
         return Published(problems=(str(error),))

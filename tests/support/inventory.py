@@ -162,11 +162,13 @@ class Inventories:
         return {"project": project, "credentials": tokens}
 
     def _manifests(self, slug: str) -> Inventory:
-        repository = self._environment["MANIFESTS_REPOSITORY"]
-        files = git(repository, "ls-tree", "-r", "--name-only", "main", f"k8s/base/envs/{slug}").split()
-        lines = git(repository, "show", "main:k8s/base/kustomization.yaml").splitlines()
+        base = pygit2.Repository(self._environment["MANIFESTS_REPOSITORY"]).revparse_single("main:k8s/base")
+        assert isinstance(base, pygit2.Tree)
+        path = f"envs/{slug}"
+        folder = base[path] if path in base else None
+        lines = _text(base["kustomization.yaml"]).splitlines()
         return {
-            "files": {path: git(repository, "show", f"main:{path}") for path in files},
+            "files": {each.name: _text(each) for each in folder} if isinstance(folder, pygit2.Tree) else {},
             "listed": sum(line.strip(" -'\"") == f"envs/{slug}" for line in lines),
         }
 
@@ -260,6 +262,11 @@ def _pulls(github: Store, number: int) -> list[Inventory]:
         {key: pull.get(key) for key in ("title", "state", "base", "head")}
         for _, pull in github.items("github.pulls", f"{number}/")
     ]
+
+
+def _text(file: pygit2.Object) -> str:
+    assert isinstance(file, pygit2.Blob)
+    return file.data.decode()
 
 
 def _branches(path: Path) -> Inventory:

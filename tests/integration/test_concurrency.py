@@ -1,0 +1,123 @@
+"""Other passes and other writers beside a pass: one pass writes, and nobody's commit is lost (design §3, §9).
+
+A pass is held up at a write by a slow system, for as long as it takes to get in its way.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from reconciler.model.outcome import Status
+from reconciler.result import BUSY
+from reconciler.sandbox.faults import Fault
+from reconciler.sandbox.supervisor import Sandbox
+from tests.support.doomed import running_pass
+from tests.support.reconciling import commits, cycle_of, git, merge, settle_at_once, status
+
+GEARS = "repoOwner: acme\nrepoName: gears\n"
+WIDGETS = "repoOwner: acme\nrepoName: widgets\nskipAuth: true\n"
+LAST_CHANGE = "POST /projects$"
+"""Of a first pass over a project; then come the pushes."""
+
+
+@pytest.fixture
+def projects(clean_sandbox: Sandbox, tmp_path: Path) -> Path:
+    merge(clean_sandbox, tmp_path / "projects", gears=GEARS)
+    return tmp_path / "projects"
+
+
+@contextmanager
+def held_up(sandbox: Sandbox, match: str, *, seconds: float = 3.0) -> Iterator[BaseProcess]:
+    """Run a pass that is at that write when the block begins, and over when it ends."""
+    mark = sandbox.mark()
+    # The delay is before the effect, and the gateway logs what was delayed only when it is over.
+    sandbox.inject(Fault("*", "slow", match, seconds=seconds))
+    with running_pass(sandbox) as process:
+        before = len(sandbox.requests(mark))
+        until = time.monotonic() + 30
+        while before == 0 or len(sandbox.requests(mark)) > before:
+            assert time.monotonic() < until
+            before = len(sandbox.requests(mark))
+            time.sleep(seconds / 4)
+        yield process
+        process.join(30)
+        assert process.exitcode == 0
+
+
+def pushed_by_a_person(repository: str, clone: Path, path: str, text: str) -> str:
+    """Add text to a file, as people do, and return the commit."""
+    subprocess.run(["git", "clone", "-q", repository, str(clone)], check=True)
+    (clone / path).parent.mkdir(parents=True, exist_ok=True)
+    with (clone / path).open("a", encoding="utf-8") as file:
+        file.write(text)
+    git(str(clone), "add", "-A")
+    git(str(clone), "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "By hand")
+    git(str(clone), "push", "-q")
+    return git(str(clone), "rev-parse", "HEAD").strip()
+
+
+def test_a_second_pass_does_nothing_and_says_so(clean_sandbox: Sandbox, projects: Path) -> None:
+    with held_up(clean_sandbox, LAST_CHANGE):
+        before, mark = commits(clean_sandbox), clean_sandbox.mark()
+        second = cycle_of(clean_sandbox).run()
+        assert second.problems == (BUSY,)
+        assert (second.changes, second.commits, second.exit_code) == (0, (), 1)
+        assert not any(each.wrote for each in clean_sandbox.requests(mark) if each.system == "postgres")
+        assert commits(clean_sandbox) == before
+    assert settle_at_once(clean_sandbox).exit_code == 0
+
+
+def test_a_pass_that_lost_its_lock_pushes_nothing(clean_sandbox: Sandbox, projects: Path) -> None:
+    with held_up(clean_sandbox, LAST_CHANGE):
+        before = commits(clean_sandbox)
+        with psycopg.connect(clean_sandbox.environment()["DATABASE_URL"]) as database:
+            database.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            )
+    assert commits(clean_sandbox) == before
+    result = settle_at_once(clean_sandbox)
+    assert [each.status for each in result.reports] == [Status.WAITING_AUTH]
+
+
+def test_no_commit_of_another_writer_is_lost(clean_sandbox: Sandbox, projects: Path, tmp_path: Path) -> None:
+    environment = clean_sandbox.environment()
+    config, manifests = environment["CONFIG_REPOSITORY"], environment["MANIFESTS_REPOSITORY"]
+    with held_up(clean_sandbox, LAST_CHANGE):
+        theirs = {
+            config: pushed_by_a_person(config, tmp_path / "one", "NOTES.md", "Mine.\n"),
+            manifests: pushed_by_a_person(
+                manifests, tmp_path / "two", "k8s/base/kustomization.yaml", "# theirs, at the end\n"
+            ),
+        }
+    for repository, commit in theirs.items():
+        git(repository, "merge-base", "--is-ancestor", commit, "main")
+        assert git(repository, "rev-list", "--count", f"{commit}..main").strip() == "1"
+    assert git(config, "show", "main:NOTES.md") == "Mine.\n"
+    text = git(manifests, "show", "main:k8s/base/kustomization.yaml")
+    assert text.endswith("# theirs, at the end\n")
+    assert "envs/acme-gears" in text
+    assert settle_at_once(clean_sandbox).exit_code == 0
+
+
+def test_a_project_whose_file_changed_meanwhile_waits_for_the_next_pass(
+    clean_sandbox: Sandbox, projects: Path
+) -> None:
+    merge(clean_sandbox, projects, widgets=WIDGETS)
+    with held_up(clean_sandbox, LAST_CHANGE):
+        merge(clean_sandbox, projects, gears=f"{GEARS}suspend: true\n")
+    config = clean_sandbox.environment()["CONFIG_REPOSITORY"]
+    assert git(config, "ls-tree", "--name-only", "main", "status/").split() == ["status/acme-widgets.yaml"]
+    result = settle_at_once(clean_sandbox)
+    assert {each.slug: each.status for each in result.reports} == {
+        "acme-gears": Status.SUSPENDED,
+        "acme-widgets": Status.COMPLETED,
+    }
+    assert status(clean_sandbox, "acme-widgets")["status"] == "completed"
