@@ -47,6 +47,8 @@ def start(
     stop_signal: int = signal.SIGTERM,
 ) -> Process:
     """Start a server in that directory, its output appended to the log; it outlives this process."""
+    # Private: servers may log what they were sent, credentials included.
+    log.touch(mode=0o600)
     with log.open("ab") as output:
         child = subprocess.Popen(  # noqa: S603 - our own command lines
             command,

@@ -83,6 +83,7 @@ class Postgres(Server):
             f"--pgdata={data}",
         ]
         try:
+            self.log.touch(mode=0o600)
             with self.log.open("ab") as log:
                 subprocess.run(  # noqa: S603 - our own command line
                     command, check=True, cwd=data, stdout=log, stderr=log, **rights_of(user)
