@@ -164,11 +164,9 @@ class Inventories:
     def _manifests(self, slug: str) -> Inventory:
         base = pygit2.Repository(self._environment["MANIFESTS_REPOSITORY"]).revparse_single("main:k8s/base")
         assert isinstance(base, pygit2.Tree)
-        path = f"envs/{slug}"
-        folder = base[path] if path in base else None
         lines = _text(base["kustomization.yaml"]).splitlines()
         return {
-            "files": {each.name: _text(each) for each in folder} if isinstance(folder, pygit2.Tree) else {},
+            "files": _files(base, f"envs/{slug}"),
             "listed": sum(line.strip(" -'\"") == f"envs/{slug}" for line in lines),
         }
 
@@ -262,6 +260,14 @@ def _pulls(github: Store, number: int) -> list[Inventory]:
         {key: pull.get(key) for key in ("title", "state", "base", "head")}
         for _, pull in github.items("github.pulls", f"{number}/")
     ]
+
+
+def _files(tree: pygit2.Tree, path: str) -> dict[str, str]:
+    if path not in tree:
+        return {}
+    folder = tree[path]
+    assert isinstance(folder, pygit2.Tree)
+    return {file.name or "": _text(file) for file in folder}
 
 
 def _text(file: pygit2.Object) -> str:
