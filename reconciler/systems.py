@@ -11,13 +11,24 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from reconciler.errors import ConfigurationError, NotConfigured, SystemFault
+
+
+def _sendable(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError("it must be one line of plain characters")
+    return value
+
+
+HeaderSecret = Annotated[SecretStr, AfterValidator(_sendable)]
+"""A secret that is sent as an HTTP header, which cannot hold everything that a bad copy may bring along."""
 
 
 class Settings(BaseSettings):

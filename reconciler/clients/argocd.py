@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from reconciler.clients.argocd_answers import Application, ObjectStatus, ResourceTree
 from reconciler.clients.http import JsonClient, fault_of
 from reconciler.errors import ConfigurationError, Denied, Missing, Rejected
-from reconciler.systems import Reader, Sections, Settings, Writer
+from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
 
 REFRESH_TIMEOUT = 45.0
 """Seconds. A refresh answers only when the controller has compared (facts §4)."""
@@ -29,7 +29,7 @@ class ArgoSettings(Settings):
 
     server: str | None = Field(None, validation_alias=AliasChoices("server", "ARGOCD_SERVER"))
     """Its address; without a scheme, https."""
-    token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "ARGOCD_AUTH_TOKEN"))
+    token: HeaderSecret | None = Field(None, validation_alias=AliasChoices("token", "ARGOCD_AUTH_TOKEN"))
     """A token of an account that may get and sync the application."""
     application: str = "mesh-six"
     """The application that deploys the manifest repository."""

@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 from reconciler.clients.http import JsonClient
 from reconciler.clients.retry import repeat
 from reconciler.errors import ConfigurationError, Missing, Rejected
-from reconciler.systems import Reader, Sections, Settings, Writer
+from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
 
 SYSTEM = "auth-service"
 _ID = re.compile(r"[a-z0-9-]+")
@@ -30,7 +30,7 @@ class AuthServiceSettings(Settings):
 
     url: str | None = Field(None, validation_alias=AliasChoices("url", "AUTH_SERVICE_URL"))
     """Its address."""
-    token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "AUTH_SERVICE_TOKEN"))
+    token: HeaderSecret | None = Field(None, validation_alias=AliasChoices("token", "AUTH_SERVICE_TOKEN"))
     """A bearer token for a gateway in front of it; the service itself has no log-in."""
 
     def missing(self) -> str | None:

@@ -17,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 from reconciler.clients.http import JsonClient, fault_of
 from reconciler.clients.retry import repeat
 from reconciler.errors import Collision, ConfigurationError, Missing, Rejected
-from reconciler.systems import Reader, Sections, Settings, Writer
+from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
 
 PAGE = 100
 """Rows asked for at once: the most that LiteLLM gives."""
@@ -30,7 +30,9 @@ class LiteLLMSettings(Settings):
 
     url: str | None = Field(None, validation_alias=AliasChoices("url", "LITELLM_URL"))
     """The proxy's address."""
-    admin_key: SecretStr | None = Field(None, validation_alias=AliasChoices("adminKey", "LITELLM_ADMIN_KEY"))
+    admin_key: HeaderSecret | None = Field(
+        None, validation_alias=AliasChoices("adminKey", "LITELLM_ADMIN_KEY")
+    )
     """The master key, or the key of a proxy admin."""
     models: tuple[str, ...] = ()
     """What a project may use that names no default model; empty means every model of the proxy."""

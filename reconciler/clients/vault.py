@@ -20,7 +20,7 @@ from pydantic import AliasChoices, Field, SecretStr
 from reconciler.clients.retry import repeat
 from reconciler.clients.vault_adapter import SYSTEM, Gone, VaultAdapter, session
 from reconciler.errors import Collision, ConfigurationError, Denied, Missing, Rejected
-from reconciler.systems import Reader, Sections, Settings, Writer
+from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
 
 TIMEOUT = (5.0, 10.0)
 """Seconds to connect, and to wait for an answer."""
@@ -33,7 +33,7 @@ class VaultSettings(Settings):
 
     address: str | None = Field(None, validation_alias=AliasChoices("address", "VAULT_ADDR"))
     """Its address, without `/v1`."""
-    token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "VAULT_TOKEN"))
+    token: HeaderSecret | None = Field(None, validation_alias=AliasChoices("token", "VAULT_TOKEN"))
     """A token; one of three ways to log in."""
     namespace: str | None = Field(None, validation_alias=AliasChoices("namespace", "VAULT_NAMESPACE"))
     """The Enterprise namespace."""

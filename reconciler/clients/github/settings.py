@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import AliasChoices, Field, SecretStr
 
 from reconciler.errors import ConfigurationError
-from reconciler.systems import Settings
+from reconciler.systems import HeaderSecret, Settings
 
 
 class GitHubSettings(Settings):
@@ -21,7 +21,7 @@ class GitHubSettings(Settings):
         pattern=r"^https?://[^\s/]+(/[^\s]*)?$",
     )
     """`https://api.github.com`, or `https://HOST/api/v3` for Enterprise Server."""
-    token: SecretStr | None = Field(None, validation_alias=AliasChoices("token", "GITHUB_TOKEN"))
+    token: HeaderSecret | None = Field(None, validation_alias=AliasChoices("token", "GITHUB_TOKEN"))
     """A user's token. Beats the App, if both are given."""
     write_pause: float = Field(1.0, ge=0, le=60)
     """Seconds between two writes (GitHub asks for one after the other, a second apart)."""
