@@ -91,24 +91,29 @@ def reconcile(
 
     Without a command it runs on its schedule until it is stopped; with --once it does one pass.
     """
+    import logging
+
     from reconciler.logs import configure_logs
 
-    configure_logs(verbose=verbose)
-    if command := context.invoked_subcommand:
+    command = context.invoked_subcommand
+    usual = logging.WARNING if once or command else logging.INFO
+    configure_logs(logging.DEBUG if verbose else usual)
+    if command:
         if once or wait or config or sandbox:
             raise click.UsageError(f"options go behind the command: reconcile {command} …")
         return
     if wait and not once:
         raise click.UsageError("--wait goes with --once")
-    from reconciler import loop
     from reconciler.display import Program
+    from reconciler.loop import run_once
     from reconciler.progress import progress
+    from reconciler.schedule import run_forever
 
     cycle = _cycle(config, sandbox=sandbox, merge=True)
     if not once:
-        sys.exit(loop.run_forever(cycle))
+        sys.exit(run_forever(cycle))
     with progress() as announce:
-        result = loop.run_once(cycle, wait=wait, announce=announce)
+        result = run_once(cycle, wait=wait, announce=announce)
     _show(result, form, Program.called(sandbox=sandbox, config=config), sandbox=sandbox)
     sys.exit(result.exit_code)
 

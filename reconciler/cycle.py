@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -34,6 +35,16 @@ from reconciler.systems import Reader, Reading, Sections, Writing
 log = structlog.get_logger()
 
 Announce = Callable[[Change], None]
+Postpone = Callable[[Loaded, datetime], frozenset[str]]
+"""Names the slugs that a pass is to leave alone for now."""
+
+COMMIT_TRAILER = "Reconciler-Pass"
+"""Ends the message of every commit that a pass makes; its value is the `pass_id` of the log."""
+
+
+def new_pass_id() -> str:
+    """Return what tells one pass from all others."""
+    return secrets.token_hex(6)
 
 
 class Cycle:
@@ -67,8 +78,22 @@ class Cycle:
         stopping: Callable[[], bool] = lambda: False,
         announce: Announce = lambda change: None,
         only: Sequence[str] = (),
+        postpone: Postpone = lambda loaded, now: frozenset(),
+        pass_id: str = "",
     ) -> PassResult:
-        """Do one whole pass."""
+        """Do one whole pass; every line that it logs has its `pass_id`, and so has every commit."""
+        pass_id = pass_id or new_pass_id()
+        with structlog.contextvars.bound_contextvars(pass_id=pass_id):
+            return self._run({COMMIT_TRAILER: pass_id}, stopping, announce, only, postpone)
+
+    def _run(
+        self,
+        trailers: Mapping[str, str],
+        stopping: Callable[[], bool],
+        announce: Announce,
+        only: Sequence[str],
+        postpone: Postpone,
+    ) -> PassResult:
         self._before()
         with closing(History.writing(self.sections)) as history:
             if not history.alone:
@@ -76,7 +101,7 @@ class Cycle:
             config, manifests = self._fetch(history.problems)
             gate = self._gate(manifests)
             with closing(Reading(self.sections, given=_tree(manifests))) as read:
-                look = self._look(config, read, history, only)
+                look = self._look(config, read, history, only, postpone)
             history.begin(self._running(look))
             edits = ManifestEdits()
             given: dict[type[Reader], Reader | SystemFault] = {**_tree(manifests), ManifestEdits: edits}
@@ -86,9 +111,18 @@ class Cycle:
                     for project in look.plan
                 }
             pushed = publish.manifests(
-                self.repositories, gate, edits.by_slug, look.loaded, confirm=history.confirm
+                self.repositories,
+                gate,
+                edits.by_slug,
+                look.loaded,
+                confirm=history.confirm,
+                trailers=trailers,
             )
-            return self._conclude(look, outcomes, pushed, history)
+            return self._conclude(look, outcomes, pushed, history, trailers)
+
+    def human_keys(self) -> dict[str, tuple[str, ...]]:
+        """Return the keys of a status file that people write, by the top-level key that they stand in."""
+        return report.human_keys(self._status_sections())
 
     def load(self) -> Loaded:
         """Return the projects and status files as they stand in the config repository."""
@@ -105,10 +139,18 @@ class Cycle:
             problems.append(str(error))
             return config, error
 
-    def _look(self, config: Snapshot, read: Reading, history: History, only: Sequence[str]) -> Look:
+    def _look(
+        self,
+        config: Snapshot,
+        read: Reading,
+        history: History,
+        only: Sequence[str],
+        postpone: Postpone = lambda loaded, now: frozenset(),
+    ) -> Look:
         now = self._clock()
         loaded = load(config, self.kinds)
-        active = _selected(loaded, only)
+        postponed = postpone(loaded, now)
+        active = _selected(loaded, only, postponed)
         targets: dict[str, dict[str, Target[Any]]] = {}
         findings: dict[str, Mapping[str, Any]] = {}
         planned: list[ProjectPlan] = []
@@ -127,7 +169,7 @@ class Cycle:
             report.report(project, self._foreseen(each, targets), loaded)
             for project, each in zip(_in_plan(active, plan), plan, strict=True)
         )
-        return Look(now, loaded, targets, findings, plan, reports, tuple(history.problems))
+        return Look(now, loaded, targets, findings, plan, reports, tuple(history.problems), postponed)
 
     def _targets(
         self,
@@ -175,6 +217,7 @@ class Cycle:
         outcomes: Mapping[str, tuple[Outcome, ...]],
         pushed: publish.Published,
         history: History,
+        trailers: Mapping[str, str],
     ) -> PassResult:
         """Report, publish status files, and record what was seen."""
         active = _in_plan(look.loaded.projects, look.plan)
@@ -196,6 +239,7 @@ class Cycle:
             human=report.human_keys(sections),
             public_key=self._public_key(history.problems),
             confirm=history.confirm,
+            trailers=trailers,
         )
         made = sum(each.condition is Condition.CHANGED for several in amended.values() for each in several)
         rows = [
@@ -210,13 +254,13 @@ class Cycle:
         ]
         resting = {each.slug: str(each.status) for each in reports[len(active) :]}
         history.record(rows, resting, [pair for pair in verified if pair[0] in amended], look.now)
-        frozen = (report.frozen(slug, look.loaded) for slug in sorted(look.loaded.frozen))
         return PassResult(
-            reports=(*reports, *frozen),
+            reports=(*reports, *self._as_written(look)),
             broken=look.loaded.broken,
             problems=(*history.problems, *pushed.problems, *stated.problems),
             changes=made,
             commits=(*pushed.commits, *stated.commits),
+            verified=observe.longest_ago(self._resources.values(), look.findings, look.now),
         )
 
     def _at_rest(self, look: Look) -> Iterator[ProjectReport]:
@@ -228,6 +272,14 @@ class Cycle:
                 yield report.suspended(project)
         for slug in sorted(look.loaded.gone):
             yield report.offboarding(slug, look.loaded)
+
+    def _as_written(self, look: Look) -> Iterator[ProjectReport]:
+        """Yield the reports of projects whose status file stays as it is, whatever it says."""
+        for slug in sorted(look.loaded.frozen):
+            yield report.frozen(slug, look.loaded)
+        for project in look.loaded.projects:
+            if project.slug in look.postponed and (document := look.loaded.statuses.get(project.slug)):
+                yield report.written(project.slug, self.kinds[project.kind], document)
 
     def _running(self, look: Look) -> list[RunRow]:
         """Return the run rows of the projects that this pass is about to change."""
@@ -263,7 +315,7 @@ def _tree(fetched: Snapshot | SystemFault) -> dict[type[Reader], Reader | System
     return {ManifestTree: fetched if isinstance(fetched, SystemFault) else ManifestTree(fetched)}
 
 
-def _selected(loaded: Loaded, only: Sequence[str]) -> list[Project[Any]]:
+def _selected(loaded: Loaded, only: Sequence[str], postponed: frozenset[str]) -> list[Project[Any]]:
     unknown = set(only) - {project.slug for project in loaded.projects}
     if unknown:
         names = ", ".join(sorted(unknown))
@@ -273,6 +325,7 @@ def _selected(loaded: Loaded, only: Sequence[str]) -> list[Project[Any]]:
         for project in loaded.projects
         if not project.spec.suspend
         and project.slug not in loaded.unreadable_statuses
+        and project.slug not in postponed
         and (not only or project.slug in only)
     ]
 

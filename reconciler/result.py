@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +30,8 @@ class Look:
     plan: Plan
     reports: tuple[ProjectReport, ...]
     problems: tuple[str, ...]
+    postponed: frozenset[str] = frozenset()
+    """Slugs of projects that this pass leaves alone, because they failed lately."""
 
     @property
     def exit_code(self) -> int:
@@ -48,6 +50,8 @@ class PassResult:
     commits: tuple[str, ...]
     busy: bool = False
     """Nothing was done, because another pass is at work."""
+    verified: Mapping[str, datetime] = field(default_factory=dict)
+    """By resource that is read one by one: when the project that it was longest ago for was last read."""
 
     @property
     def exit_code(self) -> int:

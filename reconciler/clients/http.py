@@ -12,6 +12,7 @@ import httpx
 
 from reconciler.clients.retry import repeat
 from reconciler.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.traffic import count
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 
@@ -58,6 +59,7 @@ class JsonClient:
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         """Send one request and return the answer whatever its status; Unavailable when there is none."""
+        count(self.system)
         try:
             return self._http.request(method, path, **options)
         except httpx.TimeoutException as error:

@@ -29,6 +29,7 @@ from reconciler.errors import (
     Unavailable,
 )
 from reconciler.systems import Reader, Sections, Settings, Writer
+from reconciler.traffic import count
 
 SYSTEM = "PostgreSQL"
 CONNECT_TIMEOUT = 5
@@ -156,6 +157,7 @@ def _connect(url: SecretStr, *, read_only: bool) -> Connection:
 
 
 def _send(connection: Connection, statement: Statement, values: Values) -> list[Row]:
+    count(SYSTEM)
     with _deadline(connection):
         cursor = connection.execute(statement, values)
         return cursor.fetchall() if cursor.description else []

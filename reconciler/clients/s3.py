@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
-from typing import ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
@@ -28,6 +28,7 @@ from reconciler.errors import (
     Unavailable,
 )
 from reconciler.systems import Reader, Sections, Settings, Writer
+from reconciler.traffic import count
 
 SYSTEM = "S3"
 TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
@@ -80,6 +81,15 @@ class S3Settings(Settings):
         return parts.netloc, parts.scheme == "https"
 
 
+class _Pool(urllib3.PoolManager):
+    """The connections that the minio package sends through."""
+
+    def urlopen(self, method: str, url: str, *args: Any, **kw: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
+        """Send one request."""
+        count(SYSTEM)
+        return super().urlopen(method, url, *args, **kw)
+
+
 class ObjectStore(Reader):
     """Reads what there is in the bucket of recordings."""
 
@@ -88,7 +98,7 @@ class ObjectStore(Reader):
 
     def __init__(self, settings: S3Settings) -> None:
         self._bucket = settings.bucket
-        self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False, maxsize=4)
+        self._pool = _Pool(timeout=TIMEOUT, retries=False, maxsize=4)
         address, secure = settings.address()
         self._client = Minio(
             address,

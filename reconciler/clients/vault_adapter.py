@@ -10,6 +10,7 @@ from hvac.adapters import JSONAdapter
 
 from reconciler.clients.http import retry_after
 from reconciler.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.traffic import count
 
 SYSTEM = "Vault"
 
@@ -36,6 +37,7 @@ class VaultAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - hvac's
         """Send one request; raises SystemFault. The path is named, the body never."""
         said = f"{method.upper()} {url.removeprefix('/v1/')}"
+        count(SYSTEM)
         try:
             answer = super().request(method, url, *args, **kwargs)
         except requests.Timeout as error:

@@ -19,6 +19,7 @@ from pygit2.enums import CredentialType, FileMode, ObjectType
 from reconciler.errors import Collision, Denied, Missing, SystemFault, Unavailable
 from reconciler.gitops.clone import FETCHED, Damaged
 from reconciler.gitops.settings import Location
+from reconciler.traffic import count
 
 CONNECT_TIMEOUT = 10_000
 TIMEOUT = 60_000
@@ -125,6 +126,7 @@ class Remote:
     @contextmanager
     def _errors(self, doing: str) -> Iterator[_Callbacks]:
         callbacks = _Callbacks(self.location)
+        count("git")
         try:
             yield callbacks
         except KeyError as error:

@@ -11,7 +11,7 @@ import structlog
 
 from reconciler.errors import ConfigurationError, InvalidFile, NotConfigured, ReconcilerError, SystemFault
 from reconciler.model.loaded import Loaded
-from reconciler.model.observation import Absent, Finding, Known, Unconfigured, Unknown
+from reconciler.model.observation import Absent, Finding, Known, Remembered, Unconfigured, Unknown
 from reconciler.model.outcome import Condition
 from reconciler.model.project import Project
 from reconciler.model.status_file import entry, mapping, outputs
@@ -100,6 +100,23 @@ def verified(resources: Sequence[Resource[Any, Any]], findings: Findings) -> lis
         for slug, finding in findings[resource.name].items()
         if isinstance(finding, Known)
     ]
+
+
+def longest_ago(
+    kinds: Iterable[Sequence[Resource[Any, Any]]], findings: Findings, now: datetime
+) -> dict[str, datetime]:
+    """Return, by audited resource, when the project that it was longest ago for was last really read."""
+    found: dict[str, datetime] = {}
+    for resource in (resource for resources in kinds for resource in resources if resource.audited):
+        moments = [
+            now if isinstance(finding, Known) else finding.verified_at
+            for finding in findings[resource.name].values()
+            if isinstance(finding, Known | Remembered)
+        ]
+        known = [moment for moment in moments if moment is not None]
+        if known:
+            found[resource.name] = min(known)
+    return found
 
 
 def _observe_one(

@@ -50,10 +50,11 @@ def manifests(
     loaded: Loaded,
     *,
     confirm: Callable[[], None],
+    trailers: Mapping[str, str],
 ) -> Published:
     """Build the tree with the edits, leave out what breaks it, and push the rest.
 
-    `confirm` raises when this pass may not push any more, for here and in `statuses`.
+    `confirm` raises when this pass may not push any more; `trailers` end the message. So in `statuses`.
     """
     if not edits or gate is None:
         return Published()
@@ -89,7 +90,7 @@ def manifests(
     subject = f"Environments: {_names([slug for slug in edits if slug not in refused])}"
     try:
         confirm()
-        pushed = repositories.manifests.push(accepted, subject)
+        pushed = repositories.manifests.push(accepted, subject, trailers)
     except ReconcilerError as error:
         later = not isinstance(error, Denied)
         everyone = dict.fromkeys(edits, Refused(error.message, error.remedy, later=later))
@@ -132,6 +133,7 @@ def statuses(
     human: Mapping[str, tuple[str, ...]],
     public_key: str,
     confirm: Callable[[], None],
+    trailers: Mapping[str, str],
 ) -> Published:
     """Push the status files, and with them the manifests that go into the same repository."""
     guards = {project.slug: Guard(project.source.path, project.source.blob) for project in loaded.projects}
@@ -153,7 +155,7 @@ def statuses(
     names = [change.slug for change in changes] or sorted({edit.slug for edit in together})
     try:
         confirm()
-        pushed = repositories.config.push([*together, *edits], f"Status: {_names(names)}")
+        pushed = repositories.config.push([*together, *edits], f"Status: {_names(names)}", trailers)
     except ReconcilerError as error:
         return Published(problems=(str(error),))
     return Published(

@@ -9,11 +9,13 @@ from typing import Any
 
 from reconciler.errors import InvalidFile
 from reconciler.gitops.status_file import merge
+from reconciler.model.decision import Awaits
 from reconciler.model.json import Json, Object
 from reconciler.model.loaded import Loaded
-from reconciler.model.outcome import Outcome, ProjectReport, Status
+from reconciler.model.outcome import Condition, Outcome, ProjectReport, Status
 from reconciler.model.project import Project
-from reconciler.model.status_file import StatusChange, document, restated, summary
+from reconciler.model.status_file import StatusChange, document, entry, mapping, restated, summary
+from reconciler.resources.contract import Kind, Resource
 
 GONE = (
     "The project's file is no longer in projects/. Nothing was deleted. Put the file back, or remove by hand "
@@ -73,6 +75,42 @@ def frozen(slug: str, loaded: Loaded) -> ProjectReport:
         FROZEN.format(source=source),
         (),
         source,
+    )
+
+
+def written(slug: str, kind: Kind, document: Object) -> ProjectReport:
+    """Return a project's report as its status file gives it; what is strange in there is left out."""
+    outcomes = tuple(
+        outcome
+        for resource in kind.resources
+        if (outcome := _written_outcome(resource, document)) is not None
+    )
+    status = str(document.get("status"))
+    return ProjectReport(
+        slug,
+        kind.name,
+        Status(status) if status in set(Status) else Status.PENDING,
+        str(document.get("phase", "")),
+        str(document.get("next", "")),
+        outcomes,
+        str(document.get("source", "")),
+    )
+
+
+def _written_outcome(resource: type[Resource[Any, Any]], document: Object) -> Outcome | None:
+    found = entry(document, resource.name)
+    state, awaits = str(found.get("state")), str(found.get("awaits"))
+    if state not in set(Condition):
+        return None
+    return Outcome(
+        resource.name,
+        resource.phase,
+        Condition(state),
+        reason=str(found.get("reason", "")),
+        remedy=str(found.get("remedy", "")),
+        awaits=Awaits(awaits) if awaits in set(Awaits) else None,
+        outputs=mapping(found.get("outputs")),
+        section=mapping(document.get(resource.section)) if resource.section else None,
     )
 
 

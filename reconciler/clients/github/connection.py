@@ -20,6 +20,7 @@ from reconciler.clients.github.faults import SYSTEM, TooHeavy, fault_of, graphql
 from reconciler.clients.github.settings import GitHubSettings
 from reconciler.clients.http import trusted
 from reconciler.errors import Denied, Rejected, SystemFault, Unavailable
+from reconciler.traffic import count, remaining
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 """GitHub gives up by itself after 10 seconds (facts §1.2)."""
@@ -114,6 +115,7 @@ class Connection:
         said: str = "",
     ) -> httpx.Response:
         said = said or f"{method} {path}"
+        count(SYSTEM)
         try:
             answer = self._context.copy().run(
                 self._github.request, method, path, json=json, params=params, headers=HEADERS
@@ -123,6 +125,8 @@ class Connection:
         except ValueError as error:
             # githubkit reads `Retry-After` as a number, and GitHub's proxies may write a date.
             raise Unavailable(SYSTEM, f"{said} answered with a rate limit that makes no sense") from error
+        headers = answer.raw_response.headers
+        remaining(headers.get("x-ratelimit-resource", ""), headers.get("x-ratelimit-remaining", ""))
         return answer.raw_response
 
 

@@ -1,0 +1,26 @@
+"""How many requests this process sent, by system, and what GitHub said is left of its rate limits.
+
+Clients count here at the one place where each of them sends; nobody reads it but the metrics.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge
+
+_REQUESTS = Counter("reconciler_requests", "Requests sent, by external system.", ["system"])
+_REMAINING = Gauge(
+    "reconciler_github_rate_limit_remaining",
+    "What GitHub said is left of a rate limit, in its own units.",
+    ["resource"],
+)
+
+
+def count(system: str) -> None:
+    """Count one request; PostgreSQL's are statements, and git's are calls to a server."""
+    _REQUESTS.labels(system).inc()
+
+
+def remaining(resource: str, left: str) -> None:
+    """Take note of GitHub's headers `x-ratelimit-resource` and `x-ratelimit-remaining`."""
+    if resource and left.isdigit():
+        _REMAINING.labels(resource).set(int(left))
