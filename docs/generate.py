@@ -19,7 +19,7 @@ from reconciler.clients.oauth_issuer import OAuthSettings
 from reconciler.clients.postgres import PostgresSettings
 from reconciler.clients.s3 import S3Settings
 from reconciler.clients.vault import VaultSettings
-from reconciler.config import ScheduleSettings
+from reconciler.config import ScheduleSettings, ServeSettings
 from reconciler.gitops.pods import PodsSettings
 from reconciler.gitops.settings import ConfigRepositorySettings, ManifestRepositorySettings, WorkSettings
 from reconciler.kinds import KINDS, json_schema
@@ -44,6 +44,7 @@ SECTIONS: tuple[type[Settings], ...] = (
     WebhookSettings,
     PodsSettings,
     ScheduleSettings,
+    ServeSettings,
     WorkSettings,
 )
 INTRODUCTION = """\

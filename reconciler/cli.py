@@ -8,21 +8,20 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.commands.options import PROJECTS, DurationType, common, cycle_of, format_option, tell_unmerged
+from reconciler.commands.sandbox import sandbox as sandbox_group
+from reconciler.commands.service import mcp, serve, token
 from reconciler.errors import ReconcilerError, UnsafeError, UsageError
 
 if TYPE_CHECKING:
-    from reconciler.cycle import Cycle
     from reconciler.display import Program
     from reconciler.result import PassResult
-    from reconciler.sandbox.supervisor import Sandbox
 
 FAILED, WRONG, UNSAFE, CHANGES = 1, 2, 3, 10
 COLLECTOR_THRESHOLDS = (50_000, 10, 10)
@@ -33,36 +32,6 @@ See where every project stands:  reconcile status --sandbox
 Exit codes: 0 nothing is wrong (waiting for people is not wrong), 1 a project failed or a system could not be
 read, 2 wrong usage or configuration, 3 refused as unsafe, 10 `plan --detailed-exitcode` found changes.
 """
-SANDBOX, PROJECTS = Path(".sandbox"), Path("projects")
-
-
-class DurationType(click.ParamType[timedelta]):
-    """A length of time on the command line."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """Return it, or fail with what it should look like."""
-        from reconciler.model.duration import parse_duration
-
-        try:
-            return parse_duration(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-def common(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that every command takes which looks at a configuration."""
-    config = click.option(
-        "--config", type=click.Path(path_type=Path), help="Configuration file (default: ./reconciler.yaml)."
-    )
-    sandbox = click.option("--sandbox", is_flag=True, help="Use the servers under ./.sandbox; nothing else.")
-    return config(sandbox(command))
-
-
-def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add --format with these choices, the first being the default."""
-    return click.option("--format", "form", type=click.Choice(formats), default=formats[0], show_default=True)
 
 
 @click.group(
@@ -72,6 +41,7 @@ def format_option(*formats: str) -> Callable[[Callable[..., Any]], Callable[...,
 @click.option(
     "--wait", type=DurationType(), help="With --once: go on until only people are awaited, e.g. 10m."
 )
+@click.option("--mcp", "over_stdio", is_flag=True, help="The same as the command mcp.")
 @format_option("text", "json")
 @click.option("--verbose", "-v", is_flag=True, help="Log every step to standard error.")
 @common
@@ -82,6 +52,7 @@ def reconcile(
     *,
     once: bool,
     wait: timedelta | None,
+    over_stdio: bool,
     form: str,
     verbose: bool,
     config: Path | None,
@@ -96,20 +67,25 @@ def reconcile(
     from reconciler.logs import configure_logs
 
     command = context.invoked_subcommand
-    usual = logging.WARNING if once or command else logging.INFO
+    usual = logging.WARNING if once or over_stdio or command else logging.INFO
     configure_logs(logging.DEBUG if verbose else usual)
     if command:
-        if once or wait or config or sandbox:
+        if once or wait or over_stdio or config or sandbox:
             raise click.UsageError(f"options go behind the command: reconcile {command} …")
         return
     if wait and not once:
         raise click.UsageError("--wait goes with --once")
+    if over_stdio:
+        if once:
+            raise click.UsageError("--mcp makes no pass: leave out --once")
+        context.invoke(mcp, config=config, sandbox=sandbox)
+        return
     from reconciler.display import Program
     from reconciler.loop import run_once
     from reconciler.progress import progress
     from reconciler.schedule import run_forever
 
-    cycle = _cycle(config, sandbox=sandbox, merge=True)
+    cycle = cycle_of(config, sandbox=sandbox, merge=True)
     if not once:
         sys.exit(run_forever(cycle))
     with progress() as announce:
@@ -131,7 +107,7 @@ def plan(
     from reconciler.display import Program
     from reconciler.progress import LOOKING, progress
 
-    cycle = _cycle(config, sandbox=sandbox)
+    cycle = cycle_of(config, sandbox=sandbox)
     with progress() as announce:
         announce(LOOKING)
         look = cycle.look(only=slugs)
@@ -142,7 +118,7 @@ def plan(
     else:
         plan_view.plan_text(display.console(), look)
     if sandbox:
-        _tell_unmerged(Program.called(sandbox=True))
+        tell_unmerged(Program.called(sandbox=True))
     if look.exit_code:
         sys.exit(look.exit_code)
     sys.exit(CHANGES if detailed_exitcode and look.plan.changes else 0)
@@ -182,9 +158,9 @@ def status(*, slug: str | None, form: str, watch: bool, config: Path | None, san
     from reconciler.status_view import show_status
 
     program = Program.called(sandbox=sandbox, config=config)
-    show_status(_cycle(config, sandbox=sandbox), slug, program, form=form, watch=watch)
+    show_status(cycle_of(config, sandbox=sandbox), slug, program, form=form, watch=watch)
     if sandbox and not watch:
-        _tell_unmerged(program)
+        tell_unmerged(program)
 
 
 @reconcile.command()
@@ -204,7 +180,7 @@ def seal(*, slug: str, tokens: Any, only_print: bool, config: Path | None, sandb
 
     if tokens.isatty():
         click.echo("Paste the tokens as JSON, then press Ctrl-D:", err=True)
-    click.echo(seal_tokens(_cycle(config, sandbox=sandbox), slug, tokens.read(), only_print=only_print))
+    click.echo(seal_tokens(cycle_of(config, sandbox=sandbox), slug, tokens.read(), only_print=only_print))
 
 
 @reconcile.command()
@@ -240,42 +216,8 @@ def schema() -> None:
     click.echo(json.dumps(json_schema(KINDS), indent=2))
 
 
-@reconcile.group(name="sandbox")
-def sandbox_group() -> None:
-    """Start, stop and reach the servers of --sandbox."""
-
-
-@sandbox_group.command()
-def up() -> None:
-    """Start whatever is down."""
-    _sandbox().up(lambda line: click.echo(line, err=True))
-    click.echo('The sandbox is up. Point other programs at it with: eval "$(reconcile sandbox env)"')
-
-
-@sandbox_group.command()
-def down() -> None:
-    """Stop exactly what this sandbox started; its data stays."""
-    _sandbox().down()
-    click.echo("The sandbox is down; its data stays in .sandbox/.")
-
-
-@sandbox_group.command()
-def env() -> None:
-    """Start what is down and print `export NAME='value'` lines."""
-    import shlex
-
-    sandbox = _sandbox()
-    sandbox.up(lambda line: click.echo(line, err=True))
-    for name, value in sandbox.environment().items():
-        quoted = shlex.quote(value)
-        click.echo(f"export {name}={quoted if quoted.startswith(chr(39)) else chr(39) + value + chr(39)}")
-
-
-@sandbox_group.command()
-def reset() -> None:
-    """Stop the sandbox and delete everything that it keeps."""
-    _sandbox().reset(lambda line: click.echo(line, err=True))
-    click.echo("The sandbox is gone; the next --sandbox pass makes a new one.")
+for command in (sandbox_group, serve, mcp, token):
+    reconcile.add_command(command)
 
 
 def main() -> None:
@@ -304,42 +246,6 @@ def _fail(error: ReconcilerError, code: int) -> None:
     sys.exit(code)
 
 
-def _sandbox() -> Sandbox:
-    try:
-        from reconciler.sandbox.supervisor import Sandbox
-    except ImportError as error:
-        remedy = "install it with: pip install 'mesh-six-reconciler[sandbox]'"
-        raise UsageError(f"the sandbox is not installed: {error.name} is missing", remedy=remedy) from None
-    return Sandbox(SANDBOX)
-
-
-def _cycle(config: Path | None, *, sandbox: bool, merge: bool = False) -> Cycle:
-    from reconciler.config import load_sections
-    from reconciler.cycle import Cycle
-    from reconciler.kinds import KINDS
-
-    environment = None
-    before: Callable[[], None] = lambda: None  # noqa: E731 - nothing to do outside the sandbox
-    if sandbox:
-        if config:
-            raise click.UsageError("--sandbox brings its own configuration: leave out --config")
-        servers = _sandbox()
-        servers.up(lambda line: click.echo(line, err=True))
-        if merge:
-            before = partial(_merge, servers)
-        config, environment = servers.configuration_file(), servers.environment()
-        if flow := os.environ.get("OAUTH_FLOW"):
-            # the one choice that the sandbox leaves open: a person's tokens, or its own issuer's device flow
-            environment["OAUTH_FLOW"] = flow
-    return Cycle(load_sections(config, environment), KINDS, before=before)
-
-
-def _merge(servers: Sandbox) -> None:
-    """Do for the sandbox what a merged pull request and a person on GitHub do for the real thing."""
-    servers.merge_projects(PROJECTS)
-    servers.github_repositories(PROJECTS)
-
-
 def _show(result: PassResult, form: str, program: Program, *, sandbox: bool) -> None:
     from reconciler import display
     from reconciler.progress import brief
@@ -359,12 +265,3 @@ def _show(result: PassResult, form: str, program: Program, *, sandbox: bool) -> 
         out.print(f"Machines are awaited: {brief(result.machines_awaited)}. Wait with them: {waiting}")
     if not result.busy:
         out.print(result.summary)
-
-
-def _tell_unmerged(program: Program) -> None:
-    """Say which local files a look at the sandbox cannot see, because only a pass merges them."""
-    names = _sandbox().unmerged_projects(PROJECTS)
-    if names:
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        merging = program.command("--once")
-        click.echo(f"note: not merged yet: {', '.join(names[:3])}{more}; `{merging}` merges", err=True)

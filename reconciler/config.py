@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, timedelta
+from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
+from pydantic.alias_generators import to_camel
 
 from reconciler.errors import ConfigurationError
 from reconciler.gitops.yaml_read import load_yaml
@@ -33,6 +35,49 @@ class ScheduleSettings(Settings):
     long."""
     heartbeat: Path | None = Field(None, validation_alias=AliasChoices("heartbeat", "RECONCILER_HEARTBEAT"))
     """A file that the loop touches after every pass that ran to its end; the container's health check."""
+
+
+class Scope(StrEnum):
+    """What a bearer token may do."""
+
+    READ = "read"
+    WRITE = "write"
+    SUBMIT_TOKENS = "submit-tokens"
+
+
+class ApiToken(BaseModel):
+    """One bearer token as the configuration knows it: by its hash, so that nobody can take it from there."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    expires: date | None = None
+
+
+class ServeSettings(Settings):
+    """`reconcile serve`: the HTTP API, the MCP server and the webhook of the config repository."""
+
+    section: ClassVar[str] = "serve"
+
+    host: str = "127.0.0.1"
+    """The address to listen on; `0.0.0.0` in a pod. There is no TLS: put an ingress in front."""
+    port: int = Field(8080, ge=0, le=65535)
+    """The port to listen on; 0 for any that is free."""
+    tokens: tuple[ApiToken, ...] = ()
+    """Who may use the API: a list of `{name, scopes, sha256, expires}`, where `scopes` are of `read`,
+    `write` and `submit-tokens`, and `expires` is a date. `reconcile token` makes one and prints its entry."""
+    onboard_by: Literal["pull-request", "commit"] = "pull-request"
+    """What `POST /onboard` does with a project file: open a pull request in the config repository, for
+    which that repository has to be on GitHub, or commit it to the branch."""
+    ready_within: Duration = timedelta(minutes=30)
+    """`/readyz` answers 200 while the last pass that ran to its end is no older than this."""
+    webhook_secret: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("webhookSecret", "RECONCILER_WEBHOOK_SECRET")
+    )
+    """The secret of the config repository's webhook on GitHub (events: push; content type: JSON).
+    Deliveries go to `/webhooks/github` and start a pass at once."""
 
 
 def load_sections(path: Path | None, environ: Mapping[str, str] | None = None) -> Sections:

@@ -243,7 +243,7 @@ class Cycle:
         )
         made = sum(each.condition is Condition.CHANGED for several in amended.values() for each in several)
         rows = [
-            row(project.spec, each)
+            row(project.spec, each, {})
             for project, each in zip(active, reports, strict=False)
             if (row := self.kinds[project.kind].run)
         ]
@@ -286,7 +286,7 @@ class Cycle:
         changing = {each.slug for each in look.plan if each.changes}
         specs = {project.slug: project.spec for project in look.loaded.projects}
         return [
-            row(specs[each.slug], replace(each, status=Status.RUNNING))
+            row(specs[each.slug], replace(each, status=Status.RUNNING), {})
             for each in look.reports
             if each.slug in changing and (row := self.kinds[each.kind].run)
         ]

@@ -3,6 +3,8 @@
     ReconcilerError
     ├── UsageError            the caller must change something; exit code 2
     │   ├── ConfigurationError    a setting is missing or wrong
+    │   ├── UnknownProject        there is no project of that name
+    │   ├── Conflict              it does not go with what is there already
     │   └── InvalidFile           a file in the config repository is wrong; has path, line, column
     ├── UnsafeError           refused, because it could destroy something; exit code 3
     ├── NotConfigured         a system that nobody has set up: its resources are skipped
@@ -45,6 +47,14 @@ class UsageError(ReconcilerError):
 
 class ConfigurationError(UsageError):
     """A setting is missing or wrong."""
+
+
+class UnknownProject(UsageError):
+    """There is no project of that name."""
+
+
+class Conflict(UsageError):
+    """What is asked for does not go with what is there already."""
 
 
 class InvalidFile(UsageError):

@@ -39,4 +39,6 @@ def configure_logs(level: int = logging.WARNING) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    # What this one says of a request that it cannot read quotes the request, and with it what callers sent.
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)

@@ -114,21 +114,27 @@ def _kind(path: str, loaded: Document, kinds: Kinds) -> Kind:
 
 def _explain(path: str, loaded: Document, spec: type[Spec], error: ErrorDetails) -> InvalidFile:
     keys = [str(part) for part in error["loc"]]
+    message, remedy = explained(keys, spec, error)
+    return _fault(path, loaded, keys, message, remedy)
+
+
+def explained(keys: Sequence[str], model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
+    """Return what is wrong with a field, and what to do; never the value that is wrong."""
     name = ".".join(map(_shown, keys))
     kind = error["type"]
     if kind == "extra_forbidden":
-        return _fault(path, loaded, keys, f"unknown field {name}", _meant(spec, keys))
+        return f"unknown field {name}", _meant(model, keys)
     if kind == "missing":
-        return _fault(path, loaded, keys, f"{name} is missing", f"add `{keys[-1]}:`")
+        return f"{name} is missing", f"add `{keys[-1]}:`"
     if kind == "value_error":
         message, _, remedy = error["msg"].removeprefix("Value error, ").partition("; ")
     else:
         message, remedy = _EXPLAINED.get(kind, (error["msg"].replace("{", "{{").replace("}", "}}"), _SCHEMA))
         message = message.format(**error.get("ctx", {}))
-    return _fault(path, loaded, keys, f"{name}: {message}", remedy or _SCHEMA)
+    return f"{name}: {message}", remedy or _SCHEMA
 
 
-def _meant(spec: type[Spec], keys: Sequence[str]) -> str:
+def _meant(spec: type[BaseModel], keys: Sequence[str]) -> str:
     """Say which field was probably meant: one of the same place, or the same name in another place."""
     known = list(_fields(spec))
     here = [path[-1] for path in known if list(path[:-1]) == list(keys[:-1])]

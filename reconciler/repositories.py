@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 from reconciler.gitops.repository import Repository
@@ -10,15 +11,20 @@ from reconciler.systems import Sections
 
 
 class Repositories:
-    """Made when first used, so that commands that need no git need no setting for it."""
+    """Made when first used, so that commands that need no git need no setting for it.
 
-    def __init__(self, sections: Sections) -> None:
+    Clones are not for several threads: who works beside the passes names a folder for its own.
+    """
+
+    def __init__(self, sections: Sections, clones: str = "") -> None:
         self._sections = sections
+        self._clones = clones
 
     @cached_property
     def config(self) -> Repository:
         """The repository with `projects/` and `status/`; ConfigurationError when none is set."""
-        return Repository(config_location(self._sections))
+        location = config_location(self._sections)
+        return Repository(replace(location, clones=location.clones / self._clones))
 
     @cached_property
     def manifests(self) -> Repository:

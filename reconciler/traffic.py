@@ -5,7 +5,10 @@ Clients count here at the one place where each of them sends; nobody reads it bu
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, disable_created_metrics
+
+# A second series for each counter, that only says when the process began.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _REQUESTS = Counter("reconciler_requests", "Requests sent, by external system.", ["system"])
 _REMAINING = Gauge(

@@ -34,6 +34,7 @@ _RUNS = """
            error_message, oauth_device_url, oauth_user_code
     FROM onboarding_runs
 """
+_MOMENTS = "SELECT id, created_at, updated_at FROM onboarding_runs"
 _UPSERT = """
     INSERT INTO onboarding_runs (id, repo_owner, repo_name, status, current_phase, current_activity,
                                  completed_activities, error_message, oauth_device_url, oauth_user_code)
@@ -72,6 +73,14 @@ class RunStore(Postgres):
             row["id"]: RunRow(**{**row, "completed_activities": tuple(row["completed_activities"])})
             for row in rows
         }
+
+    def moments(self) -> Mapping[str, tuple[datetime, datetime]]:
+        """Return when each run was made and last changed. One statement."""
+        try:
+            rows = self.rows(_MOMENTS)
+        except Missing:
+            return {}
+        return {row["id"]: (row["created_at"], row["updated_at"]) for row in rows}
 
 
 class RunStoreWriter(RunStore, Writer):

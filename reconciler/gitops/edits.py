@@ -58,6 +58,20 @@ class File(Edit):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewFile(Edit):
+    """One file that is not there yet has this content; one that says something else is left alone."""
+
+    path: str
+    content: bytes
+
+    def apply(self, draft: Draft) -> bool:
+        """Write the file; Collision when there is another one, or something that is no file."""
+        if draft.entry(self.path) is not None and draft.read(self.path) != self.content:
+            raise Collision("git", f"{self.path} is there already", remedy="change that one")
+        return draft.put(self.path, self.content)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Folder(Edit):
     """A folder is exactly these files, by name; whatever else is in it goes."""
 

@@ -50,6 +50,7 @@ class Repository:
         self._clone = Clone(location.clones, location.address)
         self._pause = pause
         self._latest: Snapshot | None = None
+        self._branches: Mapping[str, str] = {}
 
     def fetch(self) -> Snapshot:
         """Return the branch as it is on the server now, whatever it was before.
@@ -62,6 +63,14 @@ class Repository:
             self._clone.discard()
             self._latest = self._fetch()
         return self._latest
+
+    def branches(self, prefix: str) -> dict[str, str]:
+        """Return the commits of the branches that begin so, as the last fetch saw them."""
+        return {name: commit for name, commit in self._branches.items() if name.startswith(prefix)}
+
+    def branch(self, name: str) -> Snapshot:
+        """Return another branch as it is on the server now; Missing when it is gone."""
+        return Snapshot(self._clone, self._remote.fetch(self._clone.open(), name), name, self.fetch)
 
     def push(
         self, edits: Sequence[Edit], message: str, trailers: Mapping[str, str] | None = None
@@ -122,7 +131,9 @@ class Repository:
         return Snapshot(self._clone, head, branch, self.fetch)
 
     def _heads(self) -> Heads:
-        return self._remote.heads(self._clone.open())
+        heads = self._remote.heads(self._clone.open())
+        self._branches = heads.branches
+        return heads
 
 
 def _branch(heads: Heads, location: Location) -> str:

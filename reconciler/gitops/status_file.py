@@ -32,9 +32,9 @@ def load_status(path: str, content: bytes) -> dict[str, Any]:
     return load_yaml(path, content).values
 
 
-def dump_status(document: Object) -> bytes:
-    """Return the one text of a document, in the order of its keys."""
-    return (_HEADING + "".join(f"{line}\n" for line in _mapping(document, ""))).encode()
+def dump_status(document: Object, heading: str = _HEADING) -> bytes:
+    """Return the one text of a document, in the order of its keys, below a comment."""
+    return (heading + "".join(f"{line}\n" for line in _mapping(document, ""))).encode()
 
 
 def merge(

@@ -6,6 +6,7 @@ from reconciler.model.json import Object
 from reconciler.model.outcome import Condition, ProjectReport, Status
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.model.run import RunRow
+from reconciler.model.status_file import mapping
 from reconciler.resources.contract import Kind
 from reconciler.resources.credentials import Credentials
 from reconciler.resources.devcontainer import Devcontainer
@@ -25,8 +26,9 @@ from reconciler.resources.webhook import Webhook
 from reconciler.resources.webhook_secret import WebhookSecret
 
 
-def run_row(spec: ProjectSpec, report: ProjectReport) -> RunRow:
+def run_row(spec: ProjectSpec | None, report: ProjectReport, document: Object) -> RunRow:
     """Return the row of `onboarding_runs` that seed 000's readers expect."""
+    written = mapping(document.get("repository"))
     done = {Condition.OK, Condition.CHANGED, Condition.SKIPPED}
     open_ones = [outcome for outcome in report.outcomes if outcome.condition not in done]
     error = next((outcome for outcome in open_ones if outcome.condition is Condition.ERROR), None)
@@ -34,8 +36,8 @@ def run_row(spec: ProjectSpec, report: ProjectReport) -> RunRow:
     url, code = oauth.get("verificationUri"), oauth.get("userCode")
     return RunRow(
         id=report.slug,
-        repo_owner=spec.repo_owner,
-        repo_name=spec.repo_name,
+        repo_owner=spec.repo_owner if spec else str(written.get("owner", "")),
+        repo_name=spec.repo_name if spec else str(written.get("name", "")),
         status=str(report.status),
         current_phase=report.phase or None,
         current_activity=open_ones[0].resource if open_ones else None,

@@ -141,11 +141,9 @@ class AppSettings(Strict):
     """Milliseconds between two publishes of the terminal."""
 
 
-class ProjectSpec(Spec):
-    """A file of kind `project`."""
+class OnboardProjectRequest(Strict):
+    """What seed 000 asks for to onboard a repository, field by field."""
 
-    kind: Literal["project"] = "project"
-    """What the file asks for."""
     repo_owner: Owner
     """The GitHub user or organization."""
     repo_name: Name
@@ -164,6 +162,22 @@ class ProjectSpec(Spec):
     """Preferences at the LLM gateway."""
     settings: AppSettings = AppSettings()
     """Settings that the environment reads from the auth-service."""
+
+
+class ProjectSpec(OnboardProjectRequest, Spec):
+    """A file of kind `project`: the request, and what every kind of file may say."""
+
+    kind: Literal["project"] = "project"
+    """What the file asks for."""
+
+    def asks_the_same(self, other: ProjectSpec) -> bool:
+        """Compare what a request could have asked for; letter case of the repository apart."""
+        mine, theirs = (
+            {name: getattr(spec, name) for name in OnboardProjectRequest.model_fields}
+            | {"repo_owner": spec.repo_owner.lower(), "repo_name": spec.repo_name.lower()}
+            for spec in (self, other)
+        )
+        return mine == theirs
 
     @property
     def full_name(self) -> str:

@@ -105,8 +105,9 @@ class Kind:
     name: str
     spec: type[Spec]
     resources: tuple[type[Resource[Any, Any]], ...]
-    run: Callable[[Any, ProjectReport], RunRow] | None = None
-    """How a report becomes a row of the run history, for the kinds that keep one."""
+    run: Callable[[Any, ProjectReport, Object], RunRow] | None = None
+    """How a report becomes a row of the run history, for the kinds that keep one. Given too: the project's
+    spec, None when its file is gone, and its status file, empty when there is none."""
 
     def __post_init__(self) -> None:
         known: set[str] = set()

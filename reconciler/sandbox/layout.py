@@ -143,6 +143,8 @@ class Secrets:
             "postgres_password": secrets.token_hex(16),
             "s3_access_key": secrets.token_hex(10),
             "s3_secret_key": secrets.token_hex(20),
+            "api_token": f"mesh6_{secrets.token_urlsafe(32)}",
+            "webhook_secret": secrets.token_hex(20),
             "age_identity": str(pyrage.x25519.Identity.generate()),
         }
         missing = {name: value for name, value in fresh.items() if name not in self}

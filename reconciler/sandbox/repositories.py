@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -124,19 +124,36 @@ class NamedRepository:
 
 
 def named_repositories(directory: Path) -> list[NamedRepository]:
-    """Return the repository that each readable project file names; a pass says what others lack."""
+    """Return the repository that each readable file of a folder names; a pass says what others lack."""
     found = []
     for path in project_files(directory):
-        if path.is_symlink() or path.suffix not in {".yaml", ".yml"}:
-            continue
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_READ)
+        if not path.is_symlink() and path.suffix in {".yaml", ".yml"}:
+            with path.open("rb") as file:
+                found.append(file.read(_LARGEST_READ))
+    return list(_named(found))
+
+
+def merged_repositories(repository_path: Path) -> list[NamedRepository]:
+    """Return the same of the files that are merged already, by whoever."""
+    repository = pygit2.Repository(str(repository_path))
+    tree = repository.references[_REFERENCE].peel(pygit2.Commit).tree
+    index = pygit2.Index()
+    index.read_tree(tree)
+    blobs = (
+        repository[entry.id]
+        for entry in index
+        if entry.path.startswith("projects/") and entry.path.endswith((".yaml", ".yml"))
+    )
+    return list(_named(blob.data for blob in blobs if isinstance(blob, pygit2.Blob)))
+
+
+def _named(contents: Iterable[bytes]) -> Iterator[NamedRepository]:
+    for content in contents:
         try:
-            values = load_yaml(str(path), content).values
+            values = load_yaml("", content).values
         except InvalidFile:
             continue
         owner, name = str(values.get("repoOwner")), str(values.get("repoName"))
         branch = values.get("defaultBranch")
         if {"repoOwner", "repoName"} <= values.keys() and _NAME.fullmatch(owner) and _NAME.fullmatch(name):
-            found.append(NamedRepository(owner, name, branch if isinstance(branch, str) else None))
-    return found
+            yield NamedRepository(owner, name, branch if isinstance(branch, str) else None)

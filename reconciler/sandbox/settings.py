@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from reconciler.sandbox.layout import BUCKET, DATABASE, OAUTH_CLIENT_ID, Layout,
 from reconciler.sandbox.repositories import BRANCH
 
 FILE = "reconciler.yaml"
+SERVE = "serve"
+"""The name of the port that `reconcile serve` listens on."""
 _ABOUT = "Written by the sandbox at every start; secrets come by the environment: reconcile sandbox env\n"
 
 
@@ -38,11 +41,14 @@ def environment(layout: Layout, ports: Mapping[str, int], secrets: Secrets) -> d
         "LITELLM_URL": _url(ports, "litellm"),
         "LITELLM_ADMIN_KEY": secrets["litellm_admin_key"],
         "RECONCILER_AGE_IDENTITY": secrets["age_identity"],
+        "RECONCILER_URL": _url(ports, SERVE),
+        "RECONCILER_API_TOKEN": secrets["api_token"],
+        "RECONCILER_WEBHOOK_SECRET": secrets["webhook_secret"],
     }
 
 
-def write(layout: Layout, ports: Mapping[str, int]) -> Path:
-    """Write the sandbox's reconciler.yaml."""
+def write(layout: Layout, ports: Mapping[str, int], secrets: Secrets) -> Path:
+    """Write the sandbox's reconciler.yaml; of secrets nothing but the hash of the API's token."""
     sections: dict[str, dict[str, Any]] = {
         # GitHub wants a second between writes; the emulator does not.
         "github": {"apiUrl": _url(ports, "github"), "writePause": 0},
@@ -57,6 +63,18 @@ def write(layout: Layout, ports: Mapping[str, int]) -> Path:
         "webhook": {"url": "https://hooks.mesh-six.example/github"},
         "config": {"repository": str(layout.config), "branch": BRANCH},
         "manifests": {"repository": str(layout.manifests), "branch": BRANCH, "path": "k8s/base"},
+        "serve": {
+            "port": ports[SERVE],
+            # The config repository of the sandbox is a folder, where nobody can open a pull request.
+            "onboardBy": "commit",
+            "tokens": [
+                {
+                    "name": "sandbox",
+                    "scopes": ["read", "write", "submit-tokens"],
+                    "sha256": hashlib.sha256(secrets["api_token"].encode()).hexdigest(),
+                }
+            ],
+        },
     }
     path = layout[FILE]
     with path.open("w", encoding="utf-8") as file:

@@ -58,7 +58,7 @@ class Sandbox:
                 # The gateway knows the servers by their ports.
                 self._stop(state, [_GATEWAY])
             self._seed()
-            settings.write(self._layout, state.ports)
+            settings.write(self._layout, state.ports, secrets)
             with ThreadPoolExecutor() as pool:
                 started = [pool.submit(self._start_server, state, server, say) for server in down]
                 if not self._runs(state, _GATEWAY):
@@ -147,9 +147,15 @@ class Sandbox:
         """Return the files of that folder which the config repository lacks or has otherwise."""
         return repositories.unmerged_projects(self._layout.config, directory)
 
-    def github_repositories(self, directory: Path) -> list[str]:
-        """Create the GitHub repository of every project file in the emulator; returns their full names."""
-        named = repositories.named_repositories(directory)
+    def github_repositories(self, directory: Path | None = None) -> list[str]:
+        """Create the GitHub repository of every project file in the emulator; returns their full names.
+
+        Of the files in that folder; without one, of those that are merged.
+        """
+        if directory is None:
+            named = repositories.merged_repositories(self._layout.config)
+        else:
+            named = repositories.named_repositories(directory)
         for repository in named:
             body = {"owner": repository.owner, "name": repository.name}
             if repository.default_branch:
@@ -188,6 +194,9 @@ class Sandbox:
     def _choose_ports(self, state: State, down: list[Server]) -> bool:
         """Choose ports for what has none, or whose port a stranger took; says whether any changed."""
         offsets = {name: server.twin_offset for server in down for name in server.ports}
+        if settings.SERVE not in state.ports:
+            # Nothing of the sandbox listens there: it is for `reconcile serve --sandbox`.
+            offsets[settings.SERVE] = 0
         if not self._runs(state, _GATEWAY):
             offsets |= dict.fromkeys(_GATEWAY_PORTS, 0)
         before = dict(state.ports)

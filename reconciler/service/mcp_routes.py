@@ -1,0 +1,49 @@
+"""MCP over HTTP: streamable at `/mcp`, and the older SSE transport at `/mcp/sse`, which seed 000 asks for."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+
+from mcp.server.sse import SseServerTransport
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from reconciler.service import tools
+from reconciler.service.onboarding import Onboarding
+
+PATH = "/mcp"
+
+
+class McpRoutes:
+    """The routes of one MCP server.
+
+    Streamable requests stand for themselves: no session of one caller can be taken over by another, and any
+    instance can answer. Host and origin are not checked: a page that lures a browser here has no token.
+    """
+
+    def __init__(self, onboarding: Onboarding, *, largest_body: int) -> None:
+        self._server = tools.server(onboarding, local=False)
+        streamable = self._server.streamable_http_app(
+            streamable_http_path=PATH,
+            stateless_http=True,
+            json_response=True,
+            max_request_body_size=largest_body,
+            host="",
+        )
+        self._sse = SseServerTransport(f"{PATH}/messages/", max_request_body_size=largest_body)
+        self.routes: list[BaseRoute] = [
+            *streamable.routes,
+            Route(f"{PATH}/sse", self._events, methods=["GET"]),
+            Mount(f"{PATH}/messages/", self._sse.handle_post_message),
+        ]
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Serve streamable requests for the length of an `async with`."""
+        return self._server.session_manager.run()
+
+    async def _events(self, request: Request) -> Response:
+        async with self._sse.connect_sse(request.scope, request.receive, request._send) as streams:  # noqa: SLF001 - it answers by itself
+            reading, writing = streams
+            await self._server.run(reading, writing, self._server.create_initialization_options())
+        return Response()

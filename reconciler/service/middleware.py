@@ -1,0 +1,125 @@
+"""What every request goes through: a line in the log, and the caller's token where one is needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Annotated, Any
+
+import structlog
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as AsgiScope
+
+from reconciler.config import Scope
+from reconciler.service.access import Access
+from reconciler.service.problems import ProblemResponse
+
+log = structlog.get_logger()
+
+GUARDED = ("/onboard", "/mcp")
+_described = HTTPBearer(
+    auto_error=False, description="A token of `serve.tokens`; `reconcile token` makes one."
+)
+
+
+class BearerTokens:
+    """Lets nobody without a valid token near a guarded path, before a byte of the body is read."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self._app = app
+        self._access = access
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["path"].startswith(GUARDED):
+            kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+            caller = self._access.caller(token.strip()) if kind.lower() == "bearer" else None
+            if caller is None:
+                answer = ProblemResponse(
+                    401,
+                    "A valid bearer token is needed.",
+                    remedy="send `Authorization: Bearer …` with a token of serve.tokens",
+                    headers={"WWW-Authenticate": "Bearer"},
+                )
+                await answer(scope, receive, send)
+                return
+            # The form that the MCP transports know; without the token itself.
+            known = AccessToken(token="", client_id=caller.name, scopes=sorted(map(str, caller.scopes)))
+            scope["user"] = AuthenticatedUser(known)
+        await self._app(scope, receive, send)
+
+
+def allowed(needed: Scope) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return a dependency that lets only tokens with that scope pass."""
+
+    async def check(
+        request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_described)]
+    ) -> None:
+        user = request.scope.get("user")
+        if not isinstance(user, AuthenticatedUser) or needed not in user.scopes:
+            raise HTTPException(403, f"This token lacks the scope {needed}.")
+
+    return check
+
+
+class DeclaredLength:
+    """Refuses a body that says it is too large; one that lies, or says nothing, is cut off when it is."""
+
+    def __init__(self, app: ASGIApp, largest: int, larger: Mapping[str, int]) -> None:
+        """`larger`: other bounds, by path."""
+        self._app = app
+        self._largest = largest
+        self._larger = larger
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http":
+            declared = Headers(scope=scope).get("content-length", "")
+            bound = self._larger.get(scope["path"], self._largest)
+            if declared.isdigit() and int(declared) > bound:
+                await ProblemResponse(413, f"The body may have {bound} bytes.")(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class RequestLog:
+    """One line for each request: what was asked for, by whom, what came of it; never a body or a query."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.monotonic()
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            # The route and not the path, in which anything may have been pasted.
+            route = getattr(scope.get("route"), "path", "")
+            write = log.debug if route in {"/healthz", "/readyz", "/metrics"} else log.info
+            user = scope.get("user")
+            write(
+                "request",
+                method=scope["method"] if scope["method"].isalpha() else "?",
+                route=route or "unknown",
+                status=status,
+                milliseconds=round((time.monotonic() - begun) * 1000, 1),
+                caller=user.access_token.client_id if isinstance(user, AuthenticatedUser) else None,
+            )

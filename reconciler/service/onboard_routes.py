@@ -1,0 +1,102 @@
+"""Seed 000's routes. What they do is in `onboarding.py`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Response
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+
+from reconciler.config import Scope
+from reconciler.model.outcome import Status
+from reconciler.model.project import LONGEST_SLUG
+from reconciler.model.project_spec import OnboardProjectRequest
+from reconciler.service.listing import Page, Pages
+from reconciler.service.middleware import allowed
+from reconciler.service.onboarding import Onboarding
+from reconciler.service.problems import answers
+from reconciler.service.requests import TokenSubmission
+from reconciler.service.runs import OnboardingRun
+
+LONGEST_PAGE = 1_000
+RunId = Annotated[str, Path(description="The run's id: the project's slug.", max_length=200)]
+_JSON = "application/json"
+
+
+class Started(BaseModel):
+    """What `POST /onboard` answers with: the run's id, and where it stands."""
+
+    id: str
+    status: Status
+    next: str | None = None
+    pull_request: str | None = None
+
+
+def router(onboarding: Onboarding) -> APIRouter:
+    """Return the routes below `/onboard`."""
+    routes = APIRouter(prefix="/onboard", tags=["onboarding"], responses=answers(401, 403))
+    pages = Pages()
+
+    @routes.post(
+        "",
+        status_code=202,
+        response_model=Started,
+        dependencies=[Depends(allowed(Scope.WRITE))],
+        responses={
+            200: {"model": Started, "description": "The same was asked for before"},
+            **answers(400, 409, 413, 422, 500, 502, 503),
+        },
+    )
+    def onboard(request: OnboardProjectRequest, response: Response) -> Started:
+        """Ask for a repository to be onboarded: opens a pull request with its project file, or commits it.
+
+        The same request again gives the same run.
+        """
+        run, new = onboarding.start(request)
+        response.status_code = 202 if new else 200
+        response.headers["Location"] = f"/onboard/{run.id}"
+        return Started.model_validate(run.model_dump())
+
+    @routes.get(
+        "",
+        response_model=Page,
+        dependencies=[Depends(allowed(Scope.READ))],
+        responses=answers(422),
+    )
+    async def list_runs(
+        status: Annotated[Status | None, Query(description="Only runs of this status.")] = None,
+        limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE)] = 100,
+        after: Annotated[str, Query(max_length=LONGEST_SLUG, description="`next` of the page before.")] = "",
+    ) -> Response:
+        """List all runs, in the order of their ids."""
+        page = pages.page(onboarding.view(), status=status, after=after, limit=limit)
+        return Response(page, media_type=_JSON)
+
+    @routes.get(
+        "/{id}",
+        response_model=OnboardingRun,
+        dependencies=[Depends(allowed(Scope.READ))],
+        responses=answers(404, 422, 502, 503),
+    )
+    async def run(id: RunId) -> OnboardingRun:  # noqa: A002 - the seed's name
+        """Tell where one run stands."""
+        if found := onboarding.view().runs.get(id):
+            return found
+        return await run_in_threadpool(onboarding.run, id)
+
+    @routes.post(
+        "/{id}/auth-callback",
+        status_code=202,
+        response_model=OnboardingRun,
+        dependencies=[Depends(allowed(Scope.SUBMIT_TOKENS))],
+        responses=answers(400, 404, 409, 413, 422, 500, 502, 503),
+    )
+    def auth_callback(id: RunId, tokens: TokenSubmission) -> OnboardingRun:  # noqa: A002 - the seed's name
+        """Hand over the tokens of a login to a run that waits for them: they are sealed and committed.
+
+        The same tokens again change nothing.
+        """
+        return onboarding.submit(id, tokens.content())
+
+    return routes

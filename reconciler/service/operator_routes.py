@@ -1,0 +1,90 @@
+"""What machines ask: probes, metrics, and GitHub's deliveries of pushes to the config repository."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from reconciler.config import ServeSettings
+from reconciler.schedule import Schedule
+from reconciler.service.problems import answers
+from reconciler.service.pushes import Delivery, Pushes, Verdict
+
+WEBHOOK = "/webhooks/github"
+LARGEST_DELIVERY = 5 * 1024 * 1024
+"""Bytes. GitHub sends up to 25 MB; a push that large waits for the schedule."""
+_REFUSED = {Verdict.UNSIGNED: 401, Verdict.MALFORMED: 400, Verdict.REPEATED: 409, Verdict.OLD: 409}
+
+
+class Health(BaseModel):
+    """What a probe is answered."""
+
+    status: str
+    last_pass: datetime | None = None
+
+
+class Delivered(BaseModel):
+    """What came of a delivery."""
+
+    result: str
+
+
+def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -> APIRouter:
+    """Return the routes that need no bearer token."""
+    routes = APIRouter(tags=["operation"])
+
+    @routes.get("/healthz", response_model=Health)
+    async def healthz() -> Health:
+        """Tell that the process answers."""
+        return Health(status="alive", last_pass=schedule.last_ended)
+
+    @routes.get(
+        "/readyz", response_model=Health, responses={503: {"model": Health, "description": "Not ready"}}
+    )
+    async def readyz() -> Response:
+        """Tell whether a pass has ended lately."""
+        last = schedule.last_ended
+        ready = last is not None and datetime.now(UTC) - last <= settings.ready_within
+        health = Health(status="ready" if ready else "no pass has ended lately", last_pass=last)
+        return JSONResponse(health.model_dump(mode="json"), 200 if ready else 503)
+
+    @routes.get("/metrics", response_class=Response)
+    def metrics() -> Response:
+        """Tell Prometheus about passes."""
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @routes.post(
+        WEBHOOK,
+        status_code=202,
+        response_model=Delivered,
+        responses={200: {"model": Delivered}, **answers(400, 401, 409, 413, 503)},
+        max_body_size=LARGEST_DELIVERY,
+    )
+    async def github(
+        request: Request,
+        response: Response,
+        x_github_event: Annotated[str, Header()] = "",
+        x_github_delivery: Annotated[str, Header()] = "",
+        x_hub_signature_256: Annotated[str, Header()] = "",
+    ) -> Delivered:
+        """Take a delivery of the config repository's webhook; a push begins a pass at once."""
+        if pushes is None:
+            raise HTTPException(503, "No webhook is configured here: set RECONCILER_WEBHOOK_SECRET.")
+        delivery = Delivery(await request.body(), x_github_event, x_github_delivery, x_hub_signature_256)
+        verdict = await run_in_threadpool(pushes.judge, delivery)
+        if status := _REFUSED.get(verdict):
+            raise HTTPException(status, f"This delivery is refused: {verdict}.")
+        if verdict is Verdict.BEGINS:
+            schedule.wake("the config repository was pushed to")
+        else:
+            response.status_code = 200
+        return Delivered(result=verdict)
+
+    return routes

@@ -1,0 +1,71 @@
+"""`reconcile serve` and `reconcile mcp`: wires the service up and runs it until it is stopped."""
+
+from __future__ import annotations
+
+import anyio
+import structlog
+import uvicorn
+
+from reconciler.config import ServeSettings
+from reconciler.cycle import Cycle
+from reconciler.gitops.settings import config_location
+from reconciler.result import PassResult
+from reconciler.schedule import Schedule
+from reconciler.service import tools
+from reconciler.service.access import Access
+from reconciler.service.app import Service, application
+from reconciler.service.onboarding import Onboarding
+from reconciler.service.pushes import Pushes
+
+log = structlog.get_logger()
+
+GRACE = 10
+"""Seconds for requests under way at the end; a pass under way has as long as its change takes."""
+
+
+def serve(cycle: Cycle) -> None:
+    """Listen until SIGTERM or SIGINT; then end requests, and the pass under way between two changes."""
+    settings = cycle.sections.get(ServeSettings)
+    if not settings.tokens:
+        log.warning("serve.tokens is empty, so nobody can use the API", remedy="reconcile token makes one")
+    app = application(service_of(cycle, settings))
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=GRACE,
+    )
+    log.info("listening", host=settings.host, port=settings.port)
+    uvicorn.Server(config).run()
+
+
+def service_of(cycle: Cycle, settings: ServeSettings) -> Service:
+    """Return the parts of the service, wired to one another; nothing runs yet."""
+
+    def ended(_: PassResult) -> None:
+        onboarding.look_again()
+
+    schedule = Schedule(cycle, ended=ended)
+    onboarding = Onboarding(cycle.sections, cycle.kinds, wake=schedule.wake)
+    secret = settings.webhook_secret
+    branch = config_location(cycle.sections).branch
+    return Service(
+        settings=settings,
+        onboarding=onboarding,
+        schedule=schedule,
+        access=Access(settings.tokens),
+        pushes=Pushes(secret, branch) if secret else None,
+    )
+
+
+def serve_stdio(cycle: Cycle) -> None:
+    """Serve MCP to one client on standard input and output; the passes are somebody else's."""
+    onboarding = Onboarding(cycle.sections, cycle.kinds)
+    try:
+        anyio.run(tools.serve_stdio, onboarding)
+    finally:
+        onboarding.close()
