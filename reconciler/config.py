@@ -30,6 +30,9 @@ class ScheduleSettings(Settings):
     """How long after the beginning of one pass the next one begins."""
     jitter: Duration = timedelta(seconds=30)
     """By how much that varies, so that several reconcilers do not knock all at once."""
+    least_pause: Duration = timedelta(seconds=30)
+    """Between one pass and the next where a machine is awaited, however soon that may be ready: each pass
+    reads everything. A push or a request does not wait for it."""
     verify_within: Duration = timedelta(hours=24)
     """What is read one by one (webhooks, secrets, the auth-service) is read again at the latest after this
     long."""

@@ -30,9 +30,6 @@ from reconciler.stopping import Stop
 
 log = structlog.get_logger()
 
-SHORTEST_PAUSE = timedelta(seconds=30)
-"""Between two passes of the schedule, however soon a machine may be ready: each reads everything."""
-
 
 class Schedule:
     """One pass after the other, in a thread of its own. `ended` hears of each that ran to its end."""
@@ -123,7 +120,7 @@ class Schedule:
             _leave_heartbeat(self._settings.heartbeat)
             self._ended(result)
             soon = result.waiting_in
-            return None if soon is None else max(soon, SHORTEST_PAUSE)
+            return None if soon is None else max(soon, self._settings.least_pause)
         except ReconcilerError as error:
             metrics.PASSES.labels("failed").inc()
             log.error("pass failed", error=error.message, remedy=error.remedy)

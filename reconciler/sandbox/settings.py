@@ -63,6 +63,8 @@ def write(layout: Layout, ports: Mapping[str, int], secrets: Secrets) -> Path:
         "webhook": {"url": "https://hooks.mesh-six.example/github"},
         "config": {"repository": str(layout.config), "branch": BRANCH},
         "manifests": {"repository": str(layout.manifests), "branch": BRANCH, "path": "k8s/base"},
+        # Its machines are quick, and nobody is charged for its requests.
+        "schedule": {"leastPause": "2s"},
         "serve": {
             "port": ports[SERVE],
             # The config repository of the sandbox is a folder, where nobody can open a pull request.

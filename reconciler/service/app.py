@@ -15,11 +15,9 @@ from reconciler.schedule import Schedule
 from reconciler.service import onboard_routes, operator_routes, problems
 from reconciler.service.access import Access
 from reconciler.service.mcp_routes import McpRoutes
-from reconciler.service.middleware import BearerTokens, DeclaredLength, RequestLog
+from reconciler.service.middleware import LARGEST_BODY, BearerTokens, DeclaredLength, RequestLog
 from reconciler.service.onboarding import Onboarding
 from reconciler.service.pushes import Pushes
-
-LARGEST_BODY = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,6 @@ def application(service: Service) -> FastAPI:
         summary="One project file becomes a running environment.",
         version="1",
         lifespan=lifespan,
-        max_body_size=LARGEST_BODY,
         docs_url=None,
         redoc_url=None,
     )
@@ -63,7 +60,7 @@ def application(service: Service) -> FastAPI:
     # The last one added is the first one that a request meets.
     app.add_middleware(AuthContextMiddleware)
     larger = {operator_routes.WEBHOOK: operator_routes.LARGEST_DELIVERY}
-    app.add_middleware(DeclaredLength, largest=LARGEST_BODY, larger=larger)
+    app.add_middleware(DeclaredLength, larger=larger)
     app.add_middleware(BearerTokens, access=service.access)
     app.add_middleware(RequestLog)
     return app

@@ -22,6 +22,8 @@ from reconciler.service.problems import ProblemResponse
 
 log = structlog.get_logger()
 
+LARGEST_BODY = 64 * 1024
+"""Bytes; nothing that is asked for needs a tenth of it."""
 GUARDED = ("/onboard", "/mcp")
 _described = HTTPBearer(
     auto_error=False, description="A token of `serve.tokens`; `reconcile token` makes one."
@@ -71,17 +73,16 @@ def allowed(needed: Scope) -> Callable[..., Coroutine[Any, Any, None]]:
 class DeclaredLength:
     """Refuses a body that says it is too large; one that lies, or says nothing, is cut off when it is."""
 
-    def __init__(self, app: ASGIApp, largest: int, larger: Mapping[str, int]) -> None:
-        """`larger`: other bounds, by path."""
+    def __init__(self, app: ASGIApp, larger: Mapping[str, int]) -> None:
+        """`larger`: other bounds than the usual one, by path."""
         self._app = app
-        self._largest = largest
         self._larger = larger
 
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
             declared = Headers(scope=scope).get("content-length", "")
-            bound = self._larger.get(scope["path"], self._largest)
+            bound = self._larger.get(scope["path"], LARGEST_BODY)
             if declared.isdigit() and int(declared) > bound:
                 await ProblemResponse(413, f"The body may have {bound} bytes.")(scope, receive, send)
                 return

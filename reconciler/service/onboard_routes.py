@@ -13,7 +13,7 @@ from reconciler.model.outcome import Status
 from reconciler.model.project import LONGEST_SLUG
 from reconciler.model.project_spec import OnboardProjectRequest
 from reconciler.service.listing import Page, Pages
-from reconciler.service.middleware import allowed
+from reconciler.service.middleware import LARGEST_BODY, allowed
 from reconciler.service.onboarding import Onboarding
 from reconciler.service.problems import answers
 from reconciler.service.requests import TokenSubmission
@@ -41,6 +41,7 @@ def router(onboarding: Onboarding) -> APIRouter:
     @routes.post(
         "",
         status_code=202,
+        max_body_size=LARGEST_BODY,
         response_model=Started,
         dependencies=[Depends(allowed(Scope.WRITE))],
         responses={
@@ -88,6 +89,7 @@ def router(onboarding: Onboarding) -> APIRouter:
     @routes.post(
         "/{id}/auth-callback",
         status_code=202,
+        max_body_size=LARGEST_BODY,
         response_model=OnboardingRun,
         dependencies=[Depends(allowed(Scope.SUBMIT_TOKENS))],
         responses=answers(400, 404, 409, 413, 422, 500, 502, 503),

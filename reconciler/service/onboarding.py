@@ -178,6 +178,12 @@ class Onboarding:
         assert self._loaded is not None  # noqa: S101 - the caller has just read
         section = mapping(self._loaded.statuses[slug].get(SECTION))
         entry = section.get(KEY)
+        if section.get("state") in {"sealed", "stored"} and not entry:
+            # Whoever calls again after that repeats himself; a new login is asked for, or sealed by hand.
+            raise Conflict(
+                f"{slug} has its tokens",
+                remedy="seal new ones with `reconcile seal`, or have it ask for a login",
+            )
         if not isinstance(entry, str) or section.get("state") == "rejected":
             return False
         keys = self._sections.get(SealingSettings).keys

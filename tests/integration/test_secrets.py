@@ -28,7 +28,8 @@ from tests.support.reconciling import merge, status
 from tests.support.serve import serve
 
 PUBLIC = {"GITHUB_API_URL", "VAULT_ADDR", "MINIO_ENDPOINT", "MANIFESTS_REPOSITORY", "CONFIG_REPOSITORY",
-          "ARGOCD_SERVER", "AUTH_SERVICE_URL", "OAUTH_ISSUER", "OAUTH_CLIENT_ID", "LITELLM_URL"}  # fmt: skip
+          "ARGOCD_SERVER", "AUTH_SERVICE_URL", "OAUTH_ISSUER", "OAUTH_CLIENT_ID", "LITELLM_URL",
+          "RECONCILER_URL"}  # fmt: skip
 ADDRESSES = (
     "GITHUB_API_URL",
     "VAULT_ADDR",

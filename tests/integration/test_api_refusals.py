@@ -1,0 +1,233 @@
+"""What the API refuses: as problems, with nothing written, nothing echoed, and the service staying up."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from reconciler.sandbox.supervisor import Sandbox
+from reconciler.service.pushes import Pushes
+from tests.support.reconciling import commits, merge
+from tests.support.service import REQUEST, TOKENS, Running, service
+
+READY = "repoOwner: acme\nrepoName: ready\n"
+DONE = "repoOwner: acme\nrepoName: done\nskipAuth: true\n"
+ROUTES = [
+    ("GET", "/onboard", "read"),
+    ("GET", "/onboard/acme-ready", "read"),
+    ("POST", "/onboard", "write"),
+    ("POST", "/onboard/acme-ready/auth-callback", "submit-tokens"),
+]
+MAY = {"reader": {"read"}, "writer": {"read", "write"}, "courier": {"submit-tokens"}}
+
+
+@pytest.fixture(scope="module")
+def running(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    sandbox.clear()
+    merge(sandbox, tmp_path_factory.mktemp("files") / "projects", ready=READY, done=DONE)
+    with service(sandbox) as made:
+        made.wait("acme-ready", "waiting_auth")
+        made.wait("acme-done", "completed")
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written(running: Running, sandbox: Sandbox) -> Iterator[None]:
+    before = commits(sandbox)
+    yield
+    assert commits(sandbox) == before
+    assert running.call("GET", "/healthz", by="").status_code == 200
+
+
+def refused(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = dict(answer.json())
+    assert problem["status"] == status
+    assert problem["detail"]
+    return problem
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
+def test_nobody_gets_in_without_a_valid_token(running: Running, method: str, path: str, scope: str) -> None:
+    good = running.tokens["writer"]
+    for header in (
+        "",
+        "Bearer",
+        "Bearer x",
+        f"Basic {good}",
+        good,
+        f"Bearer {good[:-1]}",
+        f"Bearer {good} x",
+    ):
+        answer = running.call(method, path, by="", headers={"Authorization": header}, content=b"{")
+        refused(answer, 401)
+        assert answer.headers["www-authenticate"] == "Bearer"
+    refused(running.call(method, path, by="late"), 401)
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
+@pytest.mark.parametrize("who", sorted(MAY))
+def test_a_token_opens_what_its_scopes_name(
+    running: Running, who: str, method: str, path: str, scope: str
+) -> None:
+    answer = running.call(method, path, by=who, json={} if method == "POST" else None)
+    if scope in MAY[who]:
+        assert answer.status_code in {200, 422}
+    else:
+        assert scope in refused(answer, 403)["detail"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"null", b"[]", b"\xff\xfe", b'{"a":' * 20_000, b"NaN"], ids=lambda b: ascii(b[:8])
+)
+def test_what_is_no_json_object_is_refused(running: Running, body: bytes) -> None:
+    for path, who in (("/onboard", "writer"), ("/onboard/acme-ready/auth-callback", "courier")):
+        headers = {"content-type": "application/json"}
+        answer = running.call("POST", path, by=who, content=body[:60_000], headers=headers)
+        assert answer.status_code in {400, 422}
+        refused(answer, answer.status_code)
+
+
+@pytest.mark.parametrize("path", ["/onboard", "/onboard/acme-ready/auth-callback", "/webhooks/github"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_too_large_is_refused(running: Running, path: str, chunked: bool) -> None:
+    size = 6 * 1024 * 1024 if path.startswith("/webhooks") else 70_000
+    who = "courier" if "auth" in path else "writer"
+    pieces = (b" " * 10_000 for _ in range(size // 10_000 + 1))
+    content: Any = pieces if chunked else b" " * size
+    refused(running.call("POST", path, by=who, content=content), 413)
+
+
+@pytest.mark.parametrize(
+    "slug", ["nope", "..", "%2e%2e%2fetc", "a" * 200, "%00", "%F0%9F%92%A3", "acme-ready%0A"]
+)
+def test_an_unknown_run_is_not_there(running: Running, slug: str) -> None:
+    for method, path, who in (
+        ("GET", f"/onboard/{slug}", "reader"),
+        ("POST", f"/onboard/{slug}/auth-callback", "courier"),
+    ):
+        answer = running.call(method, path, by=who, json=TOKENS if method == "POST" else None)
+        refused(answer, 404)
+
+
+def test_tokens_for_a_project_that_asks_for_none_are_refused(running: Running) -> None:
+    refused(running.call("POST", "/onboard/acme-done/auth-callback", by="courier", json=TOKENS), 409)
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=1001", "limit=x", "status=happy", "after=" + "a" * 49], ids=str
+)
+def test_a_query_that_makes_no_sense_is_refused(running: Running, query: str) -> None:
+    refused(running.call("GET", f"/onboard?{query}"), 422)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("DELETE", "/onboard/acme-ready"), ("PUT", "/onboard"), ("POST", "/metrics")]
+)
+def test_another_method_is_refused(running: Running, method: str, path: str) -> None:
+    refused(running.call(method, path), 405)
+
+
+def push(running: Running, **changes: Any) -> dict[str, Any]:
+    body = json.dumps(
+        {
+            "ref": "refs/heads/main",
+            "commits": [{"message": "Somebody's"}],
+            "repository": {"pushed_at": int(time.time())},
+        }
+        | changes.pop("payload", {})
+    ).encode()
+    pushes = running.service.pushes
+    assert isinstance(pushes, Pushes)
+    headers = {
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": f"{time.monotonic_ns()}",
+        "X-Hub-Signature-256": pushes.sign(body),
+    }
+    return {"content": body, "headers": headers | changes}
+
+
+@pytest.mark.parametrize("signature", ["", "sha256=", "sha256=" + "0" * 64, "sha1=x"])
+def test_a_delivery_with_a_wrong_signature_is_refused(running: Running, signature: str) -> None:
+    sent = push(running)
+    sent["headers"]["X-Hub-Signature-256"] = signature
+    refused(running.call("POST", "/webhooks/github", by="", **sent), 401)
+
+
+def test_an_old_or_repeated_delivery_is_refused(running: Running) -> None:
+    old = push(running, payload={"repository": {"pushed_at": int(time.time()) - 90_000}})
+    refused(running.call("POST", "/webhooks/github", by="", **old), 409)
+    elsewhere = push(running, payload={"ref": "refs/heads/other"})
+    assert running.call("POST", "/webhooks/github", by="", **elsewhere).status_code == 200
+    refused(running.call("POST", "/webhooks/github", by="", **elsewhere), 409)
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{}", b'{"ref": 1}', b"\xff", b'{"a":' * 100_000], ids=lambda b: ascii(b[:8])
+)
+def test_a_signed_delivery_that_makes_no_sense_is_refused(running: Running, body: bytes) -> None:
+    pushes = running.service.pushes
+    assert pushes is not None
+    headers = {
+        "X-GitHub-Event": "push",
+        "X-GitHub-Delivery": f"{time.monotonic_ns()}",
+        "X-Hub-Signature-256": pushes.sign(body),
+    }
+    refused(running.call("POST", "/webhooks/github", by="", content=body, headers=headers), 400)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"expiresAt": 1}, ""),
+        ({"expiresAt": "yesterday"}, ""),
+        ({"expiresAt": None}, "/expiresAt"),
+        ({"accessToken": ""}, ""),
+        ({"accessToken": "two words"}, ""),
+        ({"accessToken": 7}, "/accessToken"),
+        ({"more": "x"}, "/more"),
+    ],
+    ids=str,
+)
+def test_tokens_that_are_none_change_nothing(running: Running, change: dict[str, Any], field: str) -> None:
+    answer = running.call(
+        "POST", "/onboard/acme-ready/auth-callback", by="courier", json={**TOKENS, **change}
+    )
+    assert answer.status_code == 422
+    assert [each["pointer"] for each in answer.json().get("errors", [])] == ([field] if field else [])
+    assert "access-1" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"repoOwner": "../.."},
+        {"repoName": "a b"},
+        {"repoName": "x" * 101},
+        {"displayName": "two\nlines"},
+        {"displayName": "\u202egnp.exe"},
+        {"skipAuth": "yes"},
+        {"slug": "other"},
+        {"kind": "tenant"},
+        {"litellm": {"maxBudget": -1}},
+        {"litellm": {"maxBudget": 1e400}},
+        {"resourceLimits": {"memoryRequest": "9Gi"}},
+        {"repoName": "x" * 60},
+        {"repoName": "\ud800"},
+        {"repoOwner": None},
+    ],
+    ids=ascii,
+)
+def test_a_hostile_request_is_refused_and_writes_nothing(running: Running, wrong: dict[str, Any]) -> None:
+    before = running.call("GET", "/onboard").json()["total"]
+    body = json.dumps({**REQUEST, **wrong}).encode()
+    answer = running.call("POST", "/onboard", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in {400, 422}, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert running.call("GET", "/onboard").json()["total"] == before
