@@ -61,8 +61,12 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 
 @contextmanager
-def service(sandbox: Sandbox, environ: Mapping[str, str] = {}, **serving: Any) -> Iterator[Running]:
+def service(
+    sandbox: Sandbox, environ: Mapping[str, str] = {}, *, creates: bool = True, **serving: Any
+) -> Iterator[Running]:
     """Serve on a sandbox; `environ` replaces variables, `serving` keys of section `serve`.
+
+    `creates`: repositories that merged files name are there on GitHub when a pass begins.
 
     The schedule's interval is an hour: only what asks for a pass gets one after the first.
     """
@@ -77,14 +81,15 @@ def service(sandbox: Sandbox, environ: Mapping[str, str] = {}, **serving: Any) -
     values["serve"] = {**values["serve"], "tokens": entries, **serving}
     values["schedule"] = {"interval": "1h", "jitter": "1s", "leastPause": "0.5s"}
     sections = Sections(values, {**sandbox.environment(), **environ})
-    cycle = Cycle(sections, KINDS, before=lambda: _create_repositories(sandbox))
+
+    def before() -> None:
+        if creates:
+            # Stands in for the people who have the repository that they ask to be onboarded.
+            sandbox.github_repositories()
+
+    cycle = Cycle(sections, KINDS, before=before)
     made = service_of(cycle, sections.get(ServeSettings))
     revealed = {name: token.get_secret_value() for name, token in tokens.items()}
     with serve(application(made), lifespan=True) as url:
         until(lambda: made.schedule.last_ended is not None)
         yield Running(url, made, revealed)
-
-
-def _create_repositories(sandbox: Sandbox) -> None:
-    """Stand in for the people who have a repository that they ask to be onboarded."""
-    sandbox.github_repositories()
