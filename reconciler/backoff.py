@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.model.loaded import Loaded
-from reconciler.model.outcome import ProjectReport, Status
+from reconciler.model.outcome import Condition, ProjectReport
 from reconciler.model.project import Project
 from reconciler.model.status_file import mapping
 
@@ -55,7 +55,7 @@ class Backoff:
             old = before.get(each.slug)
             if each.slug in postponed and old is not None:
                 self._failing[each.slug] = old
-            elif each.status is Status.FAILED and each.outcomes and not each.unreadable:
+            elif any(outcome.condition is Condition.ERROR for outcome in each.outcomes):
                 written = self._written.get(each.slug)
                 times = old.times + 1 if old is not None and old.written == written else 1
                 # The first failure rests for nothing: what failed by chance is mended by the very next pass.

@@ -16,6 +16,7 @@ from reconciler.service.access import Access
 from reconciler.service.app import Service, application
 from reconciler.service.onboarding import Onboarding
 from reconciler.service.pushes import Pushes
+from reconciler.stopping import Stop
 
 log = structlog.get_logger()
 
@@ -40,7 +41,9 @@ def serve(cycle: Cycle) -> None:
         timeout_graceful_shutdown=GRACE,
     )
     log.info("listening", host=settings.host, port=settings.port)
-    uvicorn.Server(config).run()
+    # Once it has ended by a signal, uvicorn sends that again to whoever listened before.
+    with Stop().on_signals():
+        uvicorn.Server(config).run()
 
 
 def service_of(cycle: Cycle, settings: ServeSettings) -> Service:

@@ -1,4 +1,4 @@
-"""The service as operators live with it: what starts a pass, who waits for whom, what is told, how it ends."""
+"""The service as operators live with it: what starts a pass, who waits for whom, what is told, its end."""
 
 from __future__ import annotations
 
@@ -54,6 +54,14 @@ def metric(running: Running, name: str) -> float:
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} ")), 0.0)
 
 
+def another_pass(running: Running) -> None:
+    """Ask for a pass and wait for its end."""
+    name = 'reconciler_passes_total{result="done"}'
+    before = metric(running, name)
+    running.service.schedule.wake("test")
+    until(lambda: metric(running, name) > before)
+
+
 def test_a_push_starts_a_pass_at_once_and_our_own_commits_do_not(
     clean_sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -95,9 +103,7 @@ def test_what_fails_rests_until_people_change_something(clean_sandbox: Sandbox, 
     with capture_logs() as logs, service(clean_sandbox, creates=False) as running:
         running.wait("acme-gears", "completed")
         for _ in range(3):
-            before = metric(running, 'reconciler_passes_total{result="done"}')
-            running.service.schedule.wake("test")
-            until(lambda: metric(running, 'reconciler_passes_total{result="done"}') > before)
+            another_pass(running)
         resting = [each["slugs"] for each in logs if each["event"] == "failing projects rest"]
         assert resting[-1] == ["acme-lost"]
         assert running.run("acme-lost")["status"] == "failed"
@@ -168,7 +174,7 @@ def test_metrics_tell_of_passes_and_name_nobody(clean_sandbox: Sandbox, tmp_path
 def program(sandbox: Sandbox, log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run `reconcile serve` as a container does; it has answered once."""
     environment = {"PATH": os.environ["PATH"], **sandbox.environment()}
-    command = [PROGRAM, "serve", "--config", sandbox.configuration_file(), *words]
+    command = [str(PROGRAM), "serve", "--config", str(sandbox.configuration_file()), *words]
     with (
         log.open("wb") as said,
         subprocess.Popen(command, env=environment, stdout=said, stderr=said) as process,
@@ -223,8 +229,10 @@ def test_a_pass_that_people_start_beside_it_waits_its_turn(clean_sandbox: Sandbo
 def test_a_port_that_is_taken_is_said(clean_sandbox: Sandbox, tmp_path: Path) -> None:
     with program(clean_sandbox, tmp_path / "first"):
         environment = {"PATH": os.environ["PATH"], **clean_sandbox.environment()}
-        command = [PROGRAM, "serve", "--config", clean_sandbox.configuration_file()]
-        second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        command = [str(PROGRAM), "serve", "--config", str(clean_sandbox.configuration_file())]
+        second = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
     assert second.returncode != 0
     assert "address already in use" in second.stderr
     assert "Traceback" not in second.stderr

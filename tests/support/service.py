@@ -48,7 +48,8 @@ class Running:
 
     def wait(self, slug: str, status: str) -> dict[str, Any]:
         """Return a run once it has that status."""
-        until(lambda: self.run(slug)["status"] == status)
+        path = f"/onboard/{slug}"
+        until(lambda: self.call("GET", path, by="reader").json().get("status") == status)
         return self.run(slug)
 
 
