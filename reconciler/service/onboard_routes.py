@@ -63,7 +63,7 @@ def router(onboarding: Onboarding) -> APIRouter:
         "",
         response_model=Page,
         dependencies=[Depends(allowed(Scope.READ))],
-        responses=answers(422),
+        responses=answers(422, 502, 503),
     )
     async def list_runs(
         status: Annotated[Status | None, Query(description="Only runs of this status.")] = None,
@@ -71,7 +71,9 @@ def router(onboarding: Onboarding) -> APIRouter:
         after: Annotated[str, Query(max_length=LONGEST_SLUG, description="`next` of the page before.")] = "",
     ) -> Response:
         """List all runs, in the order of their ids."""
-        page = pages.page(onboarding.view(), status=status, after=after, limit=limit)
+        read = onboarding.has_read
+        view = onboarding.view() if read else await run_in_threadpool(onboarding.refresh)
+        page = pages.page(view, status=status, after=after, limit=limit)
         return Response(page, media_type=_JSON)
 
     @routes.get(

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -23,7 +23,6 @@ from reconciler.errors import (
     Conflict,
     NotConfigured,
     ReconcilerError,
-    SystemFault,
     UnknownProject,
 )
 from reconciler.gitops.edits import Fate, NewFile
@@ -44,10 +43,14 @@ from reconciler.systems import Reading, Sections
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 STALE_AFTER = 10.0
 """Seconds after which what is told is read again, in the background."""
 ASKED_AGAIN_AFTER = 2.0
 """Seconds before which an unknown id does not cause another fetch."""
+LEFT_ALONE_FOR = 60.0
+"""Seconds for which nobody waits for a system that did not answer."""
 HEADING = "# Asked for through the onboarding API. From here on it is a project file like any other.\n"
 
 
@@ -87,6 +90,8 @@ class Onboarding:
         self._refreshing = False
         self._loaded: Loaded | None = None
         self._moments: Moments = {}
+        self._last_proposed: Mapping[str, Proposed] = {}
+        self._leave_alone: dict[str, float] = {}
         self._view = View()
         self._read_at = float("-inf")
 
@@ -104,6 +109,11 @@ class Onboarding:
         """Read the config repository soon, in the background."""
         self._refreshing = True
         self._background.submit(self._refresh_quietly)
+
+    @property
+    def has_read(self) -> bool:
+        """Whether there is a view yet."""
+        return self._view.key is not None
 
     def refresh(self) -> View:
         """Read the config repository now. Raises SystemFault when it cannot be had."""
@@ -222,9 +232,9 @@ class Onboarding:
         """Make the view of a snapshot; the caller holds the lock."""
         if self._loaded is None or self._loaded.commit != snapshot.commit:
             self._loaded = load(snapshot, self._kinds)
-        proposed = dict(also or {})
         if self._by_pull_request:
-            proposed |= self._proposed(snapshot)
+            self._last_proposed = {**self._proposed(snapshot), **(also or {})}
+        proposed = self._last_proposed
         self._moments = self._ask_moments()
         key = (snapshot.commit, self._moments, proposed)
         if key != self._view.key:
@@ -234,23 +244,31 @@ class Onboarding:
         self._read_at = time.monotonic()
         return self._view
 
-    def _proposed(self, snapshot: Snapshot) -> dict[str, Proposed]:
-        try:
-            return self._proposals.find(self._repository.config, snapshot)
-        except ReconcilerError as error:
-            # What is merged can be told without GitHub.
-            log.warning("pull requests cannot be read", error=error.message)
-            return {}
+    def _proposed(self, snapshot: Snapshot) -> Mapping[str, Proposed]:
+        """Return what pull requests ask for; without GitHub, what they asked for when it last answered."""
+        config = self._repository.config
+        return self._or_before("GitHub", lambda: self._proposals.find(config, snapshot), self._last_proposed)
 
     def _ask_moments(self) -> Moments:
-        with closing(Reading(self._sections)) as read:
-            try:
-                return read.get(RunStore).moments()
-            except NotConfigured:
-                return {}
-            except SystemFault as error:
-                log.warning("times of runs cannot be read", error=error.message)
-                return self._moments
+        def ask() -> Moments:
+            with closing(Reading(self._sections)) as read:
+                try:
+                    return read.get(RunStore).moments()
+                except NotConfigured:
+                    return {}
+
+        return self._or_before("PostgreSQL", ask, self._moments)
+
+    def _or_before(self, system: str, ask: Callable[[], T], before: T) -> T:
+        """Ask a system that runs can be told without; leave it alone for a while when it does not answer."""
+        if time.monotonic() < self._leave_alone.get(system, float("-inf")):
+            return before
+        try:
+            return ask()
+        except ReconcilerError as error:
+            log.warning("told without a system that does not answer", system=system, error=error.message)
+            self._leave_alone[system] = time.monotonic() + LEFT_ALONE_FOR
+            return before
 
     def _refresh_quietly(self) -> None:
         try:
