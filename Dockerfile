@@ -25,4 +25,6 @@ WORKDIR /var/lib/reconciler
 ENV RECONCILER_HEARTBEAT=/var/lib/reconciler/heartbeat
 HEALTHCHECK --interval=1m --timeout=5s --start-period=10m \
     CMD ["sh", "-c", "test -n \"$(find \"$RECONCILER_HEARTBEAT\" -mmin -30)\""]
+EXPOSE 8080
 ENTRYPOINT ["reconcile"]
+CMD ["serve"]

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.support import crd
 from tests.support.argocd import Argo, Manifests, emulated, environment
-from tests.support.npm import npm_package
 
 SCHEMAS = ("@kubernetes-models/argo-cd", "4.0.0")
-VALIDATOR = "ComGithubArgoprojArgoCdV3PkgApisApplicationV1alpha1Application.js"
-SCRIPT = """
-const {{ validate }} = await import({path});
-const chunks = []; for await (const chunk of process.stdin) chunks.push(chunk);
-const wrong = JSON.parse(Buffer.concat(chunks)).flatMap((item) => validate(item) ? [] : [validate.errors]);
-console.log(JSON.stringify(wrong));
-"""
+VALIDATOR = "ComGithubArgoprojArgoCdV3PkgApisApplicationV1alpha1Application"
 
 
 def complaints(applications: list[dict[str, Any]]) -> list[Any]:
     """Return what the schema says against each application that it does not admit."""
-    node = shutil.which("node")
-    assert node, "node is needed to run the schema's validator"
-    module = npm_package(*SCHEMAS) / "_schemas" / VALIDATOR
     # the API server's JSON leaves these two out; the object in the cluster has them
     documents = [
         {"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", **item} for item in applications
     ]
-    script = SCRIPT.format(path=json.dumps(module.as_uri()))
-    done = subprocess.run(
-        [node, "--input-type=module", "-e", script],
-        input=json.dumps(documents),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found: list[Any] = json.loads(done.stdout)
-    return found
+    return crd.complaints(SCHEMAS, VALIDATOR, documents)
 
 
 def lives(argo: Argo, manifests: Manifests) -> list[dict[str, Any]]:
