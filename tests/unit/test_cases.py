@@ -7,11 +7,12 @@ import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 import reconciler.resources
 from reconciler.model.decision import Decision, Failed, Needed, Settled, Skipped, Waiting
@@ -26,6 +27,16 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TEXTS = {"reason", "todo", "summary", "remedy", "note"}
 
 
+class CaseLoader(yaml.CSafeLoader):
+    """Reads a case; what it says twice is a mistake, and the parser in Python would take most of a second."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"a key stands twice\n{node.start_mark}"
+        return super().construct_mapping(node, deep)
+
+
+@cache
 def resource_types() -> dict[str, type[Resource[Any, Any]]]:
     for module in pkgutil.iter_modules(reconciler.resources.__path__):
         importlib.import_module(f"reconciler.resources.{module.name}")
@@ -44,7 +55,7 @@ def files() -> list[Path]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    loaded = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=CaseLoader)  # noqa: S506 - it is a safe one
     assert isinstance(loaded, dict)
     unknown = set(loaded) - {
         "about", "project", "slug", "now", "remembered", "section", "siblings", "verify", "verified_at",
