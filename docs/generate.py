@@ -1,4 +1,4 @@
-"""Writes the pages that follow from the code: configuration.md and project.schema.json (`make docs`)."""
+"""Writes the pages that follow from the code (`make docs`): settings, and schemas of files and API."""
 
 from __future__ import annotations
 
@@ -20,13 +20,16 @@ from reconciler.clients.postgres import PostgresSettings
 from reconciler.clients.s3 import S3Settings
 from reconciler.clients.vault import VaultSettings
 from reconciler.config import ScheduleSettings, ServeSettings
+from reconciler.cycle import Cycle
 from reconciler.gitops.pods import PodsSettings
 from reconciler.gitops.settings import ConfigRepositorySettings, ManifestRepositorySettings, WorkSettings
 from reconciler.kinds import KINDS, json_schema
 from reconciler.model.duration import format_duration
 from reconciler.resources.webhook import WebhookSettings
 from reconciler.sealing import SealingSettings
-from reconciler.systems import Settings
+from reconciler.service.app import application
+from reconciler.service.run import service_of
+from reconciler.systems import Sections, Settings
 
 FOLDER = Path(__file__).parent
 SECTIONS: tuple[type[Settings], ...] = (
@@ -83,9 +86,20 @@ def schema() -> str:
     return json.dumps(json_schema(KINDS), indent=2) + "\n"
 
 
+def openapi() -> str:
+    """Return the description of the HTTP API, as the service gives it at `/openapi.json`."""
+    sections = Sections({"config": {"repository": "https://github.com/acme/mesh-six-projects.git"}}, {})
+    app = application(service_of(Cycle(sections, KINDS), ServeSettings()))
+    return json.dumps(app.openapi(), indent=2) + "\n"
+
+
 def pages() -> Mapping[Path, str]:
     """Return every generated page's text by its path."""
-    return {FOLDER / "configuration.md": configuration(), FOLDER / "project.schema.json": schema()}
+    return {
+        FOLDER / "configuration.md": configuration(),
+        FOLDER / "project.schema.json": schema(),
+        FOLDER / "openapi.json": openapi(),
+    }
 
 
 def _section(section: type[Settings]) -> Iterator[str]:

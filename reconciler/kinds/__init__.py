@@ -13,19 +13,23 @@ KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (PROJECT,)}
 
 def json_schema(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     """Return the JSON Schema of a file of any of these kinds."""
-    schemas = [_tidy(kind.spec.model_json_schema(by_alias=True)) for kind in kinds.values()]
+    schemas = [tidy(kind.spec.model_json_schema(by_alias=True)) for kind in kinds.values()]
     whole = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "mesh-six project file"}
     return {**head, **whole}
 
 
-def _tidy(schema: Any) -> Any:  # noqa: ANN401 - JSON
+def tidy(schema: Any) -> Any:  # noqa: ANN401 - JSON
     """Return it without the titles that pydantic makes of names, and with descriptions in one line."""
     if isinstance(schema, list):
-        return [_tidy(each) for each in schema]
+        return [tidy(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    tidy = {key: _tidy(value) for key, value in schema.items() if key != "title" or isinstance(value, dict)}
-    if isinstance(text := tidy.get("description"), str):
-        tidy["description"] = " ".join(text.split())
-    return tidy
+    made = {
+        key: value if key == "examples" else tidy(value)
+        for key, value in schema.items()
+        if key != "title" or isinstance(value, dict)
+    }
+    if isinstance(text := made.get("description"), str):
+        made["description"] = " ".join(text.split())
+    return made

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from reconciler.config import ServeSettings
 from reconciler.schedule import Schedule
-from reconciler.service import onboard_routes, operator_routes, problems
+from reconciler.service import description, onboard_routes, operator_routes, problems
 from reconciler.service.access import Access
 from reconciler.service.mcp_routes import McpRoutes
 from reconciler.service.middleware import LARGEST_BODY, BearerTokens, DeclaredLength, RequestLog
@@ -45,10 +45,14 @@ def application(service: Service) -> FastAPI:
                 await run_in_threadpool(service.schedule.stop)
                 await run_in_threadpool(service.onboarding.close)
 
-    app = FastAPI(
+    app = description.DescribedApp(
         title="mesh-six onboarding",
         summary="One project file becomes a running environment.",
+        description=description.TEXT,
         version="1",
+        servers=description.SERVERS,
+        openapi_tags=description.TAGS,
+        generate_unique_id_function=description.operation_id,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from reconciler.model.outcome import Status
 from reconciler.service.onboarding import View
@@ -15,11 +15,16 @@ KEPT = 64
 
 
 class Page(BaseModel):
-    """Some runs in the order of their ids. `next` is what to send as `after` for the page that follows."""
+    """Some runs."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     runs: Sequence[OnboardingRun]
+    """In the order of their ids."""
     total: int
+    """How many runs there are on all pages."""
     next: str | None = None
+    """What to send as `after` for the page that follows; null on the last one."""
 
 
 class Pages:

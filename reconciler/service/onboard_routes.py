@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
+from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import SkipJsonSchema
 from starlette.concurrency import run_in_threadpool
 
 from reconciler.config import Scope
@@ -20,17 +21,45 @@ from reconciler.service.requests import TokenSubmission
 from reconciler.service.runs import OnboardingRun
 
 LONGEST_PAGE = 1_000
-RunId = Annotated[str, Path(description="The run's id: the project's slug.", max_length=200)]
+RunId = Annotated[
+    str, Path(description="The run's id: the project's slug.", max_length=200, examples=["acme-widgets"])
+]
 _JSON = "application/json"
+_REQUESTS = {
+    "two lines are enough": {"value": {"repoOwner": "acme", "repoName": "widgets"}},
+    "with preferences": {
+        "value": {
+            "repoOwner": "acme",
+            "repoName": "gears",
+            "displayName": "Gears & Cogs",
+            "resourceLimits": {"memoryLimit": "4Gi", "cpuLimit": "2"},
+            "litellm": {"maxBudget": 50},
+        }
+    },
+}
+_FOUND = {"id": "$response.body#/id"}
+_STARTED: dict[str, Any] = {
+    "headers": {"Location": {"description": "The run.", "schema": {"type": "string"}}},
+    "links": {
+        "run": {"operationId": "getRun", "parameters": _FOUND, "description": "Where it stands."},
+        "tokens": {"operationId": "submitTokens", "parameters": _FOUND, "description": "Log it in."},
+    },
+}
 
 
 class Started(BaseModel):
-    """What `POST /onboard` answers with: the run's id, and where it stands."""
+    """What came of asking for a project."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     id: str
+    """The run's id: the project's slug."""
     status: Status
+    """Where it stands."""
     next: str | None = None
+    """What a person has to do, in one sentence; null when there is nothing."""
     pull_request: str | None = None
+    """The pull request that asks for it, while it is not merged."""
 
 
 def router(onboarding: Onboarding) -> APIRouter:
@@ -45,11 +74,15 @@ def router(onboarding: Onboarding) -> APIRouter:
         response_model=Started,
         dependencies=[Depends(allowed(Scope.WRITE))],
         responses={
-            200: {"model": Started, "description": "The same was asked for before"},
+            200: {"model": Started, "description": "The same was asked for before", **_STARTED},
+            202: {"description": "Asked for; a pass does the rest", **_STARTED},
             **answers(400, 409, 413, 422, 500, 502, 503),
         },
     )
-    def onboard(request: OnboardProjectRequest, response: Response) -> Started:
+    def onboard_project(
+        request: Annotated[OnboardProjectRequest, Body(openapi_examples=_REQUESTS)],
+        response: Response,
+    ) -> Started:
         """Ask for a repository to be onboarded: opens a pull request with its project file, or commits it.
 
         The same request again gives the same run.
@@ -63,11 +96,13 @@ def router(onboarding: Onboarding) -> APIRouter:
         "",
         response_model=Page,
         dependencies=[Depends(allowed(Scope.READ))],
-        responses=answers(422, 502, 503),
+        responses={200: {"description": "A page of runs"}, **answers(422, 502, 503)},
     )
     async def list_runs(
-        status: Annotated[Status | None, Query(description="Only runs of this status.")] = None,
-        limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE)] = 100,
+        status: Annotated[
+            Status | SkipJsonSchema[None], Query(description="Only runs of this status.")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="At most so many runs.")] = 100,
         after: Annotated[str, Query(max_length=LONGEST_SLUG, description="`next` of the page before.")] = "",
     ) -> Response:
         """List all runs, in the order of their ids."""
@@ -80,9 +115,9 @@ def router(onboarding: Onboarding) -> APIRouter:
         "/{id}",
         response_model=OnboardingRun,
         dependencies=[Depends(allowed(Scope.READ))],
-        responses=answers(404, 422, 502, 503),
+        responses={200: {"description": "The run"}, **answers(404, 422, 502, 503)},
     )
-    async def run(id: RunId) -> OnboardingRun:  # noqa: A002 - the seed's name
+    async def get_run(id: RunId) -> OnboardingRun:  # noqa: A002 - the seed's name
         """Tell where one run stands."""
         if found := onboarding.view().runs.get(id):
             return found
@@ -94,9 +129,12 @@ def router(onboarding: Onboarding) -> APIRouter:
         max_body_size=LARGEST_BODY,
         response_model=OnboardingRun,
         dependencies=[Depends(allowed(Scope.SUBMIT_TOKENS))],
-        responses=answers(400, 404, 409, 413, 422, 500, 502, 503),
+        responses={
+            202: {"description": "Sealed and committed; a pass stores them"},
+            **answers(400, 404, 409, 413, 422, 500, 502, 503),
+        },
     )
-    def auth_callback(id: RunId, tokens: TokenSubmission) -> OnboardingRun:  # noqa: A002 - the seed's name
+    def submit_tokens(id: RunId, tokens: TokenSubmission) -> OnboardingRun:  # noqa: A002 - the seed's name
         """Hand over the tokens of a login to a run that waits for them: they are sealed and committed.
 
         The same tokens again change nothing.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi import APIRouter, Header, Request, Response, Security
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.security import APIKeyHeader
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -20,43 +21,75 @@ from reconciler.service.pushes import Delivery, Pushes, Verdict
 WEBHOOK = "/webhooks/github"
 LARGEST_DELIVERY = 5 * 1024 * 1024
 """Bytes. GitHub sends up to 25 MB; a push that large waits for the schedule."""
+_SIGNATURE = APIKeyHeader(
+    name="X-Hub-Signature-256",
+    scheme_name="GitHubSignature",
+    description="`sha256=` and the HMAC of the body with the webhook's secret, as GitHub makes it.",
+    auto_error=False,
+)
+_PUSH = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "description": "GitHub's payload of the event."},
+            "example": {
+                "ref": "refs/heads/main",
+                "commits": [{"message": "Add acme/widgets"}],
+                "repository": {"pushed_at": 1790000000},
+            },
+        }
+    },
+}
 _REFUSED = {Verdict.UNSIGNED: 401, Verdict.MALFORMED: 400, Verdict.REPEATED: 409, Verdict.OLD: 409}
 
 
 class Health(BaseModel):
     """What a probe is answered."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     status: str
+    """For people; probes go by the HTTP status."""
     last_pass: datetime | None = None
+    """When the last pass ended that ran to its end; null before the first."""
 
 
 class Delivered(BaseModel):
     """What came of a delivery."""
 
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     result: str
+    """For people who look at the delivery on GitHub."""
 
 
 def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -> APIRouter:
     """Return the routes that need no bearer token."""
     routes = APIRouter(tags=["operation"])
 
-    @routes.get("/healthz", response_model=Health)
-    async def healthz() -> Health:
+    @routes.get("/healthz", response_model=Health, responses={200: {"description": "It answers"}})
+    async def get_health() -> Health:
         """Tell that the process answers."""
         return Health(status="alive", last_pass=schedule.last_ended)
 
     @routes.get(
-        "/readyz", response_model=Health, responses={503: {"model": Health, "description": "Not ready"}}
+        "/readyz",
+        response_model=Health,
+        responses={200: {"description": "Ready"}, 503: {"model": Health, "description": "Not ready"}},
     )
-    async def readyz() -> Response:
+    async def get_readiness() -> Response:
         """Tell whether a pass has ended lately."""
         last = schedule.last_ended
         ready = last is not None and datetime.now(UTC) - last <= settings.ready_within
         health = Health(status="ready" if ready else "no pass has ended lately", last_pass=last)
         return JSONResponse(health.model_dump(mode="json"), 200 if ready else 503)
 
-    @routes.get("/metrics", response_class=Response)
-    def metrics() -> Response:
+    @routes.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        responses={200: {"description": "All metrics in Prometheus's text format"}},
+    )
+    def get_metrics() -> Response:
         """Tell Prometheus about passes."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
@@ -64,20 +97,25 @@ def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -
         WEBHOOK,
         status_code=202,
         response_model=Delivered,
-        responses={200: {"model": Delivered}, **answers(400, 401, 409, 413, 503)},
+        responses={
+            200: {"model": Delivered, "description": "Taken; there is nothing to do"},
+            202: {"description": "A pass begins"},
+            **answers(400, 401, 409, 413, 503),
+        },
         max_body_size=LARGEST_DELIVERY,
+        openapi_extra={"requestBody": _PUSH},
     )
-    async def github(
+    async def receive_delivery(
         request: Request,
         response: Response,
-        x_github_event: Annotated[str, Header()] = "",
-        x_github_delivery: Annotated[str, Header()] = "",
-        x_hub_signature_256: Annotated[str, Header()] = "",
+        signature: Annotated[str | None, Security(_SIGNATURE)],
+        x_github_event: Annotated[str, Header(description="The event's name.")] = "",
+        x_github_delivery: Annotated[str, Header(description="The delivery's own id.")] = "",
     ) -> Delivered:
         """Take a delivery of the config repository's webhook; a push begins a pass at once."""
         if pushes is None:
             raise HTTPException(503, "No webhook is configured here: set RECONCILER_WEBHOOK_SECRET.")
-        delivery = Delivery(await request.body(), x_github_event, x_github_delivery, x_hub_signature_256)
+        delivery = Delivery(await request.body(), x_github_event, x_github_delivery, signature or "")
         verdict = await run_in_threadpool(pushes.judge, delivery)
         if status := _REFUSED.get(verdict):
             raise HTTPException(status, f"This delivery is refused: {verdict}.")

@@ -10,7 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from reconciler.errors import (
@@ -31,22 +31,66 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class FieldProblem(BaseModel):
-    """One field that is wrong: `pointer` is a JSON pointer into the body, or a parameter's name."""
+    """One field that is wrong."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     pointer: str
+    """A JSON pointer into the body, or a parameter's name; empty for the whole body."""
     detail: str
+    """What is wrong with it; never the value."""
     remedy: str = ""
+    """What to write."""
 
 
 class Problem(BaseModel):
-    """An error's body."""
+    """An error's body (RFC 9457)."""
+
+    model_config = ConfigDict(
+        use_attribute_docstrings=True,
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Conflict",
+                    "status": 409,
+                    "detail": "projects/acme-widgets.yaml asks for something else for acme-widgets",
+                    "remedy": "change projects/acme-widgets.yaml by a pull request",
+                }
+            ]
+        },
+    )
 
     type: str = "about:blank"
+    """Always this: the status says which kind of error it is."""
     title: str
+    """The status in words."""
     status: int
+    """The status."""
     detail: str
+    """What happened."""
     remedy: str = ""
+    """What to do about it, where that is known."""
     errors: Sequence[FieldProblem] = ()
+    """Every field that is wrong."""
+
+
+_MEANINGS = {
+    400: "The request cannot be read",
+    401: "The token, or the signature, is missing or not valid",
+    403: "The token lacks the scope",
+    404: "There is no such run",
+    409: "It does not go with what is there already",
+    413: "The body is too large",
+    422: "The request can be read, and is not valid",
+    500: "A defect, or a refusal to destroy something",
+    502: "A system that is needed refused, or made no sense",
+    503: "A system that is needed is not set up, or does not answer now",
+}
+_HEADERS = {
+    401: {"WWW-Authenticate": {"description": "`Bearer`, for a token.", "schema": {"type": "string"}}},
+    503: {"Retry-After": {"description": "Seconds, where waiting helps.", "schema": {"type": "integer"}}},
+}
 
 
 class ProblemResponse(JSONResponse):
@@ -76,8 +120,9 @@ def answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI description of these statuses' answers, for a route's `responses`."""
     return {
         status: {
-            "description": HTTPStatus(status).phrase,
+            "description": _MEANINGS[status],
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            **({"headers": _HEADERS[status]} if status in _HEADERS else {}),
         }
         for status in statuses
     }

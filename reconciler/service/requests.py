@@ -20,7 +20,7 @@ def _moment(value: object) -> object:
 
 
 class TokenSubmission(Strict):
-    """A login's tokens (seed 000's auth-callback)."""
+    """A login's tokens."""
 
     access_token: SecretStr
     """The access token."""
