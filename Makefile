@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test unit lint integration test-live bench-requests lock docs clean
+.PHONY: demo test unit lint integration fuzz-api test-live bench-requests bench-serve lock docs clean
 
 demo: .venv/ready
 	$(BIN)/reconcile --once --wait 3m --sandbox
@@ -21,12 +21,19 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Asks the HTTP API for some minutes what it has not been asked before; `make integration` asks the same each time.
+fuzz-api: .venv/ready
+	SCHEMATHESIS_OPTIONS="--seed $$(date +%s) --max-examples 400" $(BIN)/pytest tests/integration/test_api_schema.py -q
+
 # Compares the LiteLLM emulator with a real proxy, which it installs under .tools/ (about 760 MB).
 test-live: .venv/ready
 	$(BIN)/pytest tests/live -q --live
 
 bench-requests: .venv/ready
 	$(BIN)/python -m bench.requests
+
+bench-serve: .venv/ready
+	$(BIN)/python -m bench.serve
 
 docs: .venv/ready
 	$(BIN)/python -m docs.generate

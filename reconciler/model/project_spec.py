@@ -20,6 +20,7 @@ MEMORY = re.compile(r"[1-9][0-9]{0,17}(?:\.[0-9]{1,3})?(?:Ki|Mi|Gi|Ti|k|M|G|T)?"
 LEAST_BYTES, MOST_BYTES = 2**20, 2**62
 """A number without its unit is less, and Kubernetes cannot count much further."""
 CPU = re.compile(r"(?:[1-9][0-9]{0,6}m|[0-9]{1,4}(?:\.[0-9]{1,3})?)")
+TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*")
 HOSTNAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _FACTORS = {
     "Ki": 2**10,
@@ -100,7 +101,7 @@ Name = Annotated[str, AfterValidator(_repository), _shaped(REPOSITORY, "widgets"
 Branch = Annotated[str, Field(max_length=200), AfterValidator(_branch), _shaped(BRANCH, "main", "release/2")]
 Memory = Annotated[str, AfterValidator(_memory), _shaped(MEMORY, "2Gi", "512Mi")]
 Cpu = Annotated[str, AfterValidator(_cpu), _shaped(CPU, "1", "500m")]
-Text = Annotated[str, Field(max_length=200), AfterValidator(_plain_text)]
+Text = Annotated[str, Field(max_length=200), AfterValidator(_plain_text), _shaped(TEXT, "Gears & Cogs")]
 Hostname = Annotated[str, AfterValidator(_hostname), _shaped(HOSTNAME, "widgets.example.org")]
 
 

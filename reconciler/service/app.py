@@ -56,6 +56,8 @@ def application(service: Service) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        # A redirect would name http, behind whatever speaks TLS, and have callers send their tokens there.
+        redirect_slashes=False,
     )
     problems.install(app)
     app.include_router(onboard_routes.router(service.onboarding))

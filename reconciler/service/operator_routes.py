@@ -31,7 +31,7 @@ _PUSH = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": {"type": "object", "description": "GitHub's payload of the event."},
+            "schema": {"type": "object", "description": "GitHub's payload; only that of a push is read."},
             "example": {
                 "ref": "refs/heads/main",
                 "commits": [{"message": "Add acme/widgets"}],
@@ -109,7 +109,7 @@ def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -
         request: Request,
         response: Response,
         signature: Annotated[str | None, Security(_SIGNATURE)],
-        x_github_event: Annotated[str, Header(description="The event's name.")] = "",
+        x_github_event: Annotated[str, Header(description="The event's name.", examples=["push"])] = "",
         x_github_delivery: Annotated[str, Header(description="The delivery's own id.")] = "",
     ) -> Delivered:
         """Take a delivery of the config repository's webhook; a push begins a pass at once."""

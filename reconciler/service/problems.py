@@ -177,9 +177,15 @@ def _invalid_request(_: Request, error: Exception) -> ProblemResponse:
     return ProblemResponse(422, "The request is not valid.", errors=errors)
 
 
-def _plain(_: Request, error: Exception) -> ProblemResponse:
+def _plain(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
-    return ProblemResponse(error.status_code, str(error.detail), headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        # The framework names the methods of one route only, where a path has one for each method.
+        path = getattr(request.scope.get("route"), "path", "")
+        if methods := request.app.openapi()["paths"].get(path):
+            headers["Allow"] = ", ".join(method.upper() for method in methods)
+    return ProblemResponse(error.status_code, str(error.detail), headers=headers)
 
 
 def _unexpected(_: Request, error: Exception) -> ProblemResponse:

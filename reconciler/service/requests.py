@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, SecretStr, WithJsonSchema
+from pydantic import AfterValidator, Field, SecretStr, WithJsonSchema
 
 from reconciler.model.project import Strict
 
-_MOMENT = {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string"}]}
+_MOMENT = {
+    "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "minLength": 1}],
+    "examples": [4102444800000, "2100-01-01T00:00:00Z"],
+}
+_TOKEN = Field(json_schema_extra={"pattern": "^[!-~]{1,16384}$"})
+"""Told to callers; that it is so is for whoever seals it to say."""
 
 
 def _moment(value: object) -> object:
@@ -22,9 +27,9 @@ def _moment(value: object) -> object:
 class TokenSubmission(Strict):
     """A login's tokens."""
 
-    access_token: SecretStr
+    access_token: Annotated[SecretStr, _TOKEN]
     """The access token."""
-    refresh_token: SecretStr
+    refresh_token: Annotated[SecretStr, _TOKEN]
     """The refresh token."""
     expires_at: Annotated[Any, AfterValidator(_moment), WithJsonSchema(_MOMENT)]
     """When the access token expires: epoch milliseconds (seconds, when small), or ISO 8601."""

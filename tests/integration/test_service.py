@@ -100,7 +100,7 @@ def test_what_fails_rests_until_people_change_something(clean_sandbox: Sandbox, 
     someone.write({"projects/lost.yaml": "repoOwner: acme\nrepoName: lost\n", "projects/gears.yaml": GEARS})
     gears = {"owner": "acme", "name": "gears"}
     clean_sandbox.emulator("github", "POST", "/_emulator/repositories", gears)
-    with capture_logs() as logs, service(clean_sandbox, creates=False) as running:
+    with capture_logs() as logs, service(clean_sandbox, repositories=False) as running:
         running.wait("acme-gears", "completed")
         for _ in range(3):
             another_pass(running)

@@ -63,13 +63,12 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @contextmanager
 def service(
-    sandbox: Sandbox, environ: Mapping[str, str] = {}, *, creates: bool = True, **serving: Any
+    sandbox: Sandbox, environ: Mapping[str, str] = {}, *, repositories: bool = True, **serving: Any
 ) -> Iterator[Running]:
     """Serve on a sandbox; `environ` replaces variables, `serving` keys of section `serve`.
 
-    `creates`: repositories that merged files name are there on GitHub when a pass begins.
-
-    The schedule's interval is an hour: only what asks for a pass gets one after the first.
+    Without `repositories`, GitHub has none of those that are asked for. The schedule's interval is an hour:
+    only what asks for a pass gets one after the first.
     """
     tokens = {name: new_token() for name in (*SCOPES, "late")}
     entries = [
@@ -84,7 +83,7 @@ def service(
     sections = Sections(values, {**sandbox.environment(), **environ})
 
     def before() -> None:
-        if creates:
+        if repositories:
             # Stands in for the people who have the repository that they ask to be onboarded.
             sandbox.github_repositories()
 
