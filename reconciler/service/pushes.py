@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
@@ -44,7 +45,8 @@ class _Commit(BaseModel):
 
 class _Repository(BaseModel):
     model_config = ConfigDict(extra="ignore")
-    pushed_at: int
+    pushed_at: Annotated[int, Field(ge=0, le=2**53)]
+    """Seconds since 1970."""
 
 
 class _Push(BaseModel):

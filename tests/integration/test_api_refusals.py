@@ -169,7 +169,17 @@ def test_an_old_or_repeated_delivery_is_refused(running: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{}", b'{"ref": 1}', b"\xff", b'{"a":' * 100_000], ids=lambda b: ascii(b[:8])
+    "body",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"ref": 1}',
+        b"\xff",
+        b'{"a":' * 100_000,
+        b'{"ref": "refs/heads/main", "repository": {"pushed_at": 1%s}}' % (b"0" * 400),
+    ],
+    ids=lambda b: ascii(b[:8]),
 )
 def test_a_signed_delivery_that_makes_no_sense_is_refused(running: Running, body: bytes) -> None:
     pushes = running.service.pushes
