@@ -71,5 +71,7 @@ def _describe(operation: dict[str, Any]) -> None:
         if _THEIRS[0] not in str(answer)
     }
     for parameter in operation.get("parameters", ()):
-        parameter["schema"] = tidy(parameter["schema"])
-        parameter["schema"].pop("description", None)
+        schema = tidy(parameter["schema"])
+        schema.pop("description", None)
+        # What is left out of a query is not there; no query says null.
+        parameter["schema"] = schema["anyOf"][0] if {"type": "null"} in schema.get("anyOf", ()) else schema

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict
-from pydantic.json_schema import SkipJsonSchema
 from starlette.concurrency import run_in_threadpool
 
 from reconciler.config import Scope
@@ -99,9 +98,7 @@ def router(onboarding: Onboarding) -> APIRouter:
         responses={200: {"description": "A page of runs"}, **answers(422, 502, 503)},
     )
     async def list_runs(
-        status: Annotated[
-            Status | SkipJsonSchema[None], Query(description="Only runs of this status.")
-        ] = None,
+        status: Annotated[Status | None, Query(description="Only runs of this status.")] = None,
         limit: Annotated[int, Query(ge=1, le=LONGEST_PAGE, description="At most so many runs.")] = 100,
         after: Annotated[str, Query(max_length=LONGEST_SLUG, description="`next` of the page before.")] = "",
     ) -> Response:
