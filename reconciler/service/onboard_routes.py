@@ -12,6 +12,7 @@ from reconciler.config import Scope
 from reconciler.model.outcome import Status
 from reconciler.model.project import LONGEST_SLUG
 from reconciler.model.project_spec import OnboardProjectRequest
+from reconciler.service.bodies import StrictRoute
 from reconciler.service.listing import Page, Pages
 from reconciler.service.middleware import LARGEST_BODY, allowed
 from reconciler.service.onboarding import Onboarding
@@ -63,7 +64,9 @@ class Started(BaseModel):
 
 def router(onboarding: Onboarding) -> APIRouter:
     """Return the routes below `/onboard`."""
-    routes = APIRouter(prefix="/onboard", tags=["onboarding"], responses=answers(401, 403))
+    routes = APIRouter(
+        prefix="/onboard", tags=["onboarding"], responses=answers(401, 403), route_class=StrictRoute
+    )
     pages = Pages()
 
     @routes.post(

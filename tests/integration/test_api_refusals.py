@@ -94,6 +94,19 @@ def test_what_is_no_json_object_is_refused(running: Running, body: bytes) -> Non
         refused(answer, answer.status_code)
 
 
+@pytest.mark.parametrize(
+    ("path", "who", "asked"),
+    [("/onboard", "writer", REQUEST), ("/onboard/acme-ready/auth-callback", "courier", TOKENS)],
+)
+def test_a_key_that_is_there_twice_is_refused(
+    running: Running, path: str, who: str, asked: dict[str, Any]
+) -> None:
+    text = json.dumps(asked)
+    twice = f"{text[:-1]}, {text[1:]}".encode()
+    answer = running.call("POST", path, by=who, content=twice, headers={"content-type": "application/json"})
+    assert "twice" in refused(answer, 400)["detail"]
+
+
 @pytest.mark.parametrize("path", ["/onboard", "/onboard/acme-ready/auth-callback", "/webhooks/github"])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_that_is_too_large_is_refused(running: Running, path: str, chunked: bool) -> None:
@@ -124,7 +137,8 @@ def test_tokens_for_a_project_that_asks_for_none_are_refused(running: Running) -
     "query", ["limit=0", "limit=1001", "limit=x", "status=happy", "after=" + "a" * 49], ids=str
 )
 def test_a_query_that_makes_no_sense_is_refused(running: Running, query: str) -> None:
-    refused(running.call("GET", f"/onboard?{query}"), 422)
+    problem = refused(running.call("GET", f"/onboard?{query}"), 422)
+    assert [each["pointer"] for each in problem["errors"]] == [query.partition("=")[0]]
 
 
 @pytest.mark.parametrize(
