@@ -66,7 +66,7 @@ def application(service: Service) -> FastAPI:
     # The last one added is the first one that a request meets.
     app.add_middleware(AuthContextMiddleware)
     larger = {operator_routes.WEBHOOK: operator_routes.LARGEST_DELIVERY}
-    app.add_middleware(DeclaredLength, larger=larger)
     app.add_middleware(BearerTokens, access=service.access)
+    app.add_middleware(DeclaredLength, larger=larger)
     app.add_middleware(RequestLog)
     return app

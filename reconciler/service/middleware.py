@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from http import HTTPMethod
 from typing import Annotated, Any
 
 import structlog
@@ -40,7 +41,9 @@ class BearerTokens:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http" and scope["path"].startswith(GUARDED):
-            kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+            given = Headers(scope=scope).getlist("authorization")
+            # Of two, something in front of us may have looked at the other one.
+            kind, _, token = (given[0] if len(given) == 1 else "").partition(" ")
             caller = self._access.caller(token.strip()) if kind.lower() == "bearer" else None
             if caller is None:
                 answer = ProblemResponse(
@@ -71,7 +74,10 @@ def allowed(needed: Scope) -> Callable[..., Coroutine[Any, Any, None]]:
 
 
 class DeclaredLength:
-    """Refuses a body that says it is too large; one that lies, or says nothing, is cut off when it is."""
+    """Refuses a body that says it is too large; one that lies, or says nothing, is cut off when it is.
+
+    One that gives its length in two ways is no request, but an attempt to hide a second one in it.
+    """
 
     def __init__(self, app: ASGIApp, larger: Mapping[str, int]) -> None:
         """`larger`: other bounds than the usual one, by path."""
@@ -81,7 +87,13 @@ class DeclaredLength:
     async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            declared = Headers(scope=scope).get("content-length", "")
+            headers = Headers(scope=scope)
+            declared = headers.get("content-length", "")
+            if declared and "transfer-encoding" in headers:
+                close = {"Connection": "close"}
+                answer = ProblemResponse(400, "The body's length is given in two ways.", headers=close)
+                await answer(scope, receive, send)
+                return
             bound = self._larger.get(scope["path"], LARGEST_BODY)
             if declared.isdigit() and int(declared) > bound:
                 await ProblemResponse(413, f"The body may have {bound} bytes.")(scope, receive, send)
@@ -118,7 +130,7 @@ class RequestLog:
             user = scope.get("user")
             write(
                 "request",
-                method=scope["method"] if scope["method"].isalpha() else "?",
+                method=scope["method"] if scope["method"] in HTTPMethod.__members__ else "?",
                 route=route or "unknown",
                 status=status,
                 milliseconds=round((time.monotonic() - begun) * 1000, 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -69,6 +70,24 @@ def test_nobody_gets_in_without_a_valid_token(running: Running, method: str, pat
         refused(answer, 401)
         assert answer.headers["www-authenticate"] == "Bearer"
     refused(running.call(method, path, by="late"), 401)
+
+
+def test_of_two_tokens_neither_counts(running: Running) -> None:
+    pair = [("Authorization", f"Bearer {token}") for token in (running.tokens["writer"], "x")]
+    for headers in (pair, pair[::-1]):
+        refused(httpx.get(f"{running.url}/onboard", headers=headers), 401)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/onboard", "/nowhere"])
+def test_no_second_request_hides_in_a_body(running: Running, path: str) -> None:
+    hidden = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(hidden) + 5}\r\n"
+    address = running.url.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1])), timeout=30) as connection:
+        connection.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}".encode())
+        answers = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answers.startswith(b"HTTP/1.1 400 ")
+    assert answers.count(b"HTTP/1.1") == 1
 
 
 @pytest.mark.parametrize(("method", "path", "scope"), ROUTES)
