@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 
+import anyio
 from mcp.server.sse import SseServerTransport
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Receive, Scope, Send
 
 from reconciler.service import tools
 from reconciler.service.onboarding import Onboarding
@@ -35,12 +37,17 @@ class McpRoutes:
         self.routes: list[BaseRoute] = [
             *streamable.routes,
             Route(f"{PATH}/sse", self._events, methods=["GET"]),
-            Mount(f"{PATH}/messages/", self._sse.handle_post_message),
+            Mount(f"{PATH}/messages/", self._message),
         ]
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Serve streamable requests for the length of an `async with`."""
         return self._server.session_manager.run()
+
+    async def _message(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # It has been answered already when its session turns out to have gone meanwhile.
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+            await self._sse.handle_post_message(scope, receive, send)
 
     async def _events(self, request: Request) -> Response:
         async with self._sse.connect_sse(request.scope, request.receive, request._send) as streams:  # noqa: SLF001 - it answers by itself
