@@ -1,4 +1,4 @@
-"""The pod's process as the manifests start it, with every system out of reach: it serves, and ends if told."""
+"""The pod's process as the manifests start it, with every system out of reach: it serves, and it ends."""
 
 from __future__ import annotations
 
