@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from githubkit import webhooks
 from pydantic import SecretStr
 
 from reconciler.cycle import COMMIT_TRAILER, new_pass_id
@@ -26,14 +25,19 @@ def judge(pushes: Pushes, *messages: str, number: str = "1", event: str = "push"
         **changes,
     }
     body = json.dumps(payload).encode()
-    # Signed by somebody else's code, as GitHub does it.
-    signature = webhooks.sign(SECRET.get_secret_value(), body)
-    return pushes.judge(Delivery(body, event, number, signature))
+    return pushes.judge(Delivery(body, event, number, pushes.sign(body)))
 
 
 @pytest.fixture
 def pushes() -> Pushes:
     return Pushes(SECRET, "main", clock=lambda: NOW + 5)
+
+
+def test_a_body_is_signed_as_github_signs_it() -> None:
+    """The example of GitHub's page "Validating webhook deliveries"."""
+    pushes = Pushes(SecretStr("It's a Secret to Everybody"), None)
+    expected = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    assert pushes.sign(b"Hello, World!") == expected
 
 
 def test_a_push_of_somebody_begins_a_pass(pushes: Pushes) -> None:
