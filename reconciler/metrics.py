@@ -53,5 +53,7 @@ def passed(result: PassResult, seconds: float, now: datetime) -> None:
     for resource in {resource for resource, _ in states}:
         for condition in Condition:
             _RESOURCES.labels(resource, str(condition)).set(states[resource, condition])
+    # A resource that no project has any more has no oldest one either, and must not seem forgotten.
+    _VERIFIED.clear()
     for resource, moment in result.verified.items():
         _VERIFIED.labels(resource).set(moment.timestamp())
