@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from reconciler.errors import (
     Conflict,
     NotConfigured,
     ReconcilerError,
+    Unavailable,
     UnknownProject,
 )
 from reconciler.gitops.edits import Fate, NewFile
@@ -51,6 +52,8 @@ ASKED_AGAIN_AFTER = 2.0
 """Seconds before which an unknown id does not cause another fetch."""
 LEFT_ALONE_FOR = 60.0
 """Seconds for which nobody waits for a system that did not answer."""
+LONGEST_WAIT = 20.0
+"""Seconds that a request waits for those before it. A server that hangs is given up after a minute."""
 HEADING = "# Asked for through the onboarding API. From here on it is a project file like any other.\n"
 
 
@@ -117,7 +120,7 @@ class Onboarding:
 
     def refresh(self) -> View:
         """Read the config repository now. Raises SystemFault when it cannot be had."""
-        with self._working:
+        with self._alone():
             return self._read(self._repository.config.fetch())
 
     def run(self, slug: str) -> OnboardingRun:
@@ -136,7 +139,7 @@ class Onboarding:
         already, InvalidFiles when no file can be made of it.
         """
         text, project = self._file(request)
-        with self._working:
+        with self._alone():
             config = self._repository.config
             snapshot = config.fetch()
             view = self._read(snapshot)
@@ -165,7 +168,7 @@ class Onboarding:
         UnknownProject, Conflict when none are asked for or others are on their way, UsageError for tokens
         that are none or past their time.
         """
-        with self._working:
+        with self._alone():
             config = self._repository.config
             view = self._read(config.fetch())
             assert self._loaded is not None  # noqa: S101 - just read
@@ -182,6 +185,16 @@ class Onboarding:
         log.info("tokens sealed and committed", slug=slug, commit=commit)
         self._wake(f"{slug} was logged in")
         return view.runs[slug]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Work with git; Unavailable when whoever does so now takes too long, so that no queue builds up."""
+        if not self._working.acquire(timeout=LONGEST_WAIT):
+            raise Unavailable("git", "the requests before this one still wait for it")
+        try:
+            yield
+        finally:
+            self._working.release()
 
     def _is_on_its_way(self, slug: str, tokens: bytes) -> bool:
         """Tell whether the very same tokens wait to be stored; Conflict when others do."""

@@ -89,8 +89,9 @@ def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -
         response_class=PlainTextResponse,
         responses={200: {"description": "All metrics in Prometheus's text format"}},
     )
-    def get_metrics() -> Response:
+    async def get_metrics() -> Response:
         """Tell Prometheus about passes."""
+        # Not in a thread, which requests that wait for git may have taken all of.
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     @routes.post(

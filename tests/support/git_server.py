@@ -18,15 +18,17 @@ Before = Callable[[str], None]
 class GitServer:
     """Serves the bare repositories of a folder as `/NAME.git`; an ASGI app.
 
-    `password`: what basic authentication has to carry, if anything. `before` is called with the path of every
-    request that writes, ahead of it: a test makes another writer faster there. `faults` are those of the next
-    writes: a status code, or 0 for an answer that is lost after the effect.
+    `password`: what basic authentication has to carry, if anything. `before_any` is called ahead of every
+    request. `before` is called with the path of each that writes, ahead of it: a test makes another writer
+    faster there. `faults` are those of the next writes: a status code, or 0 for an answer that is lost after
+    the effect.
     """
 
     def __init__(self, folder: Path, *, password: str | None = None) -> None:
         self.folder = folder
         self.password = password
         self.before: Before = lambda path: None
+        self.before_any: Callable[[], object] = lambda: None
         self.faults: list[int] = []
         self.requests: list[str] = []
 
@@ -37,6 +39,7 @@ class GitServer:
     async def _answer(self, request: Request) -> Response:
         body = await request.body()
         self.requests.append(f"{request.method} {request.url.path}")
+        await asyncio.to_thread(self.before_any)
         if not self._may(request):
             return Response("no", 401, {"WWW-Authenticate": 'Basic realm="git"'})
         writes = request.method == "POST" and request.url.path.endswith("git-receive-pack")
