@@ -14,6 +14,7 @@ from reconciler.schedule import Schedule
 from reconciler.service import tools
 from reconciler.service.access import Access
 from reconciler.service.app import Service, application
+from reconciler.service.connections import ImpatientProtocol
 from reconciler.service.onboarding import Onboarding
 from reconciler.service.pushes import Pushes
 from reconciler.stopping import Stop
@@ -32,6 +33,7 @@ def serve(cycle: Cycle) -> None:
     app = application(service_of(cycle, settings))
     config = uvicorn.Config(
         app,
+        http=ImpatientProtocol,
         host=settings.host,
         port=settings.port,
         log_config=None,
