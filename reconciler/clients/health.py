@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import httpx
 
+from reconciler.clients.http import trusted
+
 TIMEOUT = httpx.Timeout(5.0)
 
 
 def probe(url: str) -> str:
     """Return what is wrong with the URL's answer in a few words; empty for a status below 400."""
     try:
-        status = httpx.get(url, timeout=TIMEOUT, follow_redirects=False).status_code
+        answer = httpx.get(url, timeout=TIMEOUT, follow_redirects=False, verify=trusted())
     except httpx.HTTPError as error:
         return f"did not answer ({type(error).__name__})"
     except httpx.InvalidURL:
         return "is not a URL"
-    return "" if status < 400 else f"answered {status}"
+    return "" if answer.status_code < 400 else f"answered {answer.status_code}"

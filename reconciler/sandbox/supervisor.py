@@ -169,7 +169,9 @@ class Sandbox:
         url = f"http://127.0.0.1:{self._state().ports['control']}{path}"
         headers = {"x-control-token": token, "content-type": "application/json"}
         try:
-            answer = httpx.request(method, url, json=body, headers=headers, timeout=30, trust_env=False)
+            # Plain HTTP: certificates, which take 40 ms to load, are of no use.
+            with httpx.Client(headers=headers, timeout=30, trust_env=False, verify=False) as client:  # noqa: S501
+                answer = client.request(method, url, json=body)
         except httpx.HTTPError as error:
             raise Unavailable(
                 "sandbox", "its gateway does not answer", remedy="reconcile sandbox up"

@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from reconciler.clients.auth_service import AuthServiceSettings, AuthServiceWriter, instant
+from reconciler.clients.http import trusted
 from reconciler.errors import Collision, ConfigurationError, Denied, Missing, Rejected, Unavailable
 from reconciler.model.outcome import Status
 from reconciler.sandbox.emulators import auth_service
@@ -34,7 +35,8 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def http(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, headers={"Authorization": "Bearer secret"}) as client:
+    headers = {"Authorization": "Bearer secret"}
+    with httpx.Client(base_url=url, headers=headers, verify=trusted()) as client:
         yield client
 
 
@@ -191,7 +193,7 @@ def world(vault: VaultCorner) -> Iterator[LoginWorld]:
 
 def entry(world: LoginWorld) -> dict[str, Any]:
     headers = {"Authorization": "Bearer auth-service-token"}
-    found = httpx.get(f"{world.service_url}/projects/{SLUG}", headers=headers).json()
+    found = httpx.get(f"{world.service_url}/projects/{SLUG}", headers=headers, verify=trusted()).json()
     return {**found, "settings": json.loads(found["settingsJson"])}
 
 

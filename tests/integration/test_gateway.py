@@ -17,6 +17,7 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException
 
+from reconciler.clients.http import trusted
 from reconciler.errors import Rejected
 from reconciler.sandbox.faults import Fault, Kind
 from reconciler.sandbox.layout import BUCKET
@@ -50,7 +51,8 @@ class Http(Client):
     def send(self, method: str, path: str, body: Any = None) -> httpx.Response:
         name, value = self.token
         headers = {name: value}
-        with httpx.Client(base_url=self.url, headers=headers, timeout=self.timeout) as client:
+        options: Any = {"headers": headers, "timeout": self.timeout, "verify": trusted()}
+        with httpx.Client(base_url=self.url, **options) as client:
             return client.request(method, path, json=body)
 
 

@@ -11,6 +11,7 @@ import httpx
 import pygit2
 from starlette.types import Message, Receive, Scope, Send
 
+from reconciler.clients.http import trusted
 from reconciler.sandbox.emulators.argocd import create_app
 from reconciler.sandbox.emulators.store import Store
 from tests.support.serve import serve
@@ -163,7 +164,8 @@ class Argo:
     def __init__(self, url: str, clock: Clock, writes: list[bool]) -> None:
         self.url = url
         self.clock = clock
-        self.http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30)
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        self.http = httpx.Client(base_url=url, headers=headers, timeout=30, verify=trusted())
         self._writes = writes
 
     @property

@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from reconciler.clients.http import trusted
+
 METHODS = ["GET", "HEAD", "LIST", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -46,7 +48,7 @@ def _writes(request: Request, sent: bytes) -> bool:
 
 async def _passed_on(request: Request, sent: bytes, real: str) -> Response:
     headers = [(name, value) for name, value in request.headers.raw if name != b"host"]
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=trusted()) as client:
         url = f"{real}{request.url.path}?{request.url.query}"
         got = await client.request(request.method, url, content=sent, headers=headers, timeout=30)
     kept = {"content-type", "link", "etag"}

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from reconciler.clients.http import trusted
 from reconciler.errors import SystemFault
 from reconciler.model.decision import Applied, Decision, Needed
 from reconciler.model.observation import Observation, Unknown
@@ -238,6 +239,6 @@ def stage() -> Iterator[Stage]:
     """Serve an empty GitHub."""
     store = Store()
     wire = Wire(create_app(store, token=TOKEN))
-    with serve(wire) as url, httpx.Client(base_url=url, timeout=10) as people:
+    with serve(wire) as url, httpx.Client(base_url=url, timeout=10, verify=trusted()) as people:
         yield Stage(url, wire, people)
     store.close()

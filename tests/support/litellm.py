@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from reconciler.clients.http import trusted
 from reconciler.clients.litellm import LiteLLMWriter
 from reconciler.model.decision import Settled
 from reconciler.model.json import Object
@@ -63,7 +64,11 @@ class World:
     def by_hand(self, path: str, **body: Any) -> Any:
         """Do what an administrator does beside us."""
         headers = {"authorization": f"Bearer {ADMIN}"}
-        return httpx.post(self.url + path, json=body, headers=headers).raise_for_status().json()
+        return (
+            httpx.post(self.url + path, json=body, headers=headers, verify=trusted())
+            .raise_for_status()
+            .json()
+        )
 
     def team(self, team_id: str = "gh-7") -> dict[str, Any]:
         found = self.store.get("teams", team_id)

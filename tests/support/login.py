@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from reconciler.clients.auth_service import AuthServiceWriter
+from reconciler.clients.http import trusted
 from reconciler.clients.oauth_issuer import OAuthIssuerWriter
 from reconciler.clients.vault import VaultSecret, VaultWriter
 from reconciler.gitops.status_file import merge
@@ -215,7 +216,9 @@ class LoginWorld:
 
     def pushed(self, slug: str = "acme-widgets") -> list[str]:
         """Return the access tokens that the auth-service holds and has not set aside."""
-        answer = httpx.get(f"{self.service_url}/_emulator/projects/{slug}/credentials").json()
+        answer = httpx.get(
+            f"{self.service_url}/_emulator/projects/{slug}/credentials", verify=trusted()
+        ).json()
         return [each["accessToken"] for each in answer["credentials"] if "invalidatedAt" not in each]
 
     def in_vault(self, slug: str = "acme-widgets") -> VaultSecret | None:
@@ -236,13 +239,15 @@ class LoginWorld:
     def decide(self, decision: str, slug: str = "acme-widgets") -> None:
         """Approve, deny or expire the login that the status file shows."""
         code = self.oauth(slug)["userCode"]
-        assert httpx.post(f"{self.issuer_url}/_emulator/requests/{code}/{decision}").status_code == 204
+        url = f"{self.issuer_url}/_emulator/requests/{code}/{decision}"
+        assert httpx.post(url, verify=trusted()).status_code == 204
 
     def issuer_settings(self, **settings: Any) -> None:
-        assert httpx.post(f"{self.issuer_url}/_emulator/settings", json=settings).status_code == 204
+        url = f"{self.issuer_url}/_emulator/settings"
+        assert httpx.post(url, json=settings, verify=trusted()).status_code == 204
 
     def requests(self) -> dict[str, Any]:
-        return dict(httpx.get(f"{self.issuer_url}/_emulator/requests").json())
+        return dict(httpx.get(f"{self.issuer_url}/_emulator/requests", verify=trusted()).json())
 
     def statuses_copy(self) -> dict[str, Any]:
         return deepcopy(self.statuses)
