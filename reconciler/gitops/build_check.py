@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from reconciler.errors import InvalidFile
 from reconciler.gitops.tree import Draft, Kind
+from reconciler.gitops.yaml_read import load_documents
 
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """The names that kustomize looks for, in its order."""
@@ -146,12 +149,20 @@ def _parse(path: str, content: bytes) -> list[Any]:
     if len(content) > LARGEST:
         raise _Broken(f"{path}: has more than {LARGEST} bytes")
     try:
-        documents = list(YAML(typ="safe").load_all(content.decode()))
+        documents = _documents(path, content)
     except (YAMLError, ValueError, TypeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f":{mark.line + 1}" if mark is not None else ""
         raise _Broken(f"{path}{place}: is not YAML") from error
     return [document for document in documents if document is not None]
+
+
+def _documents(path: str, content: bytes) -> list[Any]:
+    """Read with the strict reader what it takes, a quarter of the time, and the rest as kustomize would."""
+    if b"<<" not in content:  # which merges mappings
+        with suppress(InvalidFile):
+            return load_documents(path, content, LARGEST)
+    return list(YAML(typ="safe").load_all(content.decode()))
 
 
 def _ids(path: str, document: object) -> Iterator[ObjectId]:

@@ -108,6 +108,25 @@ def test_a_base_that_is_broken_already_stops_all_and_says_why(tmp_path: Path, se
     assert "gone.yaml" in (result.base_failure or "")
 
 
+def test_what_people_abbreviate_is_read_in_full(tmp_path: Path, setting: str) -> None:
+    merged = "apiVersion: v1\nkind: ConfigMap\nx: &x {name: first}\nmetadata: {<<: *x, namespace: mesh-six}\n"
+    alias = "apiVersion: v1\nkind: ConfigMap\nmetadata: &m {name: second, namespace: mesh-six}\nx: *m\n"
+    folder = "k8s/base/envs/people"
+    base = snapshot(
+        tmp_path,
+        {
+            BASE: "resources:\n- envs/people\n",
+            f"{folder}/kustomization.yaml": "resources: &r\n- merged.yaml\n- alias.yaml\n",
+            f"{folder}/merged.yaml": merged,
+            f"{folder}/alias.yaml": alias,
+        },
+    )
+    edits = {name: env(name, config_map(name)) for name in ("first", "second", "third")}
+    result = gate(base, setting).check(edits)
+    assert (set(result.accepted), result.base_failure) == ({"third"}, None)
+    assert set(result.culprits) == {"first", "second"}
+
+
 def test_an_empty_base_is_not_a_broken_one(tmp_path: Path, setting: str) -> None:
     base = snapshot(tmp_path, {BASE: NEW_KUSTOMIZATION + "resources: []\n"})
     result = gate(base, setting).check({"a": env("a"), "bad": env("bad", "a: [b")})
