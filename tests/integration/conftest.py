@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import hvac
@@ -17,6 +18,12 @@ from tests.support import servers
 
 REPO_REGISTRY = Path(servers.__file__).with_name("mesh_six_repo_registry.sql")
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let clients try again at once: it is not time that is tested."""
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
 
 
 @dataclass(frozen=True)

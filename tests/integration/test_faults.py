@@ -1,7 +1,6 @@
 """Every fault of the sandbox, at every system and at every write (design §9).
 
-The project concerned says so, the others finish, nothing is deleted, and the next pass converges. Clients'
-pauses between attempts are skipped, since it is not time that is tested here.
+The project concerned says so, the others finish, nothing is deleted, and the next pass converges.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -34,11 +32,6 @@ OLD = "acme-settledlongago"
 WRONG = {Condition.ERROR, Condition.UNKNOWN}
 BEFORE: tuple[Kind, ...] = tuple(kind for kind in KINDS if not kind.endswith("-after") and kind != "refuse")
 AFTER: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind.endswith("-after"))
-
-
-@pytest.fixture(autouse=True)
-def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
 
 
 class World:
