@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -24,6 +23,7 @@ from reconciler.sandbox.emulators.store import Store
 from reconciler.sandbox.layout import Layout
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.echo import create_app
+from tests.support.forked import run_program
 from tests.support.reconciling import merge, status
 from tests.support.serve import serve
 
@@ -63,15 +63,11 @@ class Watch:
             if "canary" in value:
                 self.secrets[f"wrong {name}"] = password_in(value)
         arguments = ("--config", str(self.sandbox.configuration_file()))
-        program = "import sys; from reconciler.cli import main; sys.exit(main())"
-        done = subprocess.run(
-            [sys.executable, "-c", program, *words, *arguments],
-            env={"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **self.environment, **environment},
-            input=text, capture_output=True, text=True, check=False, timeout=120,
-        )  # fmt: skip
-        self.said[f"{len(self.said)}: {' '.join(words)} {sorted(environment)}"] = done.stdout + done.stderr
+        environ = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **self.environment, **environment}
+        code, said = run_program([*words, *arguments], environ, text)
+        self.said[f"{len(self.said)}: {' '.join(words)} {sorted(environment)}"] = said
         self.learn()
-        return done.returncode
+        return code
 
     def learn(self) -> None:
         """Take note of every secret that is in Vault, at the issuer and at the auth-service now."""

@@ -6,7 +6,6 @@ git, which no gateway sees, kills the process by itself.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
@@ -26,15 +25,12 @@ from reconciler.kinds import KINDS
 from reconciler.sandbox.faults import Fault, Kind
 from reconciler.sandbox.supervisor import Sandbox
 from reconciler.sandbox.traffic import LoggedRequest
+from tests.support.forked import PROCESSES
 
 WRITES = r"mutation |refresh|^(PUT|PATCH|DELETE|INSERT|UPDATE|CREATE|ALTER)\b|^POST (?!\S*/graphql)"
 """Every write of the reconciler, and nothing that it only reads; `Fault.match`."""
 When = Literal["before", "after"]
 PATIENCE = 30.0
-
-# Not forked from the tests, which may have threads; and imported once for all.
-_processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.support.doomed", "reconciler.clients.github.connection"])
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ def subject(request: LoggedRequest) -> str:
 def running_pass(sandbox: Sandbox, *only: str, death: GitStep | None = None) -> Iterator[BaseProcess]:
     """Start a pass over these projects in a process of its own; it is gone when the block ends."""
     arguments = (sandbox.configuration_file(), sandbox.environment(), only, death)
-    process = _processes.Process(target=_run, args=arguments)
+    process = PROCESSES.Process(target=_run, args=arguments)
     process.start()
     try:
         yield process
