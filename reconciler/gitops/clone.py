@@ -19,7 +19,8 @@ from reconciler.gitops.tree import EMPTY_TREE
 FETCHED = "refs/reconciler/fetched"
 MOST_PACKS = 50
 MOST_LOOSE = 50_000
-"""Every fetch leaves a pack, every push loose objects, and nobody tidies up: past these, it is made anew."""
+"""Every fetch leaves a pack, every push loose objects, and nobody tidies up: past these, it is made anew. An
+open repository holds a descriptor for each pack that it has read from."""
 _TYPES = {"blob": ObjectType.BLOB, "tree": ObjectType.TREE}
 
 
@@ -43,13 +44,29 @@ class Clone:
             self._objects = self._opened.odb
         return self._opened
 
-    def discard(self) -> None:
-        """Throw the clone away; the next `open` makes a new one."""
+    def close(self) -> None:
+        """Let go of its files; the next `open` opens them again."""
         if self._opened is not None:
             # libgit2 knows packs by path, and would take a new one for the damaged one of that name.
             self._opened.free()
         self._opened = self._objects = None
+
+    def discard(self) -> None:
+        """Throw the clone away; the next `open` makes a new one."""
+        self.close()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def is_worn(self) -> bool:
+        """Tell whether it has grown so much that a new one is better. Looks at two folders."""
+        objects = self.directory / "objects"
+        try:
+            packs = sum(1 for _ in (objects / "pack").glob("*.pack"))
+            # Ids are spread evenly, so one of the 256 folders tells about all, as git's own tidying does.
+            loose = sum(1 for _ in (objects / "17").glob("*")) * 256
+        except OSError:
+            # Not even a folder can be opened: most likely the packs have used up what a process may open.
+            return True
+        return packs > MOST_PACKS or loose > MOST_LOOSE
 
     def read(self, object_id: str) -> bytes:
         """Return an object's content; Damaged when it is not there whole."""
@@ -105,8 +122,6 @@ class Clone:
         return self._objects
 
     def _open(self) -> pygit2.Repository:
-        if self.directory.exists() and self._is_worn():
-            shutil.rmtree(self.directory, ignore_errors=True)
         try:
             if self.directory.exists():
                 return pygit2.Repository(str(self.directory), pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
@@ -118,13 +133,6 @@ class Clone:
         except (OSError, pygit2.GitError) as error:
             remedy = "set work.directory to a folder that can be written"
             raise Unavailable("git", f"cannot make a clone in {self.directory}", remedy=remedy) from error
-
-    def _is_worn(self) -> bool:
-        objects = self.directory / "objects"
-        packs = sum(1 for _ in (objects / "pack").glob("*.pack"))
-        # Ids are spread evenly, so one of the 256 folders tells about all, as git's own tidying does.
-        loose = sum(1 for _ in (objects / "17").glob("*")) * 256
-        return packs > MOST_PACKS or loose > MOST_LOOSE
 
     def _damage(self) -> Damaged:
         self.discard()

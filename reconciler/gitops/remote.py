@@ -6,6 +6,8 @@ when they are wrong, and overwrites a branch of a local path that moved meanwhil
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -138,6 +140,9 @@ class Remote:
     def _fault(self, doing: str, text: str) -> SystemFault:
         said = f"cannot {doing}: {self._clean(text)}"
         section = self.location.section
+        if os.strerror(errno.EMFILE) in text:
+            # Mostly those of the clone's packs: without it there is room again.
+            return Damaged("git", said)
         if re.search(r"not present locally|non-?fast|lock", text, re.IGNORECASE):
             return Collision("git", said)
         if re.search(r"status code: 40[13]|authenticat|credential|permission denied", text, re.IGNORECASE):

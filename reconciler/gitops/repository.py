@@ -55,14 +55,16 @@ class Repository:
     def fetch(self) -> Snapshot:
         """Return the branch as it is on the server now, whatever it was before.
 
+        Snapshots from before are of no more use: a clone that has grown too large is made anew here.
         Unavailable, Denied or Missing when the server does not give it.
         """
-        try:
-            self._latest = self._fetch()
-        except Damaged:
+        if self._clone.is_worn():
             self._clone.discard()
-            self._latest = self._fetch()
-        return self._latest
+        return self._follow()
+
+    def close(self) -> None:
+        """Let go of the clone's files."""
+        self._clone.close()
 
     def branches(self, prefix: str) -> dict[str, str]:
         """Return the commits of the branches that begin so, as the last fetch saw them."""
@@ -70,7 +72,7 @@ class Repository:
 
     def branch(self, name: str) -> Snapshot:
         """Return another branch as it is on the server now; Missing when it is gone."""
-        return Snapshot(self._clone, self._remote.fetch(self._clone.open(), name), name, self.fetch)
+        return Snapshot(self._clone, self._remote.fetch(self._clone.open(), name), name, self._follow)
 
     def push(
         self, edits: Sequence[Edit], message: str, trailers: Mapping[str, str] | None = None
@@ -94,7 +96,7 @@ class Repository:
             if fault is None:
                 return PushResult(commit, self._confirmed(commit, snapshot.branch), outcomes)
             self._pause(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - jitter between writers
-            newer = self.fetch()
+            newer = self._follow()
             if newer.contains(commit):
                 # It arrived, only the answer was lost.
                 return PushResult(commit, newer, outcomes)
@@ -103,6 +105,15 @@ class Repository:
                 raise fault
             snapshot = newer
         raise Collision("git", f"others pushed to {snapshot.branch} faster, {MOST_ATTEMPTS} times in a row")
+
+    def _follow(self) -> Snapshot:
+        """Fetch, and keep what snapshots of this pass may still read."""
+        try:
+            self._latest = self._fetch()
+        except Damaged:
+            self._clone.discard()
+            self._latest = self._fetch()
+        return self._latest
 
     def _send(self, commit: str, snapshot: Snapshot) -> SystemFault | None:
         try:
@@ -115,11 +126,11 @@ class Repository:
         """Ask the server, since libgit2 alone is not to be believed (facts §14)."""
         head = self._heads().branches.get(branch)
         if head != commit:
-            snapshot = self.fetch()
+            snapshot = self._follow()
             if not snapshot.contains(commit):
                 raise Rejected("git", f"the server took our commit, and {branch} does not have it")
             return snapshot
-        self._latest = Snapshot(self._clone, commit, branch, self.fetch)
+        self._latest = Snapshot(self._clone, commit, branch, self._follow)
         return self._latest
 
     def _fetch(self) -> Snapshot:
@@ -128,7 +139,7 @@ class Repository:
         head = heads.branches.get(branch, "")
         if head and not self._clone.has(head):
             head = self._remote.fetch(self._clone.open(), branch)
-        return Snapshot(self._clone, head, branch, self.fetch)
+        return Snapshot(self._clone, head, branch, self._follow)
 
     def _heads(self) -> Heads:
         heads = self._remote.heads(self._clone.open())

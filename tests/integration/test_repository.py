@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import resource
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -229,6 +230,59 @@ def test_a_clone_with_too_many_packs_is_made_anew(place: Place, monkeypatch: pyt
         assert place.repository().fetch().read("a") == str(number).encode()
     (cache,) = (place.folder / "clones").iterdir()
     assert len(list((cache / "objects" / "pack").glob("*.pack"))) <= 3
+
+
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir())) - 1
+
+
+def test_a_process_that_lives_for_months_holds_no_more_and_more_files_open(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clone, "MOST_PACKS", 4)
+    repository = place.repository()
+    place.commit("a", "first")
+    first = repository.fetch()
+    before = _descriptors()
+    for number in range(16):
+        place.commit("a", str(number))
+        assert repository.fetch().read("a") == str(number).encode()
+    assert _descriptors() <= before + 4 + 1
+    assert first.read("a") == b"first"
+
+
+def test_a_snapshot_can_be_read_whatever_its_pass_fetches(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the branch was rewritten, so that no new clone would bring the old commit back."""
+    monkeypatch.setattr(clone, "MOST_PACKS", 1)
+    place.commit("deep/er/a", "1")
+    repository = place.repository()
+    snapshot = repository.fetch()
+    for number in range(4):
+        git(place.person, "checkout", "-q", "--orphan", f"fresh-{number}")
+        theirs = place.commit("b", str(number), push=False)
+        git(place.person, "push", "-q", "--force", "origin", f"fresh-{number}:main")
+        assert snapshot.at(theirs).read("b") == str(number).encode()
+    repository.push([File(slug="", path="c", content=b"3")], "ours")
+    assert snapshot.read("deep/er/a") == b"1"
+
+
+@pytest.mark.parametrize("spare", [0, 2])
+def test_a_process_that_may_open_no_more_files_gives_some_back(place: Place, spare: int) -> None:
+    place.url = str(place.bare)
+    repository = place.repository()
+    for number in range(20):
+        place.commit("a", str(number))
+        repository.fetch().read("a")
+    place.commit("a", "last")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_descriptors() + spare, hard))
+    try:
+        content = repository.fetch().read("a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert content == b"last"
 
 
 def test_other_writers_lose_nothing_and_are_not_lost(anyhow: Place) -> None:
