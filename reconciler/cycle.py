@@ -67,6 +67,7 @@ class Cycle:
 
     def look(self, *, only: Sequence[str] = ()) -> Look:
         """Load, observe and plan; writes nothing. `only` limits it to these slugs."""
+        self.sections.renew()
         with closing(History.reading(self.sections)) as history:
             config, manifests = self._fetch(history.problems)
             with closing(Reading(self.sections, given=_tree(manifests))) as read:
@@ -94,6 +95,7 @@ class Cycle:
         only: Sequence[str],
         postpone: Postpone,
     ) -> PassResult:
+        self.sections.renew()
         self._before()
         with closing(History.writing(self.sections)) as history:
             if not history.alone:

@@ -130,11 +130,22 @@ class Sections:
 
     def get(self, kind: type[S]) -> S:
         """Return the section of that type; ConfigurationError when it is wrong."""
-        if kind not in self._built:
-            self._built[kind] = kind.load(self._values.get(kind.section, {}), self._environ)
-        found = self._built[kind]
+        built = self._built
+        if kind not in built:
+            built[kind] = self._load(kind)
+        found = built[kind]
         assert isinstance(found, kind)  # noqa: S101 - narrows the type of a heterogeneous map
         return found
+
+    def renew(self) -> None:
+        """Read the environment and the files that it names again, so that rotated secrets count.
+
+        ConfigurationError when one of them is wrong now; then all stay as they were. From any thread.
+        """
+        self._built = {kind: self._load(kind) for kind in tuple(self._built)}
+
+    def _load(self, kind: type[Settings]) -> Settings:
+        return kind.load(self._values.get(kind.section, {}), self._environ)
 
 
 class Reader(ABC):

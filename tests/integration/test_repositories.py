@@ -56,6 +56,27 @@ def test_a_wrong_password_of_the_manifest_repository_stops_only_what_needs_it(
     assert PASSWORD not in git(clean_sandbox.environment()["CONFIG_REPOSITORY"], "log", "-p", "main")
 
 
+@pytest.mark.parametrize("repository", ["CONFIG_REPOSITORY", "MANIFESTS_REPOSITORY"])
+def test_a_rotated_password_counts_from_the_next_pass_on(
+    clean_sandbox: Sandbox, tmp_path: Path, repository: str
+) -> None:
+    merge(clean_sandbox, tmp_path / "projects", widgets=WIDGETS)
+    file = tmp_path / "token"
+    with over_http(clean_sandbox) as http:
+        file.write_text(PASSWORD)
+        rotated = {f"{repository}_TOKEN": "", f"{repository}_TOKEN_FILE": str(file)}
+        cycle = cycle_of(clean_sandbox, **{**http, **rotated})
+        assert cycle.run().exit_code == 0
+        file.write_text("no longer valid")
+        if repository == "CONFIG_REPOSITORY":
+            with pytest.raises(Denied):
+                cycle.run()
+        else:
+            assert of(cycle.run(), Condition.UNKNOWN)["acme-widgets"] >= {"manifests"}
+        file.write_text(PASSWORD)
+        assert cycle.run().exit_code == 0
+
+
 def test_a_protected_manifest_branch_is_told_in_the_status_and_nobody_waits_for_it(
     clean_sandbox: Sandbox, tmp_path: Path
 ) -> None:

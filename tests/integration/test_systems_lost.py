@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import hvac
 import pytest
 
+from reconciler.errors import ConfigurationError
 from reconciler.model.outcome import Condition, Status
 from reconciler.result import PassResult
 from reconciler.sandbox.faults import Fault
@@ -158,3 +160,19 @@ def test_without_a_usable_identity_only_logins_fail(settled: Sandbox, identity: 
     assert of(result, Condition.ERROR) == {"acme-widgets": {"oauth"}, "acme-gears": set()}
     assert all("RECONCILER_AGE_IDENTITY" in each.remedy for each in outcomes(result, Condition.ERROR))
     assert settle_at_once(settled).exit_code == 0
+
+
+def test_a_rotated_secret_counts_from_the_next_pass_on(settled: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(settled.environment()["VAULT_TOKEN"])
+    cycle = cycle_of(settled, VAULT_TOKEN="", VAULT_TOKEN_FILE=str(file))
+    before = commits(settled)
+    assert cycle.run().exit_code == 0
+    file.write_text("no longer valid")
+    assert of(cycle.run(), Condition.UNKNOWN)["acme-gears"] >= VAULT
+    file.unlink()
+    with pytest.raises(ConfigurationError, match="VAULT_TOKEN_FILE"):
+        cycle.run()
+    file.write_text(settled.environment()["VAULT_TOKEN"])
+    assert cycle.run().exit_code == 0
+    assert commits(settled) == before
