@@ -19,15 +19,24 @@ from reconciler.model.json import Object
 
 @dataclass(frozen=True)
 class Guard:
-    """The edit stands only while this path of the repository being pushed to holds this blob."""
+    """The edit stands only while this path of the config repository holds this blob.
+
+    `or_gone`: also when nothing is there any more.
+    """
 
     path: str
     blob: str
+    or_gone: bool = False
 
     def holds(self, draft: Draft) -> bool:
         """Tell whether that file is still as it was."""
         entry = draft.entry(self.path)
-        return entry is not None and entry.id == self.blob
+        return self.or_gone if entry is None else entry.id == self.blob
+
+    @property
+    def broken(self) -> tuple[str, str]:
+        """Why it no longer holds, and what comes of that."""
+        return f"{self.path} changed meanwhile", "the next pass sees the change"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +185,7 @@ def apply_edits(draft: Draft, edits: Sequence[Edit]) -> list[Outcome]:
     entries: dict[tuple[str, str], list[int]] = {}
     for index, edit in enumerate(edits):
         if edit.guard is not None and not edit.guard.holds(draft):
-            reason = f"{edit.guard.path} changed meanwhile"
-            outcomes[index] = Outcome(edit, Fate.LEFT_OUT, reason, "the next pass sees the change")
+            outcomes[index] = Outcome(edit, Fate.LEFT_OUT, *edit.guard.broken)
         elif isinstance(edit, ListEntry):
             entries.setdefault((edit.path, edit.key), []).append(index)
         else:

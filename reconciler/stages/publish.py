@@ -22,6 +22,7 @@ from reconciler.repositories import Repositories
 from reconciler.resources.contract import Resource
 
 PUBLIC_KEY = "keys/reconciler.age.pub"
+_NOT_DONE = {Fate.REFUSED, Fate.LEFT_OUT}
 
 
 @dataclass(frozen=True)
@@ -79,17 +80,24 @@ def manifests(
     # known before what the files do not let happen.
     refused |= _refusals(gate.rehearse(accepted))
     accepted = [edit for edit in accepted if edit.slug not in refused]
+    guards = _guards(loaded)
     if repositories.together:
-        guards = {
-            project.slug: Guard(project.source.path, project.source.blob) for project in loaded.projects
-        }
         return Published(
             refused=refused,
             together=tuple(replace(edit, guard=guards.get(edit.slug)) for edit in accepted),
         )
-    subject = f"Environments: {_names([slug for slug in edits if slug not in refused])}"
     try:
+        # No push to one repository can depend on the other. What is removed between this look and the push
+        # keeps its status file, by which the next pass tells of it.
+        now = repositories.config.fetch().draft()
+        refused |= {
+            slug: Refused(*guard.broken, later=True)
+            for slug, guard in guards.items()
+            if slug in edits and slug not in refused and not guard.holds(now)
+        }
+        accepted = [edit for edit in accepted if edit.slug not in refused]
         confirm()
+        subject = f"Environments: {_names([slug for slug in edits if slug not in refused])}"
         pushed = repositories.manifests.push(accepted, subject, trailers)
     except ReconcilerError as error:
         later = not isinstance(error, Denied)
@@ -135,8 +143,12 @@ def statuses(
     confirm: Callable[[], None],
     trailers: Mapping[str, str],
 ) -> Published:
-    """Push the status files, and with them the manifests that go into the same repository."""
-    guards = {project.slug: Guard(project.source.path, project.source.blob) for project in loaded.projects}
+    """Push the status files, and with them the manifests that go into the same repository.
+
+    A project whose file is gone meanwhile gets its status file all the same: else nobody would hear of what
+    this pass has made for it.
+    """
+    guards = _guards(loaded, or_gone=True)
     edits: list[Edit] = [
         StatusKeys(
             slug=change.slug,
@@ -162,9 +174,11 @@ def statuses(
         commits=(pushed.commit,) if pushed.commit else (),
         refused=_refusals(pushed.outcomes),
         problems=tuple(
-            f"{written.edit.slug}: {written.reason}; {written.remedy}"
-            for written in pushed.outcomes
-            if written.fate is Fate.REFUSED
+            dict.fromkeys(
+                f"{written.edit.slug}: {written.reason}; {written.remedy}"
+                for written in pushed.outcomes
+                if written.fate in _NOT_DONE
+            )
         ),
     )
 
@@ -195,7 +209,14 @@ def _refusals(outcomes: Iterable[Written]) -> dict[str, Refused]:
     return {
         written.edit.slug: Refused(written.reason, written.remedy, later=written.fate is Fate.LEFT_OUT)
         for written in outcomes
-        if written.fate in {Fate.REFUSED, Fate.LEFT_OUT}
+        if written.fate in _NOT_DONE
+    }
+
+
+def _guards(loaded: Loaded, *, or_gone: bool = False) -> dict[str, Guard]:
+    """Return by slug what holds while the project's file is as this pass has read it."""
+    return {
+        project.slug: Guard(project.source.path, project.source.blob, or_gone) for project in loaded.projects
     }
 
 

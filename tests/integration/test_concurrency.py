@@ -21,6 +21,7 @@ from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.doomed import running_pass
 from tests.support.reconciling import commits, cycle_of, git, merge, settle_at_once, status
+from tests.support.remote_git import person
 
 GEARS = "repoOwner: acme\nrepoName: gears\n"
 WIDGETS = "repoOwner: acme\nrepoName: widgets\nskipAuth: true\n"
@@ -115,9 +116,40 @@ def test_a_project_whose_file_changed_meanwhile_waits_for_the_next_pass(
         merge(clean_sandbox, projects, gears=f"{GEARS}suspend: true\n")
     config = clean_sandbox.environment()["CONFIG_REPOSITORY"]
     assert git(config, "ls-tree", "--name-only", "main", "status/").split() == ["status/acme-widgets.yaml"]
+    assert environments(clean_sandbox) == ["acme-widgets"]
     result = settle_at_once(clean_sandbox)
     assert {each.slug: each.status for each in result.reports} == {
         "acme-gears": Status.SUSPENDED,
         "acme-widgets": Status.COMPLETED,
     }
     assert status(clean_sandbox, "acme-widgets")["status"] == "completed"
+
+
+def test_a_project_whose_file_went_meanwhile_gets_no_environment_and_is_reported_as_removed(
+    clean_sandbox: Sandbox, projects: Path, tmp_path: Path
+) -> None:
+    merge(clean_sandbox, projects, widgets=WIDGETS)
+    someone = person(clean_sandbox, tmp_path / "clone")
+    with held_up(clean_sandbox, LAST_CHANGE):
+        someone.write({"projects/gears.yaml": None})
+    assert environments(clean_sandbox) == ["acme-widgets"]
+    result = settle_at_once(clean_sandbox)
+    assert {each.slug: each.status for each in result.reports} == {
+        "acme-gears": Status.OFFBOARDING,
+        "acme-widgets": Status.COMPLETED,
+    }
+    assert status(clean_sandbox, "acme-gears")["resources"]["project-board"]["outputs"]
+
+
+def test_a_status_that_is_left_out_is_told(clean_sandbox: Sandbox, projects: Path) -> None:
+    edits = [lambda: merge(clean_sandbox, projects, gears=f"{GEARS}suspend: true\n")]
+    result = cycle_of(clean_sandbox).run(announce=lambda change: edits.pop()() if edits else None)
+    assert result.problems == (
+        "acme-gears: projects/gears.yaml changed meanwhile; the next pass sees the change",
+    )
+
+
+def environments(sandbox: Sandbox) -> list[str]:
+    """Return the slugs that have a folder in the manifest repository."""
+    repository = sandbox.environment()["MANIFESTS_REPOSITORY"]
+    return git(repository, "ls-tree", "--name-only", "main:k8s/base/envs").split()

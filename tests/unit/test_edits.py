@@ -121,6 +121,13 @@ def test_a_guard_leaves_out_all_of_a_project_and_nothing_else(draft: Draft) -> N
     assert [entry.path for entry in draft.files("x")] == ["x/b"]
 
 
+def test_a_guard_that_stands_without_the_file_does_not_stand_with_another(draft: Draft) -> None:
+    draft.put("projects/a.yaml", b"new")
+    guards = [Guard(f"projects/{name}.yaml", object_id_of("blob", b"old"), or_gone=True) for name in "ac"]
+    outcomes = apply_edits(draft, [File(slug="x", path="x", content=b"1", guard=guard) for guard in guards])
+    assert [outcome.fate for outcome in outcomes] == [Fate.LEFT_OUT, Fate.APPLIED]
+
+
 def status(document: dict[str, object], consumed: str | None = None) -> StatusKeys:
     return StatusKeys(
         slug="a",
