@@ -25,13 +25,17 @@ StoreT = TypeVar("StoreT", bound=RunStore)
 
 
 class History:
-    """`verifications` is None when nobody keeps them; `alone` is False when another pass holds the lock."""
+    """`verifications` is None when nobody keeps them; `alone` is False when another pass holds the lock.
+
+    `problems` are all that a pass has to tell; others put theirs there too.
+    """
 
     def __init__(self, store: RunStore | None) -> None:
         self._store = store
         self._runs: Mapping[str, RunRow] = {}
         self.alone = True
         self._locked = False
+        self._answers = True
         self.verifications: Mapping[tuple[str, str], datetime] | None = None
         self.problems: list[str] = []
 
@@ -72,7 +76,7 @@ class History:
     def begin(self, rows: Sequence[RunRow]) -> None:
         """Write that these runs are under way. One statement, none where nothing is about to change."""
         store = self._store
-        if isinstance(store, RunStoreWriter) and not self.problems:
+        if isinstance(store, RunStoreWriter) and self._answers:
             self._try_to(lambda: store.save_runs(rows))
             self._runs = {**self._runs, **{row.id: row for row in rows}}
 
@@ -88,7 +92,7 @@ class History:
         `resting`: the status of projects that were not looked at, whose run is otherwise left as it was.
         """
         store = self._store
-        if not isinstance(store, RunStoreWriter) or self.problems:
+        if not isinstance(store, RunStoreWriter) or not self._answers:
             return
         kept = [
             replace(run, status=status) for slug, status in resting.items() if (run := self._runs.get(slug))
@@ -115,6 +119,7 @@ class History:
         try:
             step()
         except ReconcilerError as error:
+            self._answers = False
             self.problems.append(str(error))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from reconciler.errors import ConfigurationError, Denied
@@ -51,6 +52,7 @@ def test_a_wrong_password_of_the_manifest_repository_stops_only_what_needs_it(
         assert all("manifests.token" in each.remedy for each in outcomes(result, Condition.UNKNOWN))
         assert of(result, Condition.ERROR) == {"acme-widgets": set()}
         assert {"registry", "devcontainer", "settings"} <= of(result, Condition.CHANGED)["acme-widgets"]
+        assert recorded(clean_sandbox) == [("acme-widgets", status(clean_sandbox, "acme-widgets")["status"])]
         assert settle_at_once(clean_sandbox, **http).exit_code == 0
     assert status(clean_sandbox, "acme-widgets")["status"] == "completed"
     assert PASSWORD not in git(clean_sandbox.environment()["CONFIG_REPOSITORY"], "log", "-p", "main")
@@ -200,3 +202,9 @@ def test_a_kustomize_that_is_no_program_is_told_before_anything_is_done(
         cycle_of(clean_sandbox).run()
     wrote = {request.system for request in clean_sandbox.requests(mark) if request.wrote}
     assert wrote <= {"postgres"}  # its own tables
+
+
+def recorded(sandbox: Sandbox) -> list[tuple[str, str]]:
+    """Return (slug, status) of the runs in the database."""
+    with psycopg.connect(sandbox.environment()["DATABASE_URL"]) as database:
+        return database.execute("SELECT id, status FROM onboarding_runs ORDER BY id").fetchall()
