@@ -39,7 +39,7 @@ def show_status(cycle: Cycle, slug: str | None, program: Program, *, form: str, 
         return
     display.print_rows(out, _rows(documents, program))
     if slug:
-        _details(out, documents[slug])
+        _details(out, documents[slug], program)
         return
     if documents:
         counts = Counter(row.status for row in _rows(documents, program))
@@ -94,7 +94,7 @@ def _rows(documents: Mapping[str, Object], program: Program) -> list[Row]:
     ]
 
 
-def _details(out: Console, document: Object) -> None:
+def _details(out: Console, document: Object, program: Program) -> None:
     """Print one project's resources: state, since when, and why."""
     if source := document.get("source"):
         out.print(f"\nfile: {source}")
@@ -112,7 +112,7 @@ def _details(out: Console, document: Object) -> None:
         state, since = str(entry.get("state", "")), str(entry.get("since", ""))
         line = Text(f"{name:<{wide}}  ").append(f"{state:<7}", display.STYLES.get(state, ""))
         line.append(f"  {since}")
-        remedy = entry.get("remedy")
+        remedy = program.spell_out(str(entry.get("remedy") or ""))
         sentences = [str(entry.get("reason") or ""), f"→ {remedy}" if remedy else ""]
         if not out.is_terminal or out.width >= display.WIDE:
             out.print(line.append("".join(f"  {sentence}" for sentence in sentences if sentence)))

@@ -96,17 +96,18 @@ def summary(outcomes: Sequence[Outcome], old: Object) -> tuple[Status, str, str]
 
 
 def _todo(status: Status, outcomes: Sequence[Outcome], old: Object) -> str:
-    if status in {Status.COMPLETED, Status.PENDING}:
-        return ""
-    if all(outcome.unreadable for outcome in outcomes):
-        return str(old.get("next") or "")
+    """Return the sentence about the first resource that gives the project its status, as it is written now."""
     for outcome in outcomes:
-        if status is Status.FAILED and outcome.condition is Condition.ERROR:
-            reason = f"{outcome.resource}: {outcome.reason}"
-            return f"{reason} — {outcome.remedy}" if outcome.remedy else reason
-        if outcome.condition is Condition.WAITING and str(outcome.awaits) == str(status):
-            return outcome.todo or f"Nothing to do: {outcome.reason}."
-    return str(old.get("next") or "")
+        before = entry(old, outcome.resource)
+        condition, awaits = _written_state(outcome, before)
+        reason, remedy = outcome.reason, outcome.remedy or outcome.todo
+        if outcome.unreadable:
+            reason, remedy = str(before.get("reason") or ""), str(before.get("remedy") or "")
+        if status is Status.FAILED and condition is Condition.ERROR:
+            return f"{outcome.resource}: {reason} — {remedy}" if remedy else f"{outcome.resource}: {reason}"
+        if condition is Condition.WAITING and str(awaits) == str(status):
+            return remedy or f"Nothing to do: {reason}."
+    return ""
 
 
 def _written_state(outcome: Outcome, old: Object) -> tuple[Condition | None, Awaits | None]:
@@ -132,8 +133,8 @@ def _entry(outcome: Outcome, old: Object, now: datetime) -> Object:
         new["awaits"] = str(awaits)
     if outcome.reason:
         new["reason"] = outcome.reason
-    if outcome.remedy:
-        new["remedy"] = outcome.remedy
+    if remedy := outcome.remedy or outcome.todo:
+        new["remedy"] = remedy
     # Skipped too: what a project file switches off and on again is not asked for a second time.
     keeps = condition is not Condition.OK and not outcome.outputs
     kept = mapping(old.get("outputs")) if keeps else outcome.outputs

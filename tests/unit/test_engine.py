@@ -225,6 +225,30 @@ def test_failed_comes_before_waiting() -> None:
     assert made.reports["a"].todo == "wrong: it is wrong — mend it"
 
 
+def test_what_to_do_is_about_a_resource_that_is_in_trouble_as_written() -> None:
+    world = World()
+    wrong = [resource(world, name, decide=lambda target: failed()) for name in ("first", "second")]
+    before = run(wrong, "a").documents
+    assert before["a"]["next"].startswith("first:")
+    world.on_read["second"] = Denied("World", "refused the token")
+    after = run([resource(world, "first"), resource(world, "second")], "a", statuses=before)
+    assert after.reports["a"].status is Status.FAILED
+    assert after.reports["a"].todo == "second: it is wrong — mend it"
+    assert (
+        run([resource(world, "first"), wrong[1]], "a", statuses=after.documents).documents == after.documents
+    )
+
+
+def test_what_a_person_is_asked_for_survives_an_outage_and_an_error_of_another_resource() -> None:
+    world = World()
+    login = resource(world, "login", decide=lambda target: waiting(person=True))
+    before = run([resource(world, "first", decide=lambda target: failed()), login], "a").documents
+    assert before["a"]["next"].startswith("first:")
+    world.on_read["login"] = Denied("World", "refused the token")
+    after = run([resource(world, "first"), login], "a", statuses=before).reports["a"]
+    assert (after.status, after.todo) == (Status.WAITING_AUTH, "log in")
+
+
 def test_what_needs_a_deferred_change_waits_for_the_commit() -> None:
     world = World()
     resources = [resource(world, "files", is_deferred=True), resource(world, "sync", needs=("files",))]
