@@ -96,7 +96,7 @@ def summary(outcomes: Sequence[Outcome], old: Object) -> tuple[Status, str, str]
 
 
 def _todo(status: Status, outcomes: Sequence[Outcome], old: Object) -> str:
-    """Return the sentence about the first resource that gives the project its status, as it is written now."""
+    """Return the sentence about the first resource that gives the status, as it is written now."""
     for outcome in outcomes:
         before = entry(old, outcome.resource)
         condition, awaits = _written_state(outcome, before)

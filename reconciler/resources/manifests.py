@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import InvalidOperation
-from functools import lru_cache
+from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -31,10 +31,11 @@ from reconciler.gitops.tree import folder_id_of, object_id_of
 from reconciler.gitops.yaml_read import load_documents
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.json import Json, Later, Object
+from reconciler.model.latest import Latest
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
 from reconciler.model.project_spec import ProjectSpec, amount
 from reconciler.resources.contract import Resource, Target
-from reconciler.systems import Reading, Settings, Writing
+from reconciler.systems import Reading, Sections, Settings, Writing
 
 _SECRETS = {
     "webhookSecret": ("webhook-secret", "version"),
@@ -78,11 +79,19 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
     deferred: ClassVar[bool] = True
     settings: ClassVar[tuple[type[Settings], ...]] = (PodsSettings, ManifestRepositorySettings)
 
+    def __init__(self, sections: Sections) -> None:
+        super().__init__(sections)
+        # In a loop nearly every pass asks the same of every project.
+        self._wanted = Latest[tuple[ProjectSpec, str, PodsSettings, Inputs], Mapping[str, str]]()
+        self._claims = Latest[str, Mapping[str, tuple[str, str | None]]]()
+
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[ManifestsState]]:
         """Read the folders from the fetched tree, which costs no request."""
         tree = read.get(ManifestTree)
+        for kept in (self._wanted, self._claims):
+            kept.keep_only({target.slug for target in targets})
         return {target.slug: _state(tree, self._base, target.slug) for target in targets}
 
     def plan(
@@ -93,7 +102,7 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
         if conflict := _conflict(target, state):
             return conflict
         try:
-            claims = _claims(target.slug, state.claims)
+            claims = self._claims.get(target.slug, state.claims, partial(_claims, target.slug, state.claims))
             shrunk, grown = _compare(target, claims)
         except (InvalidFile, InvalidOperation) as error:
             return Failed(
@@ -106,7 +115,8 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
         if any(isinstance(value, Later) for value in inputs.values()):
             return Needed(_change(target, state, inputs, None, grown))
         pods, given = self.sections.get(PodsSettings), Inputs.model_validate(dict(inputs))
-        wanted = _wanted(target.spec, target.slug, pods, given)
+        asked = (target.spec, target.slug, pods, given)
+        wanted = self._wanted.get(target.slug, asked, partial(_wanted, *asked))
         tree: Object = {"tree": folder_id_of(wanted)}
         if wanted == state.files and state.line:
             return Settled(tree)
@@ -158,15 +168,12 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
         return render_environment(target.spec, target.slug, pods, Inputs.model_validate(dict(inputs)))
 
 
-# Both are pure, and in a loop nearly every pass asks them the same of every project.
-@lru_cache(maxsize=20_000)
 def _wanted(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs: Inputs) -> Mapping[str, str]:
     """Return the blob ids of the files that the project should have, by name."""
     files = render_environment(spec, slug, pods, inputs)
     return {name: object_id_of("blob", content) for name, content in files.items()}
 
 
-@lru_cache(maxsize=20_000)
 def _claims(slug: str, text: str) -> Mapping[str, tuple[str, str | None]]:
     """Return (storage, storage class) of the claims of ours that are in git, by name."""
     path = f"{_folder(slug)}/{CLAIMS}"

@@ -6,20 +6,24 @@ Knows no kind by name, and no git beyond the snapshot that it is handed.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
 from reconciler.errors import InvalidFile
 from reconciler.gitops.repository import Snapshot
 from reconciler.gitops.status_file import load_status
+from reconciler.gitops.tree import Entry
 from reconciler.model.json import Object
+from reconciler.model.latest import Latest
 from reconciler.model.loaded import Loaded
 from reconciler.model.project import SLUG_PATTERN, Project
 from reconciler.project_file import InvalidFiles, Kinds, parse, refuse_clashes
 
 PROJECTS = "projects"
 STATUS = "status"
+_DOCUMENTS = Latest[str, Object]()
+"""By path and blob: a loop reads only those that changed."""
 
 
 def load(snapshot: Snapshot, kinds: Kinds) -> Loaded:
@@ -80,7 +84,9 @@ def _refuse_moved(
 def _statuses(snapshot: Snapshot) -> tuple[dict[str, Object], dict[str, InvalidFile]]:
     statuses: dict[str, Object] = {}
     unreadable: dict[str, InvalidFile] = {}
-    for file in snapshot.files(STATUS):
+    files = tuple(snapshot.files(STATUS))
+    _DOCUMENTS.keep_only({file.path for file in files})
+    for file in files:
         path = PurePosixPath(file.path)
         if path.suffix != ".yaml" or len(path.parts) != 2 or not SLUG_PATTERN.fullmatch(path.stem):
             continue  # a note of somebody's, not ours to rewrite
@@ -88,16 +94,14 @@ def _statuses(snapshot: Snapshot) -> tuple[dict[str, Object], dict[str, InvalidF
             unreadable[path.stem] = _no_file(file.path)
             continue
         try:
-            statuses[path.stem] = _status(file.path, snapshot.content(file.id))
+            statuses[path.stem] = _DOCUMENTS.get(file.path, file.id, partial(_status, snapshot, file))
         except InvalidFile as error:
             unreadable[path.stem] = error
     return statuses, unreadable
 
 
-@lru_cache(maxsize=20_000)
-def _status(path: str, content: bytes) -> Object:
-    """Read a status file; the same bytes say the same, so a loop reads only those that changed."""
-    return load_status(path, content)
+def _status(snapshot: Snapshot, file: Entry) -> Object:
+    return load_status(file.path, snapshot.content(file.id))
 
 
 def _no_file(path: str) -> InvalidFile:
