@@ -5,12 +5,12 @@ project; unknown fields are dropped without a word; `settingsJson` is a text; ti
 credentials cannot be read back, only their health. Every PUT with a configuration field, and every push of
 credentials, makes the pods fetch their files anew (`bundleRevision`).
 
-The original has no log-in of its own; `token`, when given, stands for the gateway before it.
+The original has no log-in of its own; `token`, when given, stands for the gateway before it. The gateway lets
+the reconciler in by that token, and a pod by its own (pod_tokens.py), which opens its project's bundles only.
 """
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -21,23 +21,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from reconciler.sandbox.emulators import auth_bodies as bodies
+from reconciler.sandbox.emulators.auth_bundles import Bundles
+from reconciler.sandbox.emulators.pod_tokens import AUDIENCE, PodTokens
 from reconciler.sandbox.emulators.store import Store
-
-_TEXTS = (
-    "claudeAccountUuid",
-    "claudeOrgUuid",
-    "claudeEmail",
-    "settingsJson",
-    "claudeJson",
-    "mcpJson",
-    "claudeMd",
-)
-_CONFIGURATION = {"settingsJson", "claudeJson", "mcpJson", "claudeMd"}
-_CREDENTIAL_TEXTS = (
-    "refreshToken", "accountUuid", "emailAddress", "organizationUuid", "billingType", "displayName",
-    "subscriptionType", "rateLimitTier",
-)  # fmt: skip
-_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z")
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -57,6 +44,16 @@ def create_app(
 
         return answer
 
+    def for_pods(handler: Handler) -> Handler:
+        async def answer(request: Request) -> Response:
+            given = request.headers.get("authorization", "")
+            refused = service.tokens.refusal(given, request.path_params["id"])
+            if token is not None and refused:
+                return _error(refused, "Unauthorized")
+            return await handler(request)
+
+        return answer
+
     return Starlette(
         routes=[
             Route("/healthz", service.healthz),
@@ -65,6 +62,9 @@ def create_app(
             Route("/projects/{id}", guarded(service.put_project), methods=["PUT"]),
             Route("/projects/{id}/credentials", guarded(service.push), methods=["POST"]),
             Route("/projects/{id}/health", guarded(service.health), methods=["GET"]),
+            Route("/projects/{id}/provision", for_pods(service.provision), methods=["POST"]),
+            Route("/projects/{id}/provision/{bundle}", for_pods(service.bundle), methods=["GET"]),
+            Route("/_emulator/pod-tokens", service.pod_token, methods=["POST"]),
             Route("/_emulator/projects/{id}/credentials", service.peek, methods=["GET"]),
             Route("/_emulator/projects/{id}/credentials", service.forget, methods=["DELETE"]),
         ]
@@ -75,21 +75,23 @@ class _AuthService:
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
+        self._bundles = Bundles(store)
+        self.tokens = PodTokens(store)
 
     async def healthz(self, _request: Request) -> Response:
         return JSONResponse({"status": "ok", "service": "auth-service"})
 
     async def create_project(self, request: Request) -> Response:
-        body = await _json(request)
+        body = await bodies.read(request)
         if body is None:
             return _error(400, "Invalid JSON")
-        if issues := _project_issues(body, required=("id", "displayName")):
+        if issues := bodies.project_issues(body, required=("id", "displayName")):
             return _error(400, "Validation error", issues)
         slug = body["id"]
         if self._store.get("auth_projects", slug):
             return _error(409, f"Project '{slug}' already exists")
         now = self._now()
-        given = {key: body[key] for key in _TEXTS if key in body}
+        given = {key: body[key] for key in bodies.PROJECT_TEXTS if key in body}
         project = {
             "id": slug,
             "displayName": body["displayName"],
@@ -106,18 +108,19 @@ class _AuthService:
         return JSONResponse(project) if project else _no_project(request)
 
     async def put_project(self, request: Request) -> Response:
-        body = await _json(request)
+        body = await bodies.read(request)
         if body is None:
             return _error(400, "Invalid JSON")
-        if issues := _project_issues(body, required=()):
+        if issues := bodies.project_issues(body, required=()):
             return _error(400, "Validation error", issues)
         slug = request.path_params["id"]
         project = self._store.get("auth_projects", slug)
         if project is None:
             return _no_project(request)
-        given = {key: body[key] for key in ("displayName", *_TEXTS) if key in body}
+        given = {key: body[key] for key in ("displayName", *bodies.PROJECT_TEXTS) if key in body}
         self._store.put("auth_projects", slug, {**project, **given, "updatedAt": self._now()})
-        if _CONFIGURATION & given.keys():
+        if bodies.CONFIGURATION & given.keys():
+            self._bundles.expire(slug)
             self._store.next_number(f"auth_bundle/{slug}")
         request.state.wrote = True
         return JSONResponse(self._store.get("auth_projects", slug))
@@ -126,16 +129,16 @@ class _AuthService:
         slug = request.path_params["id"]
         if self._store.get("auth_projects", slug) is None:
             return _no_project(request)
-        body = await _json(request)
+        body = await bodies.read(request)
         if body is None:
             return _error(400, "Invalid JSON")
-        if issues := _credential_issues(body):
+        if issues := bodies.credential_issues(body):
             return _error(400, "Validation error", issues)
         now = self._now()
         kept = self._credentials(slug)
         for each in kept:
             each["invalidatedAt"] = each.get("invalidatedAt") or now
-        given = {key: body[key] for key in _CREDENTIAL_TEXTS if key in body}
+        given = {key: body[key] for key in bodies.CREDENTIAL_TEXTS if key in body}
         credential = {
             "billingType": "stripe_subscription",
             "displayName": "mesh-six",
@@ -148,6 +151,7 @@ class _AuthService:
             "createdAt": now,
         }
         self._store.put("auth_credentials", slug, {"all": [*kept, credential]})
+        self._bundles.expire(slug)
         self._store.next_number(f"auth_bundle/{slug}")
         request.state.wrote = True
         return JSONResponse(credential, 201)
@@ -156,19 +160,54 @@ class _AuthService:
         slug = request.path_params["id"]
         if self._store.get("auth_projects", slug) is None:
             return _no_project(request)
-        kept = self._credentials(slug)
-        now = self._clock()
-        valid = [each for each in kept if "invalidatedAt" not in each and _moment(each["expiresAt"]) > now]
+        valid = self._valid(slug)
         answer: dict[str, Any] = {
             "projectId": slug,
-            "hasValidCredential": bool(valid),
-            "hasRefreshToken": any(each.get("refreshToken") for each in kept),
+            "hasValidCredential": valid is not None,
+            "hasRefreshToken": any(each.get("refreshToken") for each in self._credentials(slug)),
         }
         if valid:
-            ends = _moment(valid[-1]["expiresAt"])
-            answer["expiresAt"] = valid[-1]["expiresAt"]
-            answer["expiresInMs"] = int((ends - now).total_seconds() * 1000)
+            left = bodies.moment(valid["expiresAt"]) - self._clock()
+            answer["expiresAt"] = valid["expiresAt"]
+            answer["expiresInMs"] = int(left.total_seconds() * 1000)
+        if active := self._bundles.active(slug):
+            answer["activeBundleId"] = active["id"]
         return JSONResponse(answer)
+
+    async def provision(self, request: Request) -> Response:
+        slug = request.path_params["id"]
+        project = self._store.get("auth_projects", slug)
+        if project is None:
+            return JSONResponse({"status": "no_credentials", "message": f"Project '{slug}' not found"})
+        body = await bodies.read(request)
+        if body is None:
+            return _error(400, "Invalid JSON")
+        if issues := bodies.provision_issues(body):
+            return _error(400, "Validation error", issues)
+        answer = self._bundles.provision(
+            project, self._valid(slug), body.get("currentBundleId"), self._clock()
+        )
+        request.state.wrote = answer["status"] == "provisioned"
+        return JSONResponse(answer)
+
+    async def bundle(self, request: Request) -> Response:
+        name = request.path_params["bundle"]
+        found = self._bundles.fetch(request.path_params["id"], name)
+        if found is None:
+            return _error(404, f"Bundle '{name}' not found")
+        headers = {"Content-Disposition": f'attachment; filename="bundle-{name}.tar.gz"'}
+        return Response(found, media_type="application/octet-stream", headers=headers)
+
+    async def pod_token(self, request: Request) -> Response:
+        """For tests and people: a pod's token as plain text, by default a good one of `env-<project>`."""
+        body = await bodies.read(request) or {}
+        token = self.tokens.make(
+            body.get("namespace", "mesh-six"),
+            body.get("account", f"env-{body.get('project')}"),
+            audience=body.get("audience", AUDIENCE),
+            seconds=int(body.get("seconds", 3600)),
+        )
+        return Response(token, media_type="text/plain")
 
     async def peek(self, request: Request) -> Response:
         """For tests: the credential in force, all of them (newest last), and how often pods fetched anew."""
@@ -183,59 +222,21 @@ class _AuthService:
         self._store.delete("auth_credentials", request.path_params["id"])
         return Response(status_code=204)
 
+    def _valid(self, slug: str) -> dict[str, Any] | None:
+        now = self._clock()
+        valid = [
+            each
+            for each in self._credentials(slug)
+            if "invalidatedAt" not in each and bodies.moment(each["expiresAt"]) > now
+        ]
+        return valid[-1] if valid else None
+
     def _credentials(self, slug: str) -> list[dict[str, Any]]:
         found = self._store.get("auth_credentials", slug) or {"all": []}
         return list(found["all"])
 
     def _now(self) -> str:
         return self._clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _project_issues(body: dict[str, Any], *, required: tuple[str, ...]) -> list[dict[str, Any]]:
-    issues = [_issue(key, "Required") for key in required if key not in body]
-    issues += [
-        _issue(key, "Expected a string of at least 1 character")
-        for key in (required or ("displayName",))
-        if key in body and (not isinstance(body[key], str) or not body[key])
-    ]
-    issues += [_issue(key, "Expected string") for key in _TEXTS if not isinstance(body.get(key, ""), str)]
-    return issues
-
-
-def _credential_issues(body: dict[str, Any]) -> list[dict[str, Any]]:
-    issues = [_issue(key, "Required") for key in ("accessToken", "expiresAt") if key not in body]
-    texts = ("accessToken", "expiresAt", *_CREDENTIAL_TEXTS)
-    issues += [_issue(key, "Expected string") for key in texts if not isinstance(body.get(key, ""), str)]
-    if isinstance(body.get("expiresAt"), str) and _moment_or_none(body["expiresAt"]) is None:
-        issues.append(_issue("expiresAt", "Invalid datetime"))
-    scopes = body.get("scopes", [])
-    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
-        issues.append(_issue("scopes", "Expected array of string"))
-    return issues
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
-
-
-def _moment_or_none(text: str) -> datetime | None:
-    try:
-        return _moment(text) if _INSTANT.fullmatch(text) else None
-    except ValueError:
-        return None
-
-
-def _issue(key: str, message: str) -> dict[str, Any]:
-    return {"path": [key], "message": message}
-
-
-async def _json(request: Request) -> dict[str, Any] | None:
-    """Return the body's object; an empty one for other JSON, which then fails validation; None if no JSON."""
-    try:
-        body = await request.json()
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) else {"displayName": None, "accessToken": None}
 
 
 def _no_project(request: Request) -> Response:
