@@ -2,7 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test unit lint integration fuzz-api test-live bench-requests bench-serve lock docs clean
+# Where the publishable feature is put together.
+FEATURE ?= dist/mesh-six-tools
+SCRIPTS := scripts/*.sh devcontainer-features/*/*.sh devcontainer-features/*/share/*.sh
+
+.PHONY: demo test unit lint integration fuzz-api test-live bench-requests bench-serve lock docs feature clean
 
 demo: .venv/ready
 	$(BIN)/reconcile --once --wait 3m --sandbox
@@ -20,6 +24,7 @@ lint: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/shellcheck --external-sources $(SCRIPTS)
 
 # Asks the HTTP API for some minutes what it has not been asked before; `make integration` asks the same each time.
 fuzz-api: .venv/ready
@@ -37,6 +42,13 @@ bench-serve: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/python -m docs.generate
+
+# The feature as it is published: its folder, and the entrypoint, whose only source is scripts/.
+feature:
+	rm -rf $(FEATURE)
+	mkdir -p $(FEATURE)
+	cp -R devcontainer-features/mesh-six-tools/. $(FEATURE)
+	cp scripts/implementer-entrypoint.sh $(FEATURE)/share/entrypoint.sh
 
 # Renews the pinned versions with whatever .venv there is; the lock files name no package index.
 lock:

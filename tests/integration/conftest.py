@@ -15,6 +15,7 @@ import pytest
 
 from reconciler.systems import Sections
 from tests.support import servers
+from tests.support.pod import Pod, Service, assembled, auth_service_for_pods, pod
 
 REPO_REGISTRY = Path(servers.__file__).with_name("mesh_six_repo_registry.sql")
 _numbers = itertools.count(1)
@@ -120,3 +121,24 @@ def s3_server() -> Iterator[str]:
 def bucket(s3_server: str) -> tuple[str, str]:
     """(endpoint, name of a bucket that does not exist yet)."""
     return s3_server, f"bucket-{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def feature(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the dev container feature, as it is published."""
+    return assembled(tmp_path_factory.mktemp("feature") / "mesh-six-tools")
+
+
+@pytest.fixture
+def auth() -> Iterator[Service]:
+    """An auth-service for pods; it knows no project yet."""
+    with auth_service_for_pods() as service:
+        yield service
+
+
+@pytest.fixture
+def environment_pod(feature: Path, auth: Service, tmp_path: Path) -> Iterator[Pod]:
+    """A pod with the right token, not started."""
+    with pod(feature, tmp_path / "pod", auth.url) as made:
+        made.token_file.write_text(auth.token())
+        yield made

@@ -17,12 +17,18 @@ from starlette.types import ASGIApp
 
 @contextmanager
 def serve(
-    app: ASGIApp, *, key: Path | None = None, certificate: Path | None = None, lifespan: bool = False
+    app: ASGIApp,
+    *,
+    port: int = 0,
+    key: Path | None = None,
+    certificate: Path | None = None,
+    lifespan: bool = False,
 ) -> Iterator[str]:
     """Yield the base URL, `http://127.0.0.1:PORT`; https with a key and a certificate."""
     # named as TCP, else asyncio leaves Nagle on and every answer waits 40 ms
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
         config = uvicorn.Config(
             app,
             log_level="error",

@@ -190,8 +190,17 @@ def test_no_variable_of_ours_is_an_option_that_envbuilder_takes_without_its_pref
     ours = {name for name in environment(rendered(project())) if not name.startswith("ENVBUILDER_")}
     assert ours == {
         "SSH_KNOWN_HOSTS", "GIT_SSH_COMMAND", "CLAUDE_CONFIG_DIR", "MESH_SIX_PROJECT", "MESH_SIX_REPOSITORY",
-        "MESH_SIX_WORKTREES", "MESH_SIX_AUTH_SERVICE_URL", "MESH_SIX_AUTH_TOKEN_FILE",
+        "MESH_SIX_WORKTREES", "MESH_SIX_AUTH_SERVICE_URL", "MESH_SIX_AUTH_TOKEN_FILE", "MESH_SIX_APP_PORT",
     }  # fmt: skip
+
+
+def test_the_entrypoint_is_told_the_port_that_dapr_and_the_service_name() -> None:
+    files = rendered(project(), daprAppPort=3456)
+    annotations = files["statefulset.yaml"][0]["spec"]["template"]["metadata"]["annotations"]
+    assert environment(files)["MESH_SIX_APP_PORT"] == annotations["dapr.io/app-port"] == "3456"
+    assert [each["port"] for each in files["service.yaml"][0]["spec"]["ports"]] == [3456]
+    assert "MESH_SIX_APP_PORT" in environment(rendered(project(), dapr=False))
+    assert "MESH_SIX_APP_PORT" not in environment(rendered(project(), daprAppPort=None))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,216 @@
+#!/usr/bin/env bash
+# Puts in order what a killed pod left in the project's git repositories: the clone, which is the current directory, and
+# those below $MESH_SIX_WORKTREES.
+#
+# It knows git and nothing else. It deletes no file of anybody's work: it removes lock files that no process holds and
+# git's notes of worktrees whose folders are gone, copies what is not committed into refs/mesh-six/rescue/, and moves
+# folders that git no longer knows aside. It says each thing that it did, and how to get the work back.
+set -uo pipefail
+
+part=recovery
+# shellcheck source=devcontainer-features/mesh-six-tools/share/log.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/log.sh"
+
+readonly rescues=refs/mesh-six/rescue
+clone=$PWD
+now=$(TZ=UTC0 printf '%(%Y%m%dT%H%M%SZ)T' -1)
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf -- "$scratch"' EXIT
+
+# Runs git in a folder, and never in a repository above it.
+git_in() {
+  GIT_CEILING_DIRECTORIES=${1%/*} git -C "$1" "${@:2}"
+}
+
+# Prints the folders that may be worktrees or clones, each ended by NUL: the clone, and those one or two levels below
+# the folder of worktrees.
+trees() {
+  printf '%s\0' "$clone"
+  find "$MESH_SIX_WORKTREES" -mindepth 2 -maxdepth 3 -name .git -not -path '*/.rescued/*' -printf '%h\0'
+}
+
+# Prints the repository (the "common directory") that a folder's git works on.
+repository_of() {
+  local found
+  found=$(git_in "$1" rev-parse --git-common-dir 2>/dev/null) && (cd -- "$1" && cd -- "$found" && pwd -P)
+}
+
+# Returns 0 when a git runs in the clone or in a worktree: then its locks are not stale.
+git_runs() {
+  local process name folder
+  for process in /proc/[0-9]*; do
+    { read -r name <"$process/comm"; } 2>/dev/null || continue
+    [[ $name == git || $name == git-* ]] || continue
+    folder=$(readlink -- "$process/cwd")
+    [[ $folder/ != "$clone"/* && $folder/ != "$MESH_SIX_WORKTREES"/* ]] || return 0
+  done
+  return 1
+}
+
+# Removes the locks that git left in a repository when it was killed.
+unlock() {
+  local repository=$1 lock reason
+  while IFS= read -r -d '' lock; do
+    rm -f -- "$lock" && say "removed the lock $lock, which a killed git had left"
+  done < <(find "$repository" \( -name hooks -o -name lfs \) -prune -o -type f -name '*.lock' -print0)
+  for lock in "$repository"/worktrees/*/locked; do
+    [[ -f $lock ]] || continue
+    reason=$(<"$lock")
+    [[ $reason == initializing ]] || continue
+    rm -f -- "$lock" && say "unlocked ${lock%/locked}, a worktree that was being made"
+  done
+}
+
+# Keeps a tree as a commit of its own under refs/mesh-six/rescue/NAME/, unless one there holds the same.
+# Usage: keep GIT_DIR TREE NAME. Prints the ref.
+keep() {
+  local git_dir=$1 tree=$2 name=$3 head commit ref
+  ref=$(git --git-dir "$git_dir" for-each-ref --format='%(tree) %(refname)' "$rescues/$name" | grep "^$tree ")
+  if [[ $ref ]]; then
+    ref=${ref%%$'\n'*}
+    echo "${ref#* }"
+    return
+  fi
+  head=$(git --git-dir "$git_dir" rev-parse --quiet --verify 'HEAD^{commit}')
+  commit=$(
+    export GIT_AUTHOR_NAME='mesh-six recovery' GIT_AUTHOR_EMAIL=recovery@mesh-six.invalid
+    export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
+    git --git-dir "$git_dir" commit-tree ${head:+-p "$head"} -m "Work of $name that was not committed" "$tree"
+  ) || return
+  ref=$rescues/$name/$now-${commit:0:7}
+  git --git-dir "$git_dir" update-ref "$ref" "$commit" && echo "$ref"
+}
+
+# Makes a name for refs of what may be any path.
+ref_name() {
+  local name=${1//[^A-Za-z0-9_\/-]/-}
+  echo "${name:-unnamed}"
+}
+
+# Copies what is not committed in a worktree; the worktree, its index and its branch stay as they are.
+rescue() {
+  local tree=$1 name git_dir index=$scratch/index made head ref
+  name=$(ref_name "$2")
+  git_dir=$(git_in "$tree" rev-parse --absolute-git-dir 2>"$scratch/said") || {
+    say "git cannot read $tree, which stays as it is: $(tail -n 1 "$scratch/said")"
+    return
+  }
+  under_way "$tree" "$git_dir"
+  rm -f -- "$index"
+  # A copy of the index knows what is unchanged; a broken one is no loss, for then everything is read anew.
+  cp -- "$git_dir/index" "$index" 2>/dev/null
+  if ! GIT_INDEX_FILE=$index git_in "$tree" ls-files >/dev/null 2>&1; then
+    say "the index of $tree is broken; what was staged cannot be told from the rest (git -C $tree reset makes a new one)"
+    rm -f -- "$index"
+    GIT_INDEX_FILE=$index git_in "$tree" read-tree HEAD 2>/dev/null
+  fi
+  if ! GIT_INDEX_FILE=$index git_in "$tree" -c advice.addEmbeddedRepo=false add --all --ignore-errors 2>"$scratch/said"; then
+    say "not all of $tree can be rescued, and it stays as it is: $(grep -m 1 -E '^(error|fatal)' "$scratch/said")"
+  fi
+  made=$(GIT_INDEX_FILE=$index git_in "$tree" write-tree 2>/dev/null) || return
+  head=$(git_in "$tree" rev-parse --quiet --verify 'HEAD^{tree}' || git_in "$tree" hash-object -t tree /dev/null)
+  [[ $made != "$head" ]] || return
+  ref=$(keep "$git_dir" "$made" "$name") || {
+    say "what is not committed in $tree cannot be rescued; it is still there"
+    return
+  }
+  say "what is not committed in $tree is still there, and kept as $ref (git -C $tree restore --source=$ref -- :/)"
+}
+
+# Says which of git's longer operations was interrupted; a person or an agent has to decide about it.
+under_way() {
+  local sign
+  for sign in rebase-merge rebase-apply MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD BISECT_LOG; do
+    [[ ! -e $2/$sign ]] || say "git was in the middle of something in $1 ($sign); it waits to be continued or aborted"
+  done
+}
+
+# Forgets the worktrees of a repository whose folders are gone, after keeping what only git's notes of them still hold: a
+# commit on no branch, and what was staged.
+forget_gone() {
+  local repository=$1 entry folder name tree ref
+  for entry in "$repository"/worktrees/*/; do
+    entry=${entry%/}
+    [[ -f $entry/gitdir && ! -e $entry/locked ]] || continue
+    folder=$(<"$entry/gitdir")
+    [[ $folder == /* ]] || folder=$entry/$folder
+    [[ ! -e $folder ]] || continue
+    folder=${folder%/.git}
+    name=$(ref_name "${folder##*/}")
+    if ! tree=$(git --git-dir "$entry" write-tree 2>/dev/null); then
+      echo 'its index has conflicts, which only this holds' >"$entry/locked"
+      say "the worktree $folder is gone in the middle of a merge; $entry stays, for a person to look at"
+    elif [[ $tree != "$(git --git-dir "$entry" rev-parse --quiet --verify 'HEAD^{tree}')" ]] && [[ -e $entry/index ]]; then
+      ref=$(keep "$entry" "$tree" "$name") && say "what was staged in $folder, which is gone, is kept as $ref"
+    elif detached "$entry"; then
+      ref=$rescues/$name/$now
+      git --git-dir "$entry" update-ref "$ref" HEAD &&
+        say "the commit of $folder, which is gone, is on no branch and kept as $ref"
+    fi
+  done
+  git --git-dir "$repository" worktree prune --verbose --expire now 2>&1 | while IFS= read -r line; do say "$line"; done
+}
+
+# Returns 0 when no branch, tag or other ref leads to a worktree's commit.
+detached() {
+  local head
+  head=$(git --git-dir "$1" rev-parse --quiet --verify 'HEAD^{commit}') || return 1
+  [[ -z $(git --git-dir "$1" for-each-ref --count=1 --contains "$head") ]]
+}
+
+# Moves a folder aside whose repository has no note of it any more: git works neither in it nor in its place.
+set_aside() {
+  local tree=$1 name=$2 there
+  there=$MESH_SIX_WORKTREES/.rescued/$now-${name//\//-}
+  mkdir -p -- "${there%/*}" && mv -T -- "$tree" "$there" && say "no repository knows the worktree $tree any more; all of it is now in $there"
+}
+
+# Prints what the .git file of a worktree names: the repository's note of it.
+note_of() {
+  local named
+  [[ -f $1/.git ]] || return
+  named=$(<"$1/.git")
+  named=${named#gitdir: }
+  [[ $named == /* ]] || named=$1/$named
+  echo "$named"
+}
+
+# Tells a repository where a worktree is that somebody moved, lest it be taken for gone.
+find_again() {
+  local tree=$1 note before
+  note=$(note_of "$tree")
+  [[ -f $note/gitdir ]] || return
+  before=$(<"$note/gitdir")
+  [[ -e $before || $before != /* ]] || git_in "$tree" worktree repair >/dev/null 2>&1
+}
+
+sweep() {
+  local tree note repository found
+  local -A repositories=()
+  mapfile -d '' -t found < <(trees)
+  for tree in "${found[@]}"; do
+    find_again "$tree"
+    repository=$(repository_of "$tree") && repositories[$repository]=1
+  done
+  for repository in "${!repositories[@]}"; do
+    if git_runs; then say "git is running; the locks in $repository stay"; else unlock "$repository"; fi
+  done
+  for tree in "${found[@]}"; do
+    note=$(note_of "$tree")
+    if [[ $note && ! -e $note ]]; then
+      set_aside "$tree" "${tree#"$MESH_SIX_WORKTREES/"}"
+    elif [[ $tree == "$clone" ]]; then
+      rescue "$tree" clone
+    else
+      rescue "$tree" "${tree#"$MESH_SIX_WORKTREES/"}"
+    fi
+  done
+  for repository in "${!repositories[@]}"; do forget_gone "$repository"; done
+}
+
+mkdir -p -- "$MESH_SIX_WORKTREES" && [[ -r $MESH_SIX_WORKTREES ]] || {
+  say "cannot read $MESH_SIX_WORKTREES; nothing was done"
+  exit 1
+}
+sweep
+say 'done'
