@@ -26,7 +26,7 @@ git_in() {
 # the folder of worktrees.
 trees() {
   printf '%s\0' "$clone"
-  find "$MESH_SIX_WORKTREES" -mindepth 2 -maxdepth 3 -name .git -not -path '*/.rescued/*' -printf '%h\0'
+  find -H "$MESH_SIX_WORKTREES" -mindepth 2 -maxdepth 3 -name .git -not -path '*/.rescued/*' -printf '%h\0'
 }
 
 # Prints the repository (the "common directory") that a folder's git works on.
@@ -87,6 +87,11 @@ ref_name() {
   echo "${name:-unnamed}"
 }
 
+# Adds everything to the index that GIT_INDEX_FILE names, without a daemon that would stay.
+add_all() {
+  git_in "$1" -c core.fsmonitor=false -c advice.addEmbeddedRepo=false add --all --ignore-errors
+}
+
 # Copies what is not committed in a worktree; the worktree, its index and its branch stay as they are.
 rescue() {
   local tree=$1 name git_dir index=$scratch/index made head ref
@@ -104,14 +109,14 @@ rescue() {
     rm -f -- "$index"
     GIT_INDEX_FILE=$index git_in "$tree" read-tree HEAD 2>/dev/null
   fi
-  if ! GIT_INDEX_FILE=$index git_in "$tree" -c advice.addEmbeddedRepo=false add --all --ignore-errors 2>"$scratch/said"; then
+  if ! GIT_INDEX_FILE=$index add_all "$tree" 2>"$scratch/said"; then
     say "not all of $tree can be rescued, and it stays as it is: $(grep -m 1 -E '^(error|fatal)' "$scratch/said")"
   fi
   made=$(GIT_INDEX_FILE=$index git_in "$tree" write-tree 2>/dev/null) || return
   head=$(git_in "$tree" rev-parse --quiet --verify 'HEAD^{tree}' || git_in "$tree" hash-object -t tree /dev/null)
   [[ $made != "$head" ]] || return
-  ref=$(keep "$git_dir" "$made" "$name") || {
-    say "what is not committed in $tree cannot be rescued; it is still there"
+  ref=$(keep "$git_dir" "$made" "$name" 2>"$scratch/said") || {
+    say "what is not committed in $tree cannot be rescued, and is still there: $(tail -n 1 "$scratch/said")"
     return
   }
   say "what is not committed in $tree is still there, and kept as $ref (git -C $tree restore --source=$ref -- :/)"
@@ -125,30 +130,42 @@ under_way() {
   done
 }
 
-# Forgets the worktrees of a repository whose folders are gone, after keeping what only git's notes of them still hold: a
-# commit on no branch, and what was staged.
+# Forgets the worktrees of a repository whose folders are gone, unless something of theirs cannot be kept.
 forget_gone() {
-  local repository=$1 entry folder name tree ref
+  local repository=$1 entry folder kept=yes
   for entry in "$repository"/worktrees/*/; do
     entry=${entry%/}
     [[ -f $entry/gitdir && ! -e $entry/locked ]] || continue
     folder=$(<"$entry/gitdir")
     [[ $folder == /* ]] || folder=$entry/$folder
-    [[ ! -e $folder ]] || continue
-    folder=${folder%/.git}
-    name=$(ref_name "${folder##*/}")
-    if ! tree=$(git --git-dir "$entry" write-tree 2>/dev/null); then
-      echo 'its index has conflicts, which only this holds' >"$entry/locked"
-      say "the worktree $folder is gone in the middle of a merge; $entry stays, for a person to look at"
-    elif [[ $tree != "$(git --git-dir "$entry" rev-parse --quiet --verify 'HEAD^{tree}')" ]] && [[ -e $entry/index ]]; then
-      ref=$(keep "$entry" "$tree" "$name") && say "what was staged in $folder, which is gone, is kept as $ref"
-    elif detached "$entry"; then
-      ref=$rescues/$name/$now
-      git --git-dir "$entry" update-ref "$ref" HEAD &&
-        say "the commit of $folder, which is gone, is on no branch and kept as $ref"
-    fi
+    [[ -e $folder ]] || keep_gone "$entry" "${folder%/.git}" || kept=
   done
+  [[ $kept ]] || return
   git --git-dir "$repository" worktree prune --verbose --expire now 2>&1 | while IFS= read -r line; do say "$line"; done
+}
+
+# Keeps what only git's note of a worktree still holds: what was staged, and a commit on no branch. Returns 1 if it cannot.
+keep_gone() {
+  local entry=$1 folder=$2 name tree ref
+  name=$(ref_name "${folder##*/}")
+  if ! tree=$(git --git-dir "$entry" write-tree 2>/dev/null); then
+    say "the worktree $folder is gone in the middle of a merge, or its index is broken; $entry stays, for a person to look at"
+    return 1
+  fi
+  if [[ -e $entry/index && $tree != "$(git --git-dir "$entry" rev-parse --quiet --verify 'HEAD^{tree}')" ]]; then
+    ref=$(keep "$entry" "$tree" "$name" 2>"$scratch/said") || {
+      say "what was staged in $folder, which is gone, cannot be kept; $entry stays: $(tail -n 1 "$scratch/said")"
+      return 1
+    }
+    say "what was staged in $folder, which is gone, is kept as $ref"
+  fi
+  detached "$entry" || return 0
+  ref=$rescues/$name/$now-commit
+  if ! git --git-dir "$entry" update-ref "$ref" HEAD 2>"$scratch/said"; then
+    say "the commit of $folder, which is gone, cannot be kept; $entry stays: $(tail -n 1 "$scratch/said")"
+    return 1
+  fi
+  say "the commit of $folder, which is gone, is on no branch and kept as $ref"
 }
 
 # Returns 0 when no branch, tag or other ref leads to a worktree's commit.
@@ -170,6 +187,7 @@ note_of() {
   local named
   [[ -f $1/.git ]] || return
   named=$(<"$1/.git")
+  [[ $named == 'gitdir: '* ]] || return
   named=${named#gitdir: }
   [[ $named == /* ]] || named=$1/$named
   echo "$named"
@@ -208,9 +226,9 @@ sweep() {
   for repository in "${!repositories[@]}"; do forget_gone "$repository"; done
 }
 
-mkdir -p -- "$MESH_SIX_WORKTREES" && [[ -r $MESH_SIX_WORKTREES ]] || {
-  say "cannot read $MESH_SIX_WORKTREES; nothing was done"
+if ! said=$(mkdir -p -- "$MESH_SIX_WORKTREES" 2>&1) || [[ ! -r $MESH_SIX_WORKTREES ]]; then
+  say "cannot read $MESH_SIX_WORKTREES; nothing was done${said:+: ${said##*: }}"
   exit 1
-}
+fi
 sweep
 say 'done'
