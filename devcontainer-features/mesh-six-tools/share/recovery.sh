@@ -102,8 +102,9 @@ rescue() {
   }
   under_way "$tree" "$git_dir"
   rm -f -- "$index"
-  # A copy of the index knows what is unchanged; a broken one is no loss, for then everything is read anew.
-  cp -- "$git_dir/index" "$index" 2>/dev/null
+  # A copy of the index knows what is unchanged; a broken one is no loss, for then everything is read anew. Its time has
+  # to stay: by it git tells which files may have changed within the second in which the index was written.
+  cp --preserve=timestamps -- "$git_dir/index" "$index" 2>/dev/null
   if ! GIT_INDEX_FILE=$index git_in "$tree" ls-files >/dev/null 2>&1; then
     say "the index of $tree is broken; what was staged cannot be told from the rest (git -C $tree reset makes a new one)"
     rm -f -- "$index"
