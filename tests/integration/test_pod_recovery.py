@@ -284,6 +284,21 @@ def test_a_worktree_on_a_volume_that_is_away_and_locked_is_not_forgotten(volume:
     assert str(tree) in git(volume.clone, "worktree", "list", "--porcelain")
 
 
+def test_a_change_of_the_second_in_which_the_index_was_written_is_seen(volume: Volume) -> None:
+    # Of the same length, and with the very time that the index has and names: git can only look inside.
+    for name, value in (("core.trustctime", "false"), ("core.checkStat", "minimal")):
+        git(volume.clone, "config", name, value)
+    code, index, time = volume.clone / "code", volume.clone / ".git" / "index", (1_700_000_000,) * 2
+    os.utime(code, time)
+    git(volume.clone, "status")
+    os.utime(index, time)
+    code.write_text("edoc\n")
+    os.utime(code, time)
+    volume.recover()
+    (kept,) = volume.kept("clone")
+    assert git(volume.clone, "show", f"{kept}:code") == "edoc"
+
+
 @pytest.mark.parametrize("damage", [b"", b"garbage"])
 def test_a_broken_index_hides_no_work(volume: Volume, damage: bytes) -> None:
     tree = volume.add("issue-1")
