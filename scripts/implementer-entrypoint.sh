@@ -166,6 +166,9 @@ stop() {
   # shellcheck disable=SC2046 # process ids
   kill $(jobs -p) 2>/dev/null
   end_sessions
+  # They end at once, and tidy up.
+  # shellcheck disable=SC2086 # one or two ids
+  [[ -z $credentials$port ]] || wait $credentials $port
   say 'stopped'
   exit 0
 }

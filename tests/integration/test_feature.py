@@ -37,7 +37,7 @@ def test_the_manifest_fits_its_schema(manifest: dict[str, Any]) -> None:
 
 
 def test_envbuilder_can_use_it(manifest: dict[str, Any]) -> None:
-    # It copies containerEnv unquoted into a Dockerfile, only upper-cases options' names, and ignores the rest.
+    # It copies containerEnv unquoted into a Dockerfile, only upper-cases options' names, ignores the rest.
     for name, value in manifest["containerEnv"].items():
         assert re.fullmatch(r"[A-Z_]+", name)
         assert re.fullmatch(r"[A-Za-z0-9._-]+", value)

@@ -7,7 +7,9 @@ npm, node and id on the PATH, which answer as the real ones do.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -16,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pod import ROOT
+from tests.support.pod import LOGIN, ROOT
 
 VERSION = "2.1.332"
 ALONE = ["unshare", "--mount", "--propagation", "private"]
@@ -32,7 +34,7 @@ cp -r "$2" "$1/root/tmp/feature"
 chmod 0644 "$1"/root/tmp/feature/share/*
 for tool in gh jq; do rm -f "$1/root/usr/bin/$tool"; done
 cd "$1/root"
-set -- CLAUDEVERSION="$3" _REMOTE_USER=vscode _CONTAINER_USER=vscode
+set -- LOGIN="$4" CLAUDEVERSION="$3" _REMOTE_USER=vscode _CONTAINER_USER=vscode
 exec chroot . /usr/bin/env -i PATH="$PATH" "$@" sh -euc '
   cd /tmp/feature
   ./install.sh
@@ -45,7 +47,13 @@ exec chroot . /usr/bin/env -i PATH="$PATH" "$@" sh -euc '
   cat /usr/local/share/mesh-six/version
   stat -c "%a %U %n" /usr/local/share/mesh-six/*
   env -i HOME=/root bash --login -c "echo login shell: \$MESH_SIX_TOOLS_VERSION; claude --version"
-  export CLAUDE_CONFIG_DIR=/tmp/none MESH_SIX_WORKTREES=/tmp
+  export CLAUDE_CONFIG_DIR=/tmp/claude MESH_SIX_WORKTREES=/tmp
+  mkdir /tmp/claude
+  echo "$LOGIN" >/tmp/claude/.credentials.json
+  unshare --net claude auth status
+  jq "del(.claudeAiOauth.scopes)" /tmp/claude/.credentials.json >/tmp/bare
+  mv /tmp/bare /tmp/claude/.credentials.json
+  unshare --net claude auth status || true
   /usr/local/share/mesh-six/entrypoint.sh || echo "exit $?"
 '
 """
@@ -57,7 +65,8 @@ def test_the_real_packages_are_installed_and_a_second_time_is_nothing(feature: P
     jq = shutil.which("jq")
     if jq and Path(jq) != Path("/usr/bin/jq"):
         pytest.skip("this machine's jq is none of its distribution")
-    command = [*ALONE, "sh", "-euc", ON_A_COPY, "sh", str(tmp_path), str(feature), VERSION]
+    login = json.dumps({"claudeAiOauth": LOGIN})
+    command = [*ALONE, "sh", "-euc", ON_A_COPY, "sh", str(tmp_path), str(feature), VERSION, login]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert done.returncode == 0, done.stdout
     first, again, there = done.stdout.replace("--- there", "--- again").split("--- again\n")
@@ -70,6 +79,8 @@ def test_the_real_packages_are_installed_and_a_second_time_is_nothing(feature: P
     assert there.count(f"{VERSION} (Claude Code)") == 2
     assert f"\nlogin shell: {VERSION}\n" in there
     assert "755 root /usr/local/share/mesh-six/entrypoint.sh" in there
+    # The login as a pod writes it is one, and would be none as the auth-service hands it out.
+    assert re.findall(r'"loggedIn": (\w+)', there) == ["true", "false"]
     # It runs as installed: here it only misses a variable.
     assert "there is no variable MESH_SIX_PROJECT" in there
     assert there.endswith("exit 2\n")

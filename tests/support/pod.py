@@ -33,6 +33,15 @@ SLUG = "acme-widgets"
 GATEWAY = {"Authorization": "Bearer secret"}
 PATIENCE = 60.0
 LATER = "2099-01-01T00:00:00.000Z"
+LOGIN = {
+    "accessToken": "canary-access",
+    "refreshToken": "canary-access-refresh",
+    "expiresAt": 4070908800000,
+    "billingType": "stripe_subscription",
+    "displayName": "mesh-six",
+    "scopes": ["user:inference"],
+}
+"""What a pod makes of a push of `canary-access`."""
 
 
 def assembled(folder: Path) -> Path:

@@ -194,8 +194,9 @@ pause() {
 # What a killed one left may hold secrets.
 rm -rf -- "$run"/credentials.* "$memory"/new.*
 scratch=$(mktemp -d "$run/credentials.XXXXXX") || exit 1
+# A second signal, as when the entrypoint ends too, must not keep it from that.
 # shellcheck disable=SC2046 # process ids
-trap 'kill $(jobs -p) 2>/dev/null; rm -rf -- "$scratch"' EXIT
+trap 'trap "" TERM INT; kill $(jobs -p) 2>/dev/null; rm -rf -- "$scratch"' EXIT
 trap 'exit 0' TERM INT
 
 failures=0
