@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from reconciler.kinds import tidy
+from reconciler.service.middleware import GUARDED
 from reconciler.service.problems import FieldProblem, Problem
 
 TEXT = (
@@ -27,6 +28,7 @@ TAGS = [
 ]
 SERVERS = [{"url": "/", "description": "Where this description was read from."}]
 _THEIRS = ("HTTPValidationError", "ValidationError")
+_TOKEN = "BearerToken"  # noqa: S105 - the scheme's name
 _REFERENCE = "#/components/schemas/{model}"
 
 
@@ -56,9 +58,16 @@ def _whole(document: dict[str, Any]) -> dict[str, Any]:
         schemas[each.__name__] = each.model_json_schema(ref_template=_REFERENCE, mode="serialization")
         schemas[each.__name__].pop("$defs", None)
     document["components"]["schemas"] = dict(sorted(tidy(schemas).items()))
-    for path in document["paths"].values():
-        for operation in path.values():
+    document["components"]["securitySchemes"][_TOKEN] = {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `serve.tokens`; `reconcile token` makes one.",
+    }
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
             _describe(operation)
+            if path.startswith(GUARDED):
+                operation["security"] = [{_TOKEN: []}]
     return document
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from http import HTTPMethod
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
-from fastapi import Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Request
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
 from starlette.datastructures import Headers
@@ -26,9 +25,6 @@ log = structlog.get_logger()
 LARGEST_BODY = 64 * 1024
 """Bytes; nothing that is asked for needs a tenth of it."""
 GUARDED = ("/onboard", "/mcp")
-_described = HTTPBearer(
-    auto_error=False, description="A token of `serve.tokens`; `reconcile token` makes one."
-)
 
 
 class BearerTokens:
@@ -63,9 +59,7 @@ class BearerTokens:
 def allowed(needed: Scope) -> Callable[..., Coroutine[Any, Any, None]]:
     """Return a dependency that lets only tokens with that scope pass."""
 
-    async def check(
-        request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_described)]
-    ) -> None:
+    async def check(request: Request) -> None:
         user = request.scope.get("user")
         if not isinstance(user, AuthenticatedUser) or needed not in user.scopes:
             raise HTTPException(403, f"This token lacks the scope {needed}.")
