@@ -211,7 +211,9 @@ class Cycle:
         announce: Announce,
     ) -> tuple[Outcome, ...]:
         resources = self._resources[project.kind]
-        return apply.apply(project, resources, look.targets, write, stopping=stopping, announce=announce)
+        return apply.apply(
+            project, resources, look.targets, look.findings, write, stopping=stopping, announce=announce
+        )
 
     def _conclude(
         self,

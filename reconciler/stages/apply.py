@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import timedelta
 from typing import Any
 
 import structlog
 
 from reconciler.errors import Collision, ReconcilerError, Unavailable
-from reconciler.model.decision import Awaits, Change, Failed, Needed, Settled, Skipped, Waiting
+from reconciler.model.decision import Awaits, Change, Decision, Failed, Needed, Settled, Skipped, Waiting
 from reconciler.model.json import Object, resolve
-from reconciler.model.observation import Unknown
+from reconciler.model.observation import Finding, Unconfigured, Unknown
 from reconciler.model.outcome import Condition, Outcome
 from reconciler.model.plan import Blocked, Planned, ProjectPlan
 from reconciler.resources.contract import Resource, Target
@@ -26,6 +26,7 @@ def apply(
     plan: ProjectPlan,
     resources: Sequence[Resource[Any, Any]],
     targets: Mapping[str, Mapping[str, Target[Any]]],
+    findings: Mapping[str, Mapping[str, Finding[Any]]],
     write: Writing,
     *,
     stopping: Callable[[], bool],
@@ -36,9 +37,16 @@ def apply(
     Once `stopping` says so, no further change is begun. `announce` hears of each change before it is made.
     """
     outcomes: dict[str, Outcome] = {}
+    unchanged: set[str] = set()
     for resource in resources:
         target = targets[resource.name][plan.slug]
         answer = plan.planned[resource.name]
+        if _is_open(resource, answer, unchanged) and _held_back(resource, resources, outcomes) is None:
+            again = _again(resource, target, findings[resource.name][plan.slug], outcomes)
+            # What the plan did not show is left to the next pass.
+            if not isinstance(again, Needed):
+                answer = again
+                unchanged.add(resource.name)
         if isinstance(answer, Needed):
             outcome = _held_back(resource, resources, outcomes)
             if outcome is None and stopping():
@@ -49,6 +57,30 @@ def apply(
             outcome = outcome_of(resource, answer, target.remembered)
         outcomes[resource.name] = outcome
     return tuple(outcomes.values())
+
+
+def _is_open(resource: Resource[Any, Any], answer: Planned, unchanged: Set[str]) -> bool:
+    """Tell whether a change may turn out to be none, or something need not wait for one that was none.
+
+    Only what is deferred: a commit is compared whole with what is there, and only for it others wait a pass.
+    """
+    if isinstance(answer, Needed):
+        return resource.deferred
+    waits = isinstance(answer, Waiting | Blocked)
+    return waits and not unchanged.isdisjoint((*resource.needs, *resource.uses))
+
+
+def _again(
+    resource: Resource[Any, Any],
+    target: Target[Any],
+    finding: Finding[Any],
+    outcomes: Mapping[str, Outcome],
+) -> Decision:
+    """Plan once more, with what is known by now of what had to be made first."""
+    assert not isinstance(finding, Unknown | Unconfigured)  # noqa: S101 - neither waits nor changes anything
+    inputs = (*resource.needs, *resource.uses)
+    given = {name: outcomes[name] for name in inputs if outcomes[name].condition is not Condition.SKIPPED}
+    return resource.plan(target, finding, {name: outcome.outputs for name, outcome in given.items()})
 
 
 def outcome_of(resource: Resource[Any, Any], answer: Planned, remembered: Object) -> Outcome:

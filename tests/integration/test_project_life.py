@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
+import hvac
 import pytest
 import yaml
 
+from reconciler.gitops.devcontainer import DEFAULT_PATH
 from reconciler.model.outcome import Condition, Status
 from reconciler.result import PassResult
 from reconciler.sandbox.supervisor import Sandbox
@@ -250,3 +254,38 @@ def test_a_status_file_of_nonsense_harms_no_other_project(clean_sandbox: Sandbox
     someone.write({STATUS: yaml.safe_dump(values)})
     assert settle_at_once(clean_sandbox).exit_code == 0
     assert status(clean_sandbox, "acme-widgets")["status"] == "completed"
+
+
+def without_llm_key(sandbox: Sandbox, name: str) -> None:
+    environment = sandbox.environment()
+    vault = hvac.Client(url=environment["VAULT_ADDR"], token=environment["VAULT_TOKEN"])
+    vault.secrets.kv.v2.delete_metadata_and_all_versions(f"mesh-six/envs/acme-{name}.llm-key")
+    vault.adapter.close()
+
+
+def without_devcontainer(sandbox: Sandbox, name: str) -> None:
+    environment = sandbox.environment()
+    url = f"{environment['GITHUB_API_URL']}/repos/acme/{name}/contents/{DEFAULT_PATH}"
+    headers = {"authorization": f"Bearer {environment['GITHUB_TOKEN']}"}
+    sha = httpx.get(url, headers=headers).raise_for_status().json()["sha"]
+    body = {"message": "Not needed", "sha": sha}
+    httpx.request("DELETE", url, headers=headers, json=body).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("resource", "lose"), [("llm-key", without_llm_key), ("devcontainer", without_devcontainer)]
+)
+def test_what_was_lost_and_made_again_changes_no_manifests_that_do_not_tell_of_it(
+    clean_sandbox: Sandbox, tmp_path: Path, resource: str, lose: Callable[[Sandbox, str], None]
+) -> None:
+    # Without skipAuth the pod does not get the key.
+    merge(clean_sandbox, tmp_path / "projects", pumps="repoOwner: acme\nrepoName: pumps\n")
+    settle_at_once(clean_sandbox)
+    manifests = commits(clean_sandbox)[1]
+    lose(clean_sandbox, "pumps")
+    result = cycle_of(clean_sandbox).run()
+    assert resource in of(result, Condition.CHANGED)["acme-pumps"]
+    assert {"manifests", "sync", "pod-health"} <= of(result, Condition.OK)["acme-pumps"]
+    assert statuses(result) == {"acme-pumps": Status.WAITING_AUTH}
+    assert commits(clean_sandbox)[1] == manifests
+    assert cycle_of(clean_sandbox).run().commits == ()

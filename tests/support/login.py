@@ -176,7 +176,13 @@ class LoginWorld:
             reports = {}
             for project, each in zip(loaded.projects, plan, strict=True):
                 outcomes = apply.apply(
-                    each, resources, targets, write, stopping=lambda: False, announce=lambda change: None
+                    each,
+                    resources,
+                    targets,
+                    findings,
+                    write,
+                    stopping=lambda: False,
+                    announce=lambda change: None,
                 )
                 reports[project.slug] = report.report(project, outcomes, loaded)
         finally:

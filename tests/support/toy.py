@@ -88,18 +88,21 @@ def resource(
             if (answer := decide(target)) is not None:
                 return answer
             wanted: Object = {"from": {name: each.get("value") for name, each in outputs.items()}}
-            if isinstance(seen, Absent):
+            if isinstance(seen, Absent) or seen.state.value != self._value(wanted):
                 return Needed(Change(target.slug, self.name, Action.CREATE, f"make {self.name}", {}, wanted))
             return Settled({"value": seen.state.value})
 
         def apply(self, target: Target[ThingSpec], change: Change, write: Writing) -> Applied:
             if error := world.on_write.get(self.name):
                 raise error
-            inputs = change.after["from"]
-            assert isinstance(inputs, Mapping)
-            value = "+".join([self.name, *(str(item) for item in inputs.values())])
+            value = self._value(change.after)
             world.values[self.name, target.slug] = value
             return Settled({"value": value})
+
+        def _value(self, wanted: Object) -> str:
+            inputs = wanted["from"]
+            assert isinstance(inputs, Mapping)
+            return "+".join([self.name, *(str(item) for item in inputs.values())])
 
     ToyResource.needs = needs
     ToyResource.uses = uses

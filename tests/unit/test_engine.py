@@ -62,6 +62,7 @@ def run(
                 planned,
                 resources,
                 targets,
+                findings,
                 Writing(Sections({}, {})),
                 stopping=lambda: len(announced) >= stop_after,
                 announce=announced.append,
@@ -256,6 +257,40 @@ def test_what_needs_a_deferred_change_waits_for_the_commit() -> None:
     assert made.reports["a"].status is Status.WAITING_SYNC
     assert made.reports["a"].again_in == timedelta(seconds=1)
     assert ("sync", "a") not in world.values
+
+
+def test_a_commit_that_turns_out_to_change_nothing_is_no_change_and_nobody_waits_for_it() -> None:
+    world = World()
+    resources = [
+        resource(world, "secret"),
+        resource(world, "files", needs=("secret",), is_deferred=True),
+        resource(world, "sync", needs=("files",)),
+        resource(world, "health", needs=("sync",)),
+    ]
+    before = run(resources, "a")
+    while before.plan.changes:
+        before = run(resources, "a", statuses=before.documents)
+    del world.values["secret", "a"]
+    made = run(resources, "a", statuses=before.documents)
+    assert [change.resource for change in made.plan.changes] == ["secret", "files"]
+    assert [change.resource for change in made.announced] == ["secret"]
+    assert made.documents == before.documents
+    assert made.reports["a"].status is Status.COMPLETED
+
+
+def test_what_turns_out_to_be_needed_is_left_to_the_next_pass_if_the_plan_did_not_show_it() -> None:
+    world = World()
+    resources = [
+        resource(world, "secret"),
+        resource(world, "files", needs=("secret",), is_deferred=True),
+        resource(world, "sync", needs=("files",)),
+    ]
+    run(resources, "a")
+    del world.values["secret", "a"]
+    made = run(resources, "a")
+    assert made.conditions("a")["sync"] is Condition.WAITING
+    assert ("sync", "a") not in world.values
+    assert run(resources, "a").conditions("a")["sync"] is Condition.CHANGED
 
 
 def test_a_stopped_pass_begins_no_further_change_and_the_next_one_goes_on() -> None:
