@@ -169,7 +169,9 @@ def _identity(target: Target[ProjectSpec], state: RepositoryState) -> Failed | N
         return Failed(
             f"{target.spec.full_name} is another repository than before "
             f"(number {state.id}, it was {remembered}): deleted and made again, or its name was taken over",
-            remedy="name the right repository; to start afresh with this one, give the file another slug:",
+            remedy="name the right repository; "
+            f"if only the number was edited, delete status/{target.slug}.yaml; "
+            "to start afresh with this one, put a new file with another slug: in place of this file",
         )
     if remembered is None:
         for slug, section in sorted(target.siblings.items()):

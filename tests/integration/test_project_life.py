@@ -94,6 +94,28 @@ def test_a_repository_made_again_is_another_one(
     assert statuses(result) == {"acme-widgets": Status.FAILED, "acme-gears": Status.COMPLETED}
     assert "another repository than before" in status(clean_sandbox, "acme-widgets")["next"]
     assert wrote(clean_sandbox, mark) == []
+    # The remedy, to start afresh; the registry knows a repository by its name and asks for more.
+    someone.write({FILE: None, "projects/again.yaml": WIDGETS + "slug: again\nadopt: true\n"})
+    result = settle_at_once(clean_sandbox)
+    assert result.exit_code == 0
+    assert statuses(result)["again"] is Status.COMPLETED
+
+
+def test_a_number_that_somebody_edited_is_mended_by_deleting_the_status_file(
+    clean_sandbox: Sandbox, someone: Person
+) -> None:
+    before = status(clean_sandbox, "acme-widgets")
+    text = someone.read(STATUS)
+    someone.write({STATUS: text.replace(f"id: {before['repository']['id']}\n", "id: 7\n")})
+    assert cycle_of(clean_sandbox).run().exit_code == 1
+    assert f"delete {STATUS}" in status(clean_sandbox, "acme-widgets")["next"]
+    someone.write({STATUS: None})
+    assert settle_at_once(clean_sandbox).exit_code == 0
+    after = status(clean_sandbox, "acme-widgets")
+    assert (after["status"], after["repository"]) == ("completed", before["repository"])
+    assert {
+        name: each["outputs"] for name, each in after["resources"].items() if "outputs" in each
+    }.keys() >= {"project-board", "registry"}
 
 
 def test_suspended_is_left_alone_and_goes_on_afterwards(clean_sandbox: Sandbox, someone: Person) -> None:
