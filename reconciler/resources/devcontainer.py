@@ -21,7 +21,7 @@ from reconciler.model.decision import (
     Waiting,
 )
 from reconciler.model.json import Object
-from reconciler.model.observation import Absent, Known, Observation, Seen, State, Unknown
+from reconciler.model.observation import Absent, Known, Observation, Seen, State
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Resource, Target
 from reconciler.resources.repositories import name_of, read_repositories, unreadable
@@ -73,17 +73,13 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[DevcontainerState]]:
         """Look into the bulk read; only where the feature is missing, ask for our pull request."""
-        found = read_repositories(targets, read)
-        seen: dict[str, Observation[DevcontainerState]] = {}
-        for target in targets:
-            repository = found[target.slug]
-            if isinstance(repository, Unknown):
-                seen[target.slug] = repository
-            elif isinstance(repository, Absent):
-                seen[target.slug] = Unknown(f"the repository {target.spec.full_name} is not there")
-            else:
-                seen[target.slug] = self._observe(target, repository, read.get(GitHub))
-        return seen
+        there, missing = read_repositories(targets, read)
+        seen = {
+            target.slug: self._observe(target, there[target.slug], read.get(GitHub))
+            for target in targets
+            if target.slug in there
+        }
+        return {**missing, **seen}
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[DevcontainerState], outputs: Mapping[str, Object]

@@ -58,12 +58,12 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
     ) -> Mapping[str, Observation[GitAccessState]]:
         """Compare the list of Vault's names with GitHub's keys; read a secret only when these do not fit."""
         stored = read.get(Vault).names(vault_paths.ENVIRONMENTS)
-        found = read_repositories(targets, read)
-        seen: dict[str, Observation[GitAccessState]] = {}
-        for target in targets:
+        there, missing = read_repositories(targets, read)
+        seen: dict[str, Observation[GitAccessState]] = {**missing}
+        for target in (target for target in targets if target.slug in there):
             try:
                 present = secret_name(target.slug) in stored
-                seen[target.slug] = _observe(target, found[target.slug], read, present=present)
+                seen[target.slug] = _observe(target, there[target.slug], read, present=present)
             except SystemFault as fault:
                 seen[target.slug] = unreadable(fault)
         return seen
@@ -131,12 +131,8 @@ def path(slug: str) -> str:
 
 
 def _observe(
-    target: Target[ProjectSpec], repository: Repository | Absent | Unknown, read: Reading, *, present: bool
+    target: Target[ProjectSpec], repository: Repository, read: Reading, *, present: bool
 ) -> Observation[GitAccessState]:
-    if isinstance(repository, Absent):
-        return Unknown(f"the repository {target.spec.full_name} is not there")
-    if isinstance(repository, Unknown):
-        return repository
     if "deployKeys" in repository.unread:
         return Unknown("GitHub did not tell the deploy keys", "the token or App needs administration: read")
     return _compare(target, repository, read) if present else Absent()

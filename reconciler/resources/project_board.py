@@ -68,8 +68,13 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[BoardState]]:
         """Look among the linked boards; only a repository with more than five is asked by itself."""
-        found = read_repositories(targets, read)
-        return {target.slug: _observe(target, found[target.slug], read) for target in targets}
+        there, missing = read_repositories(targets, read)
+        found = {
+            target.slug: _observe(target, there[target.slug], read)
+            for target in targets
+            if target.slug in there
+        }
+        return {**missing, **found}
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[BoardState], outputs: Mapping[str, Object]
@@ -170,13 +175,7 @@ def _closest(
     return min(claims, key=lambda pair: (order.index(pair[0]), pair[1].number), default=None)
 
 
-def _observe(
-    target: Target[ProjectSpec], repository: Repository | Absent | Unknown, read: Reading
-) -> Observation[BoardState]:
-    if isinstance(repository, Absent):
-        return Unknown(f"the repository {target.spec.full_name} is not there")
-    if isinstance(repository, Unknown):
-        return repository
+def _observe(target: Target[ProjectSpec], repository: Repository, read: Reading) -> Observation[BoardState]:
     if "projectsV2" in repository.unread:
         remedy = "the token needs the scope project"
         return Unknown("GitHub did not tell all of the repository's boards", remedy)

@@ -1,4 +1,4 @@
-"""The one bulk read of repositories that four resources share."""
+"""The one bulk read of repositories that five resources share."""
 
 from __future__ import annotations
 
@@ -20,10 +20,18 @@ def name_of(target: Target[ProjectSpec]) -> RepositoryName:
 
 def read_repositories(
     targets: Sequence[Target[ProjectSpec]], read: Reading
-) -> Mapping[str, Repository | Absent | Unknown]:
-    """Return, by slug, each project's repository; Absent when it is not there or hidden from us."""
+) -> tuple[Mapping[str, Repository], Mapping[str, Absent | Unknown]]:
+    """Return, by slug, the repositories that could be read, and why the others could not.
+
+    Absent when it is not there or hidden from us. Then nothing that lies in it is there either: it is for
+    `validate-repo` to say so, once, and to hold back what needs it.
+    """
     found = read.get(GitHub).repositories([name_of(target) for target in targets])
-    return {target.slug: _seen(found[name_of(target)]) for target in targets}
+    seen = {target.slug: _seen(found[name_of(target)]) for target in targets}
+    return (
+        {slug: each for slug, each in seen.items() if isinstance(each, Repository)},
+        {slug: each for slug, each in seen.items() if not isinstance(each, Repository)},
+    )
 
 
 def unreadable(fault: SystemFault) -> Unknown:

@@ -71,17 +71,15 @@ class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[RepositoryState]]:
         """Read all repositories; an empty one is asked once more, by itself, for its default branch."""
-        found = read_repositories(targets, read)
+        there, missing = read_repositories(targets, read)
         slugs: dict[int, list[str]] = defaultdict(list)
-        for slug, each in found.items():
-            if isinstance(each, Repository):
-                slugs[each.number].append(slug)
-        return {
+        for slug, each in there.items():
+            slugs[each.number].append(slug)
+        found = {
             slug: _state(each, tuple(other for other in slugs[each.number] if other != slug), read)
-            if isinstance(each, Repository)
-            else each
-            for slug, each in found.items()
+            for slug, each in there.items()
         }
+        return {**missing, **found}
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[RepositoryState], outputs: Mapping[str, Object]

@@ -77,8 +77,14 @@ class Webhook(Resource[ProjectSpec, HookState]):
         """Ask for each repository's webhooks where it must be verified; GraphQL has none."""
         if self.sections.get(WebhookSettings).missing():
             return {target.slug: Absent() for target in targets}
-        found = read_repositories(targets, read)
-        return {target.slug: self._observe(target, found[target.slug], read) for target in targets}
+        there, missing = read_repositories(targets, read)
+        found: dict[str, Observation[HookState]] = {}
+        for target in targets:
+            if not target.verify and (state := _remembered(target.remembered)):
+                found[target.slug] = Remembered(state, target.verified_at)
+            elif repository := there.get(target.slug):
+                found[target.slug] = self._look(target, repository, read)
+        return {**missing, **found}
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[HookState], outputs: Mapping[str, Object]
@@ -140,15 +146,9 @@ class Webhook(Resource[ProjectSpec, HookState]):
         # Should the secret have changed since the plan, the next pass sees another version and writes again.
         return Settled(_outputs(number, settings.url, events, change.after["secretVersion"]))
 
-    def _observe(
-        self, target: Target[ProjectSpec], repository: Repository | Absent | Unknown, read: Reading
+    def _look(
+        self, target: Target[ProjectSpec], repository: Repository, read: Reading
     ) -> Observation[HookState]:
-        if not target.verify and (state := _remembered(target.remembered)):
-            return Remembered(state, target.verified_at)
-        if isinstance(repository, Absent):
-            return Unknown(f"the repository {target.spec.full_name} is not there")
-        if isinstance(repository, Unknown):
-            return repository
         url = self.sections.get(WebhookSettings).url or ""
         try:
             hooks = read.get(GitHub).hooks(repository.full_name)

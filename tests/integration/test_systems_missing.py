@@ -46,6 +46,23 @@ def test_a_project_begun_while_systems_are_down_is_finished_when_they_are_back(
     assert status(clean_sandbox, "acme-gears")["status"] == "completed"
 
 
+def test_a_repository_that_is_missing_is_told_once_and_holds_the_rest_back(
+    clean_sandbox: Sandbox, tmp_path: Path
+) -> None:
+    projects = tmp_path / "projects"
+    merge(clean_sandbox, projects, gears=GEARS)
+    (projects / "typo.yaml").write_text(
+        "repoOwner: acme\nrepoName: gaers\nskipAuth: true\n", encoding="utf-8"
+    )
+    clean_sandbox.merge_projects(projects)
+    result = settle_at_once(clean_sandbox)
+    assert of(result, Condition.ERROR) == {"acme-gears": set(), "acme-gaers": {"validate-repo"}}
+    assert not any(of(result, Condition.UNKNOWN).values())
+    in_it = {"project-board", "webhook", "git-access", "devcontainer"}
+    assert in_it <= of(result, Condition.BLOCKED)["acme-gaers"]
+    assert status(clean_sandbox, "acme-gears")["status"] == "completed"
+
+
 def test_with_only_github_and_git_configured_the_rest_is_skipped_by_the_name_of_its_setting(
     clean_sandbox: Sandbox, tmp_path: Path
 ) -> None:
