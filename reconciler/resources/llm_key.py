@@ -28,6 +28,8 @@ class LlmKey(VaultSecretResource):
 
     name: ClassVar[str] = "llm-key"
     phase: ClassVar[str] = "initialization"
+    needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
+    """It uses nothing of it; but a mistyped repository must not make a secret that nobody ever removes."""
     folder: ClassVar[str] = ENVIRONMENTS
     key: ClassVar[str] = "key"
     settings: ClassVar[tuple[type[Settings], ...]] = (VaultSettings, LiteLLMSettings)

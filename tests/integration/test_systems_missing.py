@@ -55,7 +55,11 @@ def test_a_repository_that_is_missing_is_told_once_and_holds_the_rest_back(
         "repoOwner: acme\nrepoName: gaers\nskipAuth: true\n", encoding="utf-8"
     )
     clean_sandbox.merge_projects(projects)
+    mark = clean_sandbox.mark()
     result = settle_at_once(clean_sandbox)
+    wrote = {each.path.rpartition("/")[2] for each in clean_sandbox.requests(mark) if each.wrote}
+    assert any("acme-gears" in each for each in wrote)
+    assert not any("acme-gaers" in each for each in wrote)
     assert of(result, Condition.ERROR) == {"acme-gears": set(), "acme-gaers": {"validate-repo"}}
     assert not any(of(result, Condition.UNKNOWN).values())
     in_it = {"project-board", "webhook", "git-access", "devcontainer"}
