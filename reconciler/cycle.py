@@ -102,7 +102,7 @@ class Cycle:
                 return PassResult((), (), (BUSY,), 0, (), busy=True)
             config, manifests = self._fetch(history.problems)
             gate = self._gate(manifests)
-            with closing(Reading(self.sections, given=_tree(manifests))) as read:
+            with closing(Reading(self.sections, given=_tree(manifests), stopping=stopping)) as read:
                 look = self._look(config, read, history, only, postpone)
             history.begin(self._running(look))
             edits = ManifestEdits()

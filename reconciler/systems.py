@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import os
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
@@ -175,10 +176,20 @@ class Reading:
     """Gives out one reader of each type for the length of a pass."""
 
     def __init__(
-        self, sections: Sections, given: Mapping[type[Reader], Reader | SystemFault] | None = None
+        self,
+        sections: Sections,
+        given: Mapping[type[Reader], Reader | SystemFault] | None = None,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take those that somebody else makes; a fault in place of one is what whoever asks for it gets."""
+        """Take those that somebody else makes; a fault in place of one is what whoever asks for it gets.
+
+        Who reads for long looks at `stopping` and at `clock`, in seconds.
+        """
         self.sections = sections
+        self.stopping = stopping
+        self.clock = clock
         self._clients: dict[type[Reader], Reader | SystemFault] = dict(given or {})
 
     def get(self, kind: type[R]) -> R:

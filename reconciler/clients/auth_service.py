@@ -15,7 +15,6 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 from pydantic.alias_generators import to_camel
 
 from reconciler.clients.http import JsonClient
-from reconciler.clients.retry import repeat
 from reconciler.errors import ConfigurationError, Missing, Rejected
 from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
 
@@ -134,7 +133,7 @@ class AuthServiceWriter(AuthService, Writer):
         It makes every pod of the project fetch its files anew, so it is not for saying what is there already.
         """
         body = {"displayName": display_name, "settingsJson": settings_json}
-        repeat(self._http.once, "PUT", _path(slug), json=body)
+        self._http.retry.repeat(self._http.once, "PUT", _path(slug), json=body)
 
     def push_credentials(
         self, slug: str, *, access_token: SecretStr, refresh_token: SecretStr, expires_at: datetime

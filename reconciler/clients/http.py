@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from reconciler.clients.retry import repeat
+from reconciler.clients.retry import Retry
 from reconciler.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
 from reconciler.traffic import count
 
@@ -28,6 +28,7 @@ class JsonClient:
 
     def __init__(self, system: str, base_url: str, *, headers: Mapping[str, str] | None = None) -> None:
         self.system = system
+        self.retry = Retry()
         self._http = httpx.Client(
             base_url=base_url, headers=dict(headers or {}), timeout=TIMEOUT, verify=trusted()
         )
@@ -38,7 +39,7 @@ class JsonClient:
 
     def get(self, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON as it comes; callers validate
         """Read; retried."""
-        return repeat(self.once, "GET", path, **options)
+        return self.retry.repeat(self.once, "GET", path, **options)
 
     def once(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON as it comes
         """Send one request, not retried; options are httpx's (`params`, `json`, `data`, `headers`).

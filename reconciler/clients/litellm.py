@@ -15,7 +15,6 @@ import httpx
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from reconciler.clients.http import JsonClient, fault_of
-from reconciler.clients.retry import repeat
 from reconciler.errors import Collision, ConfigurationError, Missing, Rejected
 from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
 
@@ -149,7 +148,7 @@ class LiteLLMWriter(LiteLLM, Writer):
     def team(self, team_id: str) -> Team | None:
         """Return the team as it is now, or None."""
         try:
-            answer = repeat(self._send, "GET", "/team/info", params={"team_id": team_id})
+            answer = self._http.retry.repeat(self._send, "GET", "/team/info", params={"team_id": team_id})
         except Missing:
             return None
         return _read(Team, answer.get("team_info"))
@@ -166,7 +165,7 @@ class LiteLLMWriter(LiteLLM, Writer):
         """Return the registered key with this value, or None. Sends only its hash."""
         token = hashlib.sha256(value.get_secret_value().encode()).hexdigest()
         try:
-            answer = repeat(self._send, "GET", "/key/info", params={"key": token})
+            answer = self._http.retry.repeat(self._send, "GET", "/key/info", params={"key": token})
         except Missing:
             return None
         info = answer.get("info")
@@ -176,7 +175,7 @@ class LiteLLMWriter(LiteLLM, Writer):
     def keys_named(self, alias: str) -> Sequence[Key]:
         """Return the keys with exactly this alias as they are now."""
         params = {"key_alias": alias, "return_full_object": "true", "size": PAGE, "page": 1}
-        rows = repeat(self._send, "GET", "/key/list", params=params).get("keys") or []
+        rows = self._http.retry.repeat(self._send, "GET", "/key/list", params=params).get("keys") or []
         return [key for key in (_read(Key, row) for row in rows) if key.key_alias == alias]
 
     def register_key(self, value: SecretStr, fields: Mapping[str, Any]) -> None:

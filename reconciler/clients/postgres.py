@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 from pydantic import AliasChoices, Field, SecretStr
 
-from reconciler.clients.retry import repeat
+from reconciler.clients.retry import Retry
 from reconciler.errors import (
     Collision,
     ConfigurationError,
@@ -67,6 +67,7 @@ class Postgres(Reader):
         self._url = settings.url or SecretStr("")
         self._open: Connection | None = None
         self._pinned = False
+        self._retry = Retry()
         self._one_at_a_time = threading.RLock()
 
     @classmethod
@@ -85,20 +86,20 @@ class Postgres(Reader):
         """Raise the SystemFault that stands between us and the server, if any. Sends no statement."""
         with self._one_at_a_time:
             if self._open is None or not self._alive():
-                repeat(self._connection)
+                self._retry.repeat(self._connection)
 
     def rows(self, statement: Statement, values: Values = None) -> list[Row]:
         """Send one statement that is safe to repeat, and return its rows."""
         if self._pinned:
             # A lost connection is not replaced, so there is nothing to try again on.
             return self._once(statement, values)
-        return repeat(self._once, statement, values)
+        return self._retry.repeat(self._once, statement, values)
 
     @contextmanager
     def transaction(self) -> Iterator[Callable[[Statement, Values], list[Row]]]:
         """Yield what sends a statement inside one transaction; nothing of it stays when the block raises."""
         with self._one_at_a_time, _faults():
-            connection = repeat(self._connection)
+            connection = self._retry.repeat(self._connection)
             with connection.transaction():
                 yield lambda statement, values: _send(connection, statement, values)
 

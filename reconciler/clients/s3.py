@@ -17,7 +17,7 @@ from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from pydantic import AliasChoices, Field, SecretStr
 
-from reconciler.clients.retry import repeat
+from reconciler.clients.retry import Retry
 from reconciler.errors import (
     Collision,
     ConfigurationError,
@@ -108,6 +108,7 @@ class ObjectStore(Reader):
             region=settings.region,
             http_client=self._pool,
         )
+        self._retry = Retry()
         self._listing = threading.Lock()
         self._listed: dict[str, frozenset[str]] = {}
 
@@ -132,7 +133,7 @@ class ObjectStore(Reader):
         """
         with self._listing:
             if owner not in self._listed:
-                self._listed[owner] = repeat(_wrapped, lambda: self._prefixes(owner))
+                self._listed[owner] = self._retry.repeat(_wrapped, lambda: self._prefixes(owner))
             return self._listed[owner]
 
     def _prefixes(self, owner: str) -> frozenset[str]:
@@ -151,11 +152,11 @@ class ObjectStoreWriter(ObjectStore, Writer):
 
     def prefixes(self, owner: str) -> frozenset[str]:
         """Return what lies right under `owner/`, asked anew."""
-        return repeat(_wrapped, lambda: self._prefixes(owner))
+        return self._retry.repeat(_wrapped, lambda: self._prefixes(owner))
 
     def ensure_bucket(self) -> None:
         """Make the bucket if it is not there."""
-        if repeat(_wrapped, lambda: self._client.bucket_exists(self._bucket)):
+        if self._retry.repeat(_wrapped, lambda: self._client.bucket_exists(self._bucket)):
             return
         try:
             _wrapped(lambda: self._client.make_bucket(self._bucket))
@@ -171,7 +172,7 @@ class ObjectStoreWriter(ObjectStore, Writer):
     def put_marker(self, key: str) -> None:
         """Put an empty object, unless there is one of that key; its content is never replaced."""
         try:
-            repeat(_wrapped, lambda: self._client.stat_object(self._bucket, key))
+            self._retry.repeat(_wrapped, lambda: self._client.stat_object(self._bucket, key))
         except Missing:
             _wrapped(lambda: self._client.put_object(self._bucket, key, io.BytesIO(b""), 0))
 

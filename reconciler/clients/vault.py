@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 import hvac
 from pydantic import AliasChoices, Field, SecretStr
 
-from reconciler.clients.retry import repeat
+from reconciler.clients.retry import Retry
 from reconciler.clients.vault_adapter import SYSTEM, Gone, VaultAdapter, session
 from reconciler.errors import Collision, ConfigurationError, Denied, Missing, Rejected
 from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
@@ -92,6 +92,7 @@ class Vault(Reader):
     def __init__(self, settings: VaultSettings) -> None:
         self._settings = settings
         self._mount = settings.mount
+        self._retry = Retry()
         self._login = threading.Lock()
         self._listing = threading.Lock()
         self._listed: dict[str, frozenset[str]] = {}
@@ -130,7 +131,7 @@ class Vault(Reader):
     def read(self, path: str) -> VaultSecret | None:
         """Return the newest version; None when there is none, or it is deleted."""
         try:
-            answer = repeat(
+            answer = self._retry.repeat(
                 self._kv().read_secret_version,
                 path,
                 mount_point=self._mount,
@@ -152,7 +153,7 @@ class Vault(Reader):
     def metadata(self, path: str) -> VaultMetadata | None:
         """Return what is known of the path; None when Vault has never heard of it."""
         try:
-            answer = repeat(self._kv().read_secret_metadata, path, mount_point=self._mount)
+            answer = self._retry.repeat(self._kv().read_secret_metadata, path, mount_point=self._mount)
         except Missing:
             return None
         about = _part(answer, "data")
@@ -164,7 +165,7 @@ class Vault(Reader):
 
     def _names(self, path: str) -> frozenset[str]:
         try:
-            answer = repeat(self._kv().list_secrets, path, mount_point=self._mount)
+            answer = self._retry.repeat(self._kv().list_secrets, path, mount_point=self._mount)
         except Missing:
             return frozenset()
         keys = _part(answer, "data").get("keys") or []
@@ -173,7 +174,7 @@ class Vault(Reader):
     def _kv(self) -> Any:  # noqa: ANN401 - hvac has no types
         with self._login:
             if not self._client.adapter.token:
-                repeat(self._log_in)
+                self._retry.repeat(self._log_in)
         return self._client.secrets.kv.v2
 
     def _log_in(self) -> None:
@@ -234,7 +235,7 @@ class VaultWriter(Vault, Writer):
         before = seen.metadata if seen else {}
         if metadata.items() <= before.items():
             return
-        repeat(
+        self._retry.repeat(
             self._kv().update_metadata,
             path,
             # Sent with every update by hvac: what is there must be said again, or it is reset.
@@ -245,12 +246,12 @@ class VaultWriter(Vault, Writer):
 
     def delete(self, path: str) -> None:
         """Remove every version and all metadata; nothing happens when there are none."""
-        repeat(self._kv().delete_metadata_and_all_versions, path, mount_point=self._mount)
+        self._retry.repeat(self._kv().delete_metadata_and_all_versions, path, mount_point=self._mount)
 
     def _current(self, path: str, cas: int) -> int:
         """Return the version that Vault must be told to write over; Collision unless it stands for `cas`."""
         try:
-            answer = repeat(
+            answer = self._retry.repeat(
                 self._kv().read_secret_version, path, mount_point=self._mount, raise_on_deleted_version=True
             )
             live = int(_part(answer, "data", "metadata")["version"])

@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from reconciler.clients.auth_service import AuthService, AuthServiceSettings, AuthServiceWriter
 from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
-from reconciler.errors import SystemFault
 from reconciler.model.decision import (
     Action,
     Applied,
@@ -20,7 +19,7 @@ from reconciler.model.decision import (
     Waiting,
 )
 from reconciler.model.json import Object
-from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
+from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Resource, Target
 from reconciler.resources.login import (
@@ -33,6 +32,7 @@ from reconciler.resources.login import (
     vault_path,
 )
 from reconciler.resources.login_answers import Answers
+from reconciler.resources.one_by_one import read_each
 from reconciler.resources.vault_paths import OAUTH, is_ours
 from reconciler.sealing import Opened, SealingSettings, Tokens
 from reconciler.systems import Reading, Settings, Writing
@@ -69,14 +69,15 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
         """Ask the auth-service, one by one, where nothing is remembered or an audit is due."""
         service, vault = read.get(AuthService), read.get(Vault)
         found: dict[str, Observation[CredentialsState]] = {}
+        due: list[Target[ProjectSpec]] = []
         for target in targets:
             if target.spec.skip_auth or _awaits_login(target):
                 found[target.slug] = Absent()
             elif not target.verify:
                 found[target.slug] = Remembered(CredentialsState(present=True), target.verified_at)
             else:
-                found[target.slug] = _look(target, service, vault)
-        return found
+                due.append(target)
+        return found | read_each(due, read, lambda target: _look(target, service, vault))
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[CredentialsState], outputs: Mapping[str, Object]
@@ -138,16 +139,11 @@ def _awaits_login(target: Target[ProjectSpec]) -> bool:
     return not target.remembered.get("login") and target.section.get("state") in ("pending", "expired")
 
 
-def _look(
-    target: Target[ProjectSpec], service: AuthService, vault: Vault
-) -> Known[CredentialsState] | Unknown:
+def _look(target: Target[ProjectSpec], service: AuthService, vault: Vault) -> Known[CredentialsState]:
     held = False
     if target.section.get("state") != "stored" and target.slug in vault.names(OAUTH):
         held = tokens_in(vault.read(vault_path(target.slug))) is not None
-    try:
-        health = service.health(target.slug)
-    except SystemFault as fault:
-        return Unknown(fault.message, fault.remedy, fault.retry_after)
+    health = service.health(target.slug)
     return Known(CredentialsState(present=bool(health and health.present), held=held))
 
 

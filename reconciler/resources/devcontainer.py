@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, TypeAlias
 
-from reconciler.clients.github import BranchProtected, File, GitHub, GitHubWriter, PullRequest, Repository
-from reconciler.errors import InvalidFile, SystemFault
+from reconciler.clients.github import BranchProtected, File, GitHub, GitHubWriter, Repository
+from reconciler.errors import InvalidFile
 from reconciler.gitops import devcontainer as text_of
 from reconciler.gitops.pods import PodsSettings
 from reconciler.model.decision import (
@@ -24,7 +24,8 @@ from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Resource, Target
-from reconciler.resources.repositories import name_of, read_repositories, unreadable
+from reconciler.resources.one_by_one import read_each
+from reconciler.resources.repositories import name_of, read_repositories
 from reconciler.systems import Reading, Settings, Writing
 
 NO_DIRECT_COMMIT = {
@@ -74,12 +75,17 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
     ) -> Mapping[str, Observation[DevcontainerState]]:
         """Look into the bulk read; only where the feature is missing, ask for our pull request."""
         there, missing = read_repositories(targets, read)
-        seen = {
-            target.slug: self._observe(target, there[target.slug], read.get(GitHub))
-            for target in targets
-            if target.slug in there
-        }
-        return {**missing, **seen}
+        seen: dict[str, Observation[DevcontainerState]] = {**missing}
+        asked: list[Target[ProjectSpec]] = []
+        for target in (target for target in targets if target.slug in there):
+            repository = there[target.slug]
+            state = self._file(repository)
+            if _may_have_pull_request(state, repository):
+                asked.append(target)
+            else:
+                seen[target.slug] = _seen(state)
+        github = read.get(GitHub)
+        return seen | read_each(asked, read, lambda each: self._observe(each, there[each.slug], github))
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[DevcontainerState], outputs: Mapping[str, Object]
@@ -155,33 +161,31 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
     def _observe(
         self, target: Target[ProjectSpec], repository: Repository, github: GitHub
     ) -> Observation[DevcontainerState]:
-        try:
-            state = self._look(target, repository, github)
-            if state.pull_request_state == "merged" and not state.has_feature:
-                # It may have been merged after the bulk read.
-                state = self._look(target, github.repository(name_of(target)), github)
-        except SystemFault as fault:
-            return unreadable(fault)
-        return Known(state) if state.path or state.pull_request else Absent()
+        state = self._look(target, repository, github)
+        if state.pull_request_state == "merged" and not state.has_feature:
+            # It may have been merged after the bulk read.
+            state = self._look(target, github.repository(name_of(target)), github)
+        return _seen(state)
 
     def _look(self, target: Target[ProjectSpec], repository: Repository, github: GitHub) -> DevcontainerState:
+        state = self._file(repository)
+        if not (repository.branch and _may_have_pull_request(state, repository)):
+            return state
+        head = branch_of(target.slug)
+        pulls = github.pull_requests(repository.full_name, head=head, base=repository.branch)
+        pull = next(iter(pulls), None)
+        if pull is None:
+            return state
+        return state.model_copy(update={"pull_request": pull.url, "pull_request_state": pull.state})
+
+    def _file(self, repository: Repository) -> DevcontainerState:
         file = next(iter(repository.devcontainers), None)
         try:
             has_feature = file is not None and self._has_feature(file)
         except InvalidFile as error:
             where = f"line {error.line}: " if error.line else ""
             return DevcontainerState(path=error.path, problem=where + error.message, remedy=error.remedy)
-        pull: PullRequest | None = None
-        if not has_feature and repository.branch and repository.head:
-            head = branch_of(target.slug)
-            pulls = github.pull_requests(repository.full_name, head=head, base=repository.branch)
-            pull = next(iter(pulls), None)
-        return DevcontainerState(
-            path=file.path if file else None,
-            has_feature=has_feature,
-            pull_request=pull.url if pull else "",
-            pull_request_state=pull.state if pull else "",
-        )
+        return DevcontainerState(path=file.path if file else None, has_feature=has_feature)
 
     def _standing(self, state: DevcontainerState) -> Standing | None:
         reference = self._pods().feature_reference
@@ -235,6 +239,15 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
 def branch_of(slug: str) -> str:
     """Return the branch of our pull request."""
     return f"onboard/{slug}/devcontainer"
+
+
+def _may_have_pull_request(state: DevcontainerState, repository: Repository) -> bool:
+    unfinished = not (state.has_feature or state.problem)
+    return unfinished and repository.branch is not None and repository.head is not None
+
+
+def _seen(state: DevcontainerState) -> Known[DevcontainerState] | Absent:
+    return Known(state) if state.path or state.pull_request else Absent()
 
 
 def _waiting(url: str) -> Waiting:

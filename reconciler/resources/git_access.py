@@ -10,14 +10,15 @@ from pydantic import SecretStr
 from reconciler import ssh_keys
 from reconciler.clients.github import DeployKey, GitHub, GitHubWriter, Repository
 from reconciler.clients.vault import Vault, VaultSecret, VaultWriter
-from reconciler.errors import Rejected, SystemFault
+from reconciler.errors import Rejected
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources import vault_paths
 from reconciler.resources.contract import Resource, Target
-from reconciler.resources.repositories import name_of, read_repositories, unreadable
+from reconciler.resources.one_by_one import read_each
+from reconciler.resources.repositories import name_of, read_repositories
 from reconciler.systems import Reading, Writing
 
 PRIVATE_KEY = "privateKey"
@@ -60,13 +61,14 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
         stored = read.get(Vault).names(vault_paths.ENVIRONMENTS)
         there, missing = read_repositories(targets, read)
         seen: dict[str, Observation[GitAccessState]] = {**missing}
+        due: list[Target[ProjectSpec]] = []
         for target in (target for target in targets if target.slug in there):
-            try:
-                present = secret_name(target.slug) in stored
-                seen[target.slug] = _observe(target, there[target.slug], read, present=present)
-            except SystemFault as fault:
-                seen[target.slug] = unreadable(fault)
-        return seen
+            present = secret_name(target.slug) in stored
+            if known := _told(target, there[target.slug], present=present):
+                seen[target.slug] = known
+            else:
+                due.append(target)
+        return seen | read_each(due, read, lambda target: _look(target, there[target.slug], read))
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[GitAccessState], outputs: Mapping[str, Object]
@@ -130,25 +132,23 @@ def path(slug: str) -> str:
     return f"{vault_paths.ENVIRONMENTS}/{secret_name(slug)}"
 
 
-def _observe(
-    target: Target[ProjectSpec], repository: Repository, read: Reading, *, present: bool
-) -> Observation[GitAccessState]:
+def _told(
+    target: Target[ProjectSpec], repository: Repository, *, present: bool
+) -> Observation[GitAccessState] | None:
+    """Return what the reads of all say; None when something has to be read for this one alone."""
     if "deployKeys" in repository.unread:
         return Unknown("GitHub did not tell the deploy keys", "the token or App needs administration: read")
-    return _compare(target, repository, read) if present else Absent()
+    if not present:
+        return Absent()
+    return None if repository.more_deploy_keys else _remembered(target, repository.deploy_keys)
 
 
-def _compare(
-    target: Target[ProjectSpec], repository: Repository, read: Reading
-) -> Observation[GitAccessState]:
+def _look(target: Target[ProjectSpec], repository: Repository, read: Reading) -> Observation[GitAccessState]:
     keys = repository.deploy_keys
     if repository.more_deploy_keys:
         keys = read.get(GitHub).deploy_keys(repository.full_name)
-    remembered = target.remembered.get("publicKey")
-    if not target.verify and isinstance(remembered, str):
-        state = _state(target, keys, remembered, marked=True)
-        if state.registered == "read-write":
-            return Remembered(state, target.verified_at)
+        if known := _remembered(target, keys):
+            return known
     secret = read.get(Vault).read(path(target.slug))
     if secret is None:
         return Absent()
@@ -157,6 +157,14 @@ def _compare(
     except Rejected:
         public = None
     return Known(_state(target, keys, public, marked=vault_paths.is_ours(secret.metadata, target.slug)))
+
+
+def _remembered(target: Target[ProjectSpec], keys: Sequence[DeployKey]) -> Remembered[GitAccessState] | None:
+    public = target.remembered.get("publicKey")
+    if target.verify or not isinstance(public, str):
+        return None
+    state = _state(target, keys, public, marked=True)
+    return Remembered(state, target.verified_at) if state.registered == "read-write" else None
 
 
 def _state(

@@ -19,6 +19,7 @@ from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Resource, Target
+from reconciler.resources.one_by_one import read_each
 from reconciler.systems import Reading, Settings, Writing
 
 SOON = timedelta(seconds=2)
@@ -71,15 +72,24 @@ class PodHealth(Resource[ProjectSpec, PodState]):
         pods, workloads = tree.of_kind("Pod"), tree.of_kind("StatefulSet")
         url = self.sections.get(PodsSettings).health_url
         seen: dict[str, Observation[PodState]] = {}
+        asked: dict[str, PodState] = {}
         for target in targets:
             pod = pods.get(_pod(target.slug))
-            if pod is None:
+            state = _state(pod, workloads, target.slug) if pod else None
+            if state is None:
                 seen[target.slug] = Absent()
-            elif target.verify:
-                seen[target.slug] = Known(_state(pod, workloads, target.slug, url))
+            elif not target.verify:
+                seen[target.slug] = Remembered(state, target.verified_at)
+            elif url and state.health == "Healthy":
+                asked[target.slug] = state
             else:
-                seen[target.slug] = Remembered(_state(pod, workloads, target.slug, None), target.verified_at)
-        return seen
+                seen[target.slug] = Known(state)
+
+        def look(target: Target[ProjectSpec]) -> Known[PodState]:
+            fault = probe((url or "").replace("{slug}", target.slug))
+            return Known(asked[target.slug].model_copy(update={"url_fault": fault}))
+
+        return seen | read_each([target for target in targets if target.slug in asked], read, look)
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[PodState], outputs: Mapping[str, Object]
@@ -108,9 +118,8 @@ class PodHealth(Resource[ProjectSpec, PodState]):
         raise NotImplementedError(f"{self.name} only reads")
 
 
-def _state(pod: Node, workloads: Mapping[str, Node], slug: str, url: str | None) -> PodState:
+def _state(pod: Node, workloads: Mapping[str, Node], slug: str) -> PodState:
     workload = workloads.get(_pod(slug).removesuffix("-0"))
-    ready = pod.health.status == "Healthy"
     return PodState(
         health=pod.health.status,
         message=sanitised(pod.health.message),
@@ -118,7 +127,6 @@ def _state(pod: Node, workloads: Mapping[str, Node], slug: str, url: str | None)
         containers=pod.fact("Containers"),
         workload=workload.health.status if workload else "Missing",
         workload_message=sanitised(workload.health.message) if workload else "",
-        url_fault=probe(url.replace("{slug}", slug)) if url and ready else "",
     )
 
 

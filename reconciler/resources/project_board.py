@@ -10,13 +10,13 @@ from typing import ClassVar, Literal, TypeAlias
 from pydantic import Field
 
 from reconciler.clients.github import Board, GitHub, GitHubSettings, GitHubWriter, Repository
-from reconciler.errors import SystemFault
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.json import Json, Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State, Unknown
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Resource, Target
-from reconciler.resources.repositories import name_of, read_repositories, unreadable
+from reconciler.resources.one_by_one import read_each
+from reconciler.resources.repositories import name_of, read_repositories
 from reconciler.systems import Reading, Settings, Writing
 
 PRIORITIES = (("Urgent", "RED"), ("High", "ORANGE"), ("Medium", "YELLOW"), ("Low", "GRAY"))
@@ -69,12 +69,19 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
     ) -> Mapping[str, Observation[BoardState]]:
         """Look among the linked boards; only a repository with more than five is asked by itself."""
         there, missing = read_repositories(targets, read)
-        found = {
-            target.slug: _observe(target, there[target.slug], read)
-            for target in targets
-            if target.slug in there
-        }
-        return {**missing, **found}
+        found: dict[str, Observation[BoardState]] = {**missing}
+        asked: list[Target[ProjectSpec]] = []
+        for target in (target for target in targets if target.slug in there):
+            repository = there[target.slug]
+            closest = _closest(repository.boards, repository, target)
+            if "projectsV2" in repository.unread:
+                remedy = "the token needs the scope project"
+                found[target.slug] = Unknown("GitHub did not tell all of the repository's boards", remedy)
+            elif repository.more_boards and (closest is None or closest[0] != "marked"):
+                asked.append(target)
+            else:
+                found[target.slug] = _seen(closest)
+        return found | read_each(asked, read, lambda target: _look(target, there[target.slug], read))
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[BoardState], outputs: Mapping[str, Object]
@@ -175,16 +182,11 @@ def _closest(
     return min(claims, key=lambda pair: (order.index(pair[0]), pair[1].number), default=None)
 
 
-def _observe(target: Target[ProjectSpec], repository: Repository, read: Reading) -> Observation[BoardState]:
-    if "projectsV2" in repository.unread:
-        remedy = "the token needs the scope project"
-        return Unknown("GitHub did not tell all of the repository's boards", remedy)
-    closest = _closest(repository.boards, repository, target)
-    if repository.more_boards and (closest is None or closest[0] != "marked"):
-        try:
-            closest = _closest(read.get(GitHub).linked_boards(repository.id), repository, target)
-        except SystemFault as fault:
-            return unreadable(fault)
+def _look(target: Target[ProjectSpec], repository: Repository, read: Reading) -> Observation[BoardState]:
+    return _seen(_closest(read.get(GitHub).linked_boards(repository.id), repository, target))
+
+
+def _seen(closest: tuple[Claim, Board] | None) -> Known[BoardState] | Absent:
     return Known(_state(*closest)) if closest else Absent()
 
 

@@ -9,6 +9,7 @@ from reconciler.errors import Missing, SystemFault
 from reconciler.model.observation import Absent, Unknown
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Target
+from reconciler.resources.one_by_one import unreadable
 from reconciler.systems import Reading
 
 
@@ -32,11 +33,6 @@ def read_repositories(
         {slug: each for slug, each in seen.items() if isinstance(each, Repository)},
         {slug: each for slug, each in seen.items() if not isinstance(each, Repository)},
     )
-
-
-def unreadable(fault: SystemFault) -> Unknown:
-    """Return what a failed read of one thing means for its project."""
-    return Unknown(fault.message, fault.remedy, fault.retry_after)
 
 
 def _seen(found: Repository | SystemFault) -> Repository | Absent | Unknown:

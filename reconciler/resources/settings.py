@@ -9,12 +9,13 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from reconciler.clients.auth_service import AuthProject, AuthService, AuthServiceSettings, AuthServiceWriter
-from reconciler.errors import Collision, SystemFault
+from reconciler.errors import Collision
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.json import Json, Object, canonical, digest
-from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
+from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Resource, Target
+from reconciler.resources.one_by_one import read_each
 from reconciler.systems import Reading, Settings, Writing
 
 MARK = "meshSix"
@@ -53,18 +54,14 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
         """Read one by one those that are new, whose file changed, or whose audit is due."""
         service = read.get(AuthService)
         found: dict[str, Observation[AppSettingsState]] = {}
+        due: list[Target[ProjectSpec]] = []
         for target in targets:
             desired = _desired(target.spec.spelled(str(target.remembered.get("repository", ""))))
             if not target.verify and target.remembered == _outputs(desired):
                 found[target.slug] = Remembered(desired, target.verified_at)
-                continue
-            try:
-                project = service.project(target.slug)
-            except SystemFault as fault:
-                found[target.slug] = Unknown(fault.message, fault.remedy, fault.retry_after)
             else:
-                found[target.slug] = Known(_state(project)) if project else Absent()
-        return found
+                due.append(target)
+        return found | read_each(due, read, lambda target: _seen(service.project(target.slug)))
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[AppSettingsState], outputs: Mapping[str, Object]
@@ -152,6 +149,10 @@ def _conflict(target: Target[ProjectSpec], found: AppSettingsState) -> Failed | 
         remedy="choose another slug:, or write adopt: true in the project file to take it over",
         conflict=True,
     )
+
+
+def _seen(project: AuthProject | None) -> Known[AppSettingsState] | Absent:
+    return Known(_state(project)) if project else Absent()
 
 
 def _state(project: AuthProject) -> AppSettingsState:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, NoReturn
 
 from reconciler.clients.github import GitHub, GitHubSettings, Repository
-from reconciler.errors import SystemFault
 from reconciler.model.decision import Change, Decision, Failed, Settled
 from reconciler.model.json import Object
-from reconciler.model.observation import Absent, Known, Observation, Seen, State, Unknown
+from reconciler.model.observation import Absent, Known, Observation, Seen, State
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Resource, Target
-from reconciler.resources.repositories import read_repositories, unreadable
+from reconciler.resources.one_by_one import read_each
+from reconciler.resources.repositories import read_repositories
 from reconciler.systems import Reading, Settings, Writing
 
 
@@ -75,11 +75,23 @@ class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
         slugs: dict[int, list[str]] = defaultdict(list)
         for slug, each in there.items():
             slugs[each.number].append(slug)
-        found = {
-            slug: _state(each, tuple(other for other in slugs[each.number] if other != slug), read)
+        twins = {
+            slug: tuple(other for other in slugs[each.number] if other != slug)
             for slug, each in there.items()
         }
-        return {**missing, **found}
+        found = {
+            slug: Known(_state(each, default, twins[slug]))
+            for slug, each in there.items()
+            if (default := each.default_branch)
+        }
+        empty = [target for target in targets if target.slug in there and target.slug not in found]
+
+        def look(target: Target[ProjectSpec]) -> Known[RepositoryState]:
+            repository = there[target.slug]
+            default = read.get(GitHub).default_branch(repository.full_name)
+            return Known(_state(repository, default, twins[target.slug]))
+
+        return {**missing, **found, **read_each(empty, read, look)}
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[RepositoryState], outputs: Mapping[str, Object]
@@ -134,30 +146,22 @@ class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
         return None
 
 
-def _state(repository: Repository, twins: tuple[str, ...], read: Reading) -> Known[RepositoryState] | Unknown:
+def _state(repository: Repository, default: str, twins: tuple[str, ...]) -> RepositoryState:
     owner, _, name = repository.full_name.partition("/")
-    default = repository.default_branch
-    if default is None:
-        try:
-            default = read.get(GitHub).default_branch(repository.full_name)
-        except SystemFault as fault:
-            return unreadable(fault)
-    return Known(
-        RepositoryState(
-            node_id=repository.id,
-            id=repository.number,
-            owner=owner,
-            name=name,
-            owner_id=repository.owner_id,
-            owner_type=repository.owner_type,
-            default_branch=default,
-            branch=repository.branch,
-            empty=repository.default_branch is None,
-            archived=repository.archived,
-            disabled=repository.disabled,
-            permission=repository.permission,
-            twins=twins,
-        )
+    return RepositoryState(
+        node_id=repository.id,
+        id=repository.number,
+        owner=owner,
+        name=name,
+        owner_id=repository.owner_id,
+        owner_type=repository.owner_type,
+        default_branch=default,
+        branch=repository.branch,
+        empty=repository.default_branch is None,
+        archived=repository.archived,
+        disabled=repository.disabled,
+        permission=repository.permission,
+        twins=twins,
     )
 
 

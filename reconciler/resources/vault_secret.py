@@ -12,17 +12,15 @@ from typing import ClassVar
 from pydantic import SecretStr
 
 from reconciler.clients.vault import Vault, VaultSecret, VaultSettings, VaultWriter
-from reconciler.errors import Collision, SystemFault, Unavailable
+from reconciler.errors import Collision
 from reconciler.model.decision import Action, Change, Decision, Failed, Needed, Settled
 from reconciler.model.json import Object
-from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
+from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Resource, Target
+from reconciler.resources.one_by_one import read_each
 from reconciler.resources.vault_paths import is_ours, marks
 from reconciler.systems import Reading, Settings, Writing
-
-_PATIENCE = 3
-"""So many secrets in one pass may be unreadable before Vault itself is taken to be."""
 
 
 class VaultSecretState(State):
@@ -59,7 +57,7 @@ class VaultSecretResource(Resource[ProjectSpec, VaultSecretState]):
         vault = read.get(Vault)
         names = vault.names(self.folder)
         found: dict[str, Observation[VaultSecretState]] = {}
-        unavailable = 0
+        due: list[Target[ProjectSpec]] = []
         for target in targets:
             version = target.remembered.get("version")
             if self.secret_name(target.slug) not in names:
@@ -67,14 +65,8 @@ class VaultSecretResource(Resource[ProjectSpec, VaultSecretState]):
             elif isinstance(version, str) and not target.verify:
                 found[target.slug] = Remembered(VaultSecretState(version=version), target.verified_at)
             else:
-                try:
-                    found[target.slug] = self._seen(vault.read(self._path(target)), target)
-                except SystemFault as fault:
-                    unavailable += isinstance(fault, Unavailable)
-                    if unavailable > _PATIENCE:
-                        raise
-                    found[target.slug] = Unknown(fault.message, fault.remedy, fault.retry_after)
-        return found
+                due.append(target)
+        return found | read_each(due, read, lambda target: self._seen(vault.read(self._path(target)), target))
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[VaultSecretState], outputs: Mapping[str, Object]

@@ -9,14 +9,15 @@ from pydantic import Field
 
 from reconciler.clients.github import GitHub, GitHubWriter, Hook, Repository
 from reconciler.clients.vault import VaultWriter
-from reconciler.errors import Missing, SystemFault
+from reconciler.errors import Missing
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
 from reconciler.model.json import Json, Object
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources import vault_paths
 from reconciler.resources.contract import Resource, Target
-from reconciler.resources.repositories import name_of, read_repositories, unreadable
+from reconciler.resources.one_by_one import read_each
+from reconciler.resources.repositories import name_of, read_repositories
 from reconciler.systems import Reading, Settings, Writing
 
 
@@ -78,13 +79,14 @@ class Webhook(Resource[ProjectSpec, HookState]):
         if self.sections.get(WebhookSettings).missing():
             return {target.slug: Absent() for target in targets}
         there, missing = read_repositories(targets, read)
-        found: dict[str, Observation[HookState]] = {}
+        found: dict[str, Observation[HookState]] = {**missing}
+        due: list[Target[ProjectSpec]] = []
         for target in targets:
             if not target.verify and (state := _remembered(target.remembered)):
                 found[target.slug] = Remembered(state, target.verified_at)
-            elif repository := there.get(target.slug):
-                found[target.slug] = self._look(target, repository, read)
-        return {**missing, **found}
+            elif target.slug in there:
+                due.append(target)
+        return found | read_each(due, read, lambda target: self._look(target, there[target.slug], read))
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[HookState], outputs: Mapping[str, Object]
@@ -157,8 +159,6 @@ class Webhook(Resource[ProjectSpec, HookState]):
                 f"GitHub does not show the webhooks of {repository.full_name}",
                 "the token needs admin access and the scope admin:repo_hook",
             )
-        except SystemFault as fault:
-            return unreadable(fault)
         hook = _ours(hooks, url, target)
         return Known(_state(hook, hooks)) if hook else Absent()
 

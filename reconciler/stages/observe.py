@@ -16,6 +16,7 @@ from reconciler.model.outcome import Condition
 from reconciler.model.project import Project
 from reconciler.model.status_file import entry, mapping, outputs
 from reconciler.resources.contract import Resource, Target
+from reconciler.resources.one_by_one import STOPPED
 from reconciler.systems import Reading
 
 log = structlog.get_logger()
@@ -124,6 +125,8 @@ def _observe_one(
 ) -> Mapping[str, Finding[Any]]:
     if not wanted:
         return {}
+    if read.stopping():
+        return dict.fromkeys((target.slug for target in wanted), STOPPED)
     everyone: Finding[Any]
     asked = wanted
     unasked: dict[str, Finding[Any]] = {}

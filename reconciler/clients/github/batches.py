@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from reconciler.clients.github.faults import TooHeavy
 from reconciler.clients.github.models import Repository, RepositoryName
-from reconciler.clients.retry import LONGEST_WAIT, repeat
+from reconciler.clients.retry import LONGEST_WAIT, Retry
 from reconciler.errors import Denied, Missing, SystemFault, Unavailable
 
 BATCH = 40
@@ -23,7 +23,7 @@ Found: TypeAlias = Repository | SystemFault
 Ask: TypeAlias = Callable[[Sequence[RepositoryName]], dict[RepositoryName, Found]]
 
 
-def read_all(wanted: Sequence[RepositoryName], ask: Ask) -> dict[RepositoryName, Found]:
+def read_all(wanted: Sequence[RepositoryName], ask: Ask, retry: Retry) -> dict[RepositoryName, Found]:
     """Ask in batches; a batch that is too much for GitHub is halved, and a dead GitHub is left alone."""
     waiting = deque(list(wanted[start : start + BATCH]) for start in range(0, len(wanted), BATCH))
     found: dict[RepositoryName, Found] = {}
@@ -31,7 +31,7 @@ def read_all(wanted: Sequence[RepositoryName], ask: Ask) -> dict[RepositoryName,
     while waiting:
         batch = waiting.popleft()
         try:
-            found |= _patiently(ask, batch)
+            found |= _patiently(ask, batch, retry)
             failures = 0
         except SystemFault as fault:
             failures += 1
@@ -46,10 +46,10 @@ def read_all(wanted: Sequence[RepositoryName], ask: Ask) -> dict[RepositoryName,
     return found
 
 
-def _patiently(ask: Ask, batch: Sequence[RepositoryName]) -> dict[RepositoryName, Found]:
+def _patiently(ask: Ask, batch: Sequence[RepositoryName], retry: Retry) -> dict[RepositoryName, Found]:
     """Ask again when GitHub is not available; but a batch that is too heavy is better halved at once."""
     if len(batch) == 1:
-        return repeat(ask, batch)
+        return retry.repeat(ask, batch)
 
     def once() -> dict[RepositoryName, Found] | TooHeavy:
         try:
@@ -57,7 +57,7 @@ def _patiently(ask: Ask, batch: Sequence[RepositoryName]) -> dict[RepositoryName
         except TooHeavy as heavy:
             return heavy
 
-    answer = repeat(once)
+    answer = retry.repeat(once)
     if isinstance(answer, TooHeavy):
         raise answer
     return answer

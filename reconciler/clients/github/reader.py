@@ -26,7 +26,7 @@ from reconciler.clients.github.models import (
     RepositoryName,
 )
 from reconciler.clients.github.settings import GitHubSettings
-from reconciler.clients.retry import repeat
+from reconciler.clients.retry import Retry
 from reconciler.errors import Denied, Missing, Rejected, SystemFault
 from reconciler.systems import Reader, Sections, Settings
 
@@ -44,6 +44,7 @@ class GitHub(Reader):
         self._settings = settings
         self._connecting = threading.Lock()
         self._connection: Connection | None = None
+        self._retry = Retry()
         self._reading = threading.Lock()
         self._kept: dict[RepositoryName, Found] = {}
 
@@ -66,7 +67,7 @@ class GitHub(Reader):
         """
         with self._reading:
             names = list(dict.fromkeys(wanted))
-            self._kept |= read_all([name for name in names if name not in self._kept], self._ask)
+            self._kept |= read_all([name for name in names if name not in self._kept], self._ask, self._retry)
             found = {name: self._kept[name] for name in names}
         if fault := fault_of_all(found):
             raise fault
@@ -74,7 +75,7 @@ class GitHub(Reader):
 
     def repository(self, wanted: RepositoryName) -> Repository:
         """Return one repository, asked anew; raises SystemFault."""
-        found = repeat(self._ask, [wanted])[wanted]
+        found = self._retry.repeat(self._ask, [wanted])[wanted]
         if isinstance(found, SystemFault):
             raise found
         return found
@@ -97,7 +98,9 @@ class GitHub(Reader):
     def board(self, board_id: str) -> Board | None:
         """Return one board, None when there is no such board (any more)."""
         try:
-            data, _ = repeat(self._connect().graphql, "reading a board", queries.ONE_BOARD, {"id": board_id})
+            data, _ = self._retry.repeat(
+                self._connect().graphql, "reading a board", queries.ONE_BOARD, {"id": board_id}
+            )
         except Missing:
             return None
         raw = data.get("node")
@@ -105,12 +108,12 @@ class GitHub(Reader):
 
     def hooks(self, full_name: str) -> tuple[Hook, ...]:
         """Return all webhooks of a repository, oldest first."""
-        raw = repeat(self._connect().pages, f"/repos/{full_name}/hooks", {"per_page": 100})
+        raw = self._retry.repeat(self._connect().pages, f"/repos/{full_name}/hooks", {"per_page": 100})
         return queries.sensible("GET hooks", lambda answer: tuple(sorted(map(_hook, answer), key=_id)), raw)
 
     def deploy_keys(self, full_name: str) -> tuple[DeployKey, ...]:
         """Return all deploy keys of a repository."""
-        raw = repeat(self._connect().pages, f"/repos/{full_name}/keys", {"per_page": 100})
+        raw = self._retry.repeat(self._connect().pages, f"/repos/{full_name}/keys", {"per_page": 100})
         return queries.sensible("GET keys", lambda answer: tuple(map(_deploy_key, answer)), raw)
 
     def pull_requests(self, full_name: str, *, head: str, base: str) -> tuple[PullRequest, ...]:
@@ -123,7 +126,7 @@ class GitHub(Reader):
             "base": base,
             "per_page": 100,
         }
-        raw = repeat(self._connect().pages, f"/repos/{full_name}/pulls", params)
+        raw = self._retry.repeat(self._connect().pages, f"/repos/{full_name}/pulls", params)
 
         def parse(answer: list[dict[str, Any]]) -> tuple[PullRequest, ...]:
             ours = [each for each in answer if each["head"]["ref"] == head and each["base"]["ref"] == base]
@@ -142,7 +145,7 @@ class GitHub(Reader):
         rules: list[Any] = []
         # Plans and servers without rulesets refuse to speak of them.
         with suppress(Denied, Missing):
-            rules = repeat(self._connect().pages, path, {"per_page": 100})
+            rules = self._retry.repeat(self._connect().pages, path, {"per_page": 100})
         types = queries.sensible(said, lambda answer: frozenset(str(rule["type"]) for rule in answer), rules)
         raw = self._get(f"/repos/{full_name}/branches/{quoted}")
         older = queries.sensible(said, lambda answer: bool(answer["protected"]), raw)
@@ -165,7 +168,7 @@ class GitHub(Reader):
         return queries.sensible("GET contents", lambda answer: _file(path, answer), raw)
 
     def _get(self, path: str, **params: str | int) -> Any:  # noqa: ANN401 - JSON as it comes
-        return repeat(self._connect().rest, "GET", path, params=params or None)
+        return self._retry.repeat(self._connect().rest, "GET", path, params=params or None)
 
     def _connect(self) -> Connection:
         with self._connecting:
@@ -180,7 +183,9 @@ class GitHub(Reader):
         boards: list[Board] = []
         after: str | None = None
         while True:
-            data, _ = repeat(self._connect().graphql, said, document, {**variables, "after": after})
+            data, _ = self._retry.repeat(
+                self._connect().graphql, said, document, {**variables, "after": after}
+            )
             if not (data.get("node") or {}).get("boards"):
                 raise Missing(SYSTEM, f"{said}: its owner is not there")
             page = data["node"]["boards"]
