@@ -12,10 +12,10 @@ from typing import ClassVar
 from reconciler.clients.auth_service import AuthService, AuthServiceSettings, AuthServiceWriter
 from reconciler.clients.oauth_issuer import OAuthIssuer, OAuthSettings
 from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
-from reconciler.errors import NotConfigured, SystemFault
+from reconciler.errors import NotConfigured
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Skipped
 from reconciler.model.json import Json, Object
-from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
+from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Resource, Target
 from reconciler.resources.login import (
@@ -27,11 +27,13 @@ from reconciler.resources.login import (
     expected_request,
     open_sealed,
     same_tokens,
+    sealed_text,
     tokens_in,
     vault_path,
 )
 from reconciler.resources.login_answers import Answers
 from reconciler.resources.login_steps import LoginSteps
+from reconciler.resources.one_by_one import read_each
 from reconciler.resources.vault_paths import OAUTH, is_ours, marks
 from reconciler.sealing import Opened, Refusal, SealingSettings
 from reconciler.systems import Reading, Settings, Writing
@@ -96,26 +98,22 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[OAuthState]]:
         """Look at entries, at Vault for logins under way, at the auth-service where nothing else tells."""
-        found: dict[str, Observation[OAuthState]] = {}
         self._check_configured(read)
         vault, service = read.get(Vault), read.get(AuthService)
-        down: SystemFault | None = None
-        for target in targets:
-            state = self._look(target, vault)
-            if not _asks_service(target, state):
-                polls = state.device is not None and poll_due(state.device, target)
-                found[target.slug] = Known(state) if polls else Remembered(state, target.verified_at)
-                continue
-            try:
-                if down is None:
-                    health = service.health(target.slug)
-                    stored = health is not None and health.present
-                    found[target.slug] = Known(state.model_copy(update={"stored": stored}))
-            except SystemFault as fault:
-                down = fault
-            if down is not None:
-                found[target.slug] = Unknown(down.message, down.remedy, down.retry_after)
-        return found
+        found: dict[str, Observation[OAuthState]] = {
+            target.slug: Known(OAuthState()) for target in targets if _is_handed_over(target)
+        }
+        looked = [target for target in targets if target.slug not in found]
+        found |= read_each(looked, read, lambda target: Known(self._look(target, vault)))
+        # A second round, so that those whose tokens are at hand do not wait for the auth-service.
+        states = {slug: each.state for slug, each in found.items() if isinstance(each, Known)}
+        readable = [target for target in targets if target.slug in states]
+        asked = [target for target in readable if _asks_service(target, states[target.slug])]
+        return {
+            **found,
+            **{target.slug: _unasked(target, states[target.slug]) for target in readable},
+            **read_each(asked, read, lambda target: _stored(service, target, states[target.slug])),
+        }
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[OAuthState], outputs: Mapping[str, Object]
@@ -197,8 +195,6 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
     def _look(self, target: Target[ProjectSpec], vault: Vault) -> OAuthState:
         keys = self.sections.get(SealingSettings).keys
         opened = open_sealed(target.section, keys, target.slug, target.now)
-        if opened is None and _is_stored(target):
-            return OAuthState()
         here = target.slug in vault.names(OAUTH)
         secret = vault.read(vault_path(target.slug)) if here else None
         if secret is not None and not is_ours(secret.metadata, target.slug):
@@ -225,8 +221,20 @@ def poll_due(device: DeviceState, target: Target[ProjectSpec]) -> bool:
     return target.now >= last + timedelta(seconds=device.interval)
 
 
-def _is_stored(target: Target[ProjectSpec]) -> bool:
-    return bool(target.remembered.get("login")) and target.section.get("state") == "stored"
+def _is_handed_over(target: Target[ProjectSpec]) -> bool:
+    """Whether Vault has nothing to tell: the last login is at the auth-service, and nobody sealed another."""
+    stored = bool(target.remembered.get("login")) and target.section.get("state") == "stored"
+    return stored and sealed_text(target.section) is None
+
+
+def _unasked(target: Target[ProjectSpec], state: OAuthState) -> Observation[OAuthState]:
+    polls = state.device is not None and poll_due(state.device, target)
+    return Known(state) if polls else Remembered(state, target.verified_at)
+
+
+def _stored(service: AuthService, target: Target[ProjectSpec], state: OAuthState) -> Known[OAuthState]:
+    health = service.health(target.slug)
+    return Known(state.model_copy(update={"stored": health is not None and health.present}))
 
 
 def _asks_service(target: Target[ProjectSpec], state: OAuthState) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hvac
 import pytest
 
 from reconciler.clients.retry import ATTEMPTS
@@ -31,6 +32,7 @@ def projects(clean_sandbox: Sandbox, tmp_path: Path) -> Sandbox:
 @pytest.mark.parametrize(
     ("system", "match", "resources"),
     [
+        ("auth-service", "", ("settings", "oauth", "credentials")),
         ("github", "/hooks", ("webhook",)),
     ],
 )
@@ -46,6 +48,23 @@ def test_a_system_in_trouble_is_soon_left_alone(
     for name in resources:
         troubled = {report.slug for report in look.reports for o in report.outcomes if o.resource == name}
         assert troubled == SLUGS
+
+
+def test_a_login_that_cannot_be_looked_at_is_in_the_way_of_no_other(projects: Sandbox) -> None:
+    environment = projects.environment()
+    vault = hvac.Client(url=environment["VAULT_ADDR"], token=environment["VAULT_TOKEN"])
+    for slug in ("acme-gear0", "acme-gear1"):
+        vault.secrets.kv.v2.create_or_update_secret(f"mesh-six/oauth/{slug}", secret={"some": "thing"})
+    vault.adapter.close()
+    projects.inject(Fault("vault", "500", match="oauth/acme-gear0", times=ALWAYS))
+    projects.inject(Fault("auth-service", "500", match="acme-gear2/health", times=ALWAYS))
+    reports = {report.slug: report for report in cycle_of(projects).look().reports}
+    said = {slug: next(o for o in each.outcomes if o.resource == "oauth") for slug, each in reports.items()}
+    assert "Vault" in said["acme-gear0"].reason
+    assert "conflict" in said["acme-gear1"].reason
+    assert "auth-service" in said["acme-gear2"].reason
+    unread = {slug for slug, outcome in said.items() if outcome.condition is Condition.UNKNOWN}
+    assert unread == {"acme-gear0", "acme-gear2"}
 
 
 def test_a_pass_that_is_asked_to_stop_asks_nothing_and_changes_nothing(projects: Sandbox) -> None:
