@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from pydantic import AliasChoices, Field, SecretStr
 
 from reconciler.clients.retry import Retry
 from reconciler.clients.vault_adapter import SYSTEM, Gone, VaultAdapter, session
-from reconciler.errors import Collision, ConfigurationError, Denied, Missing, Rejected
+from reconciler.errors import Collision, ConfigurationError, Denied, Missing, Rejected, SystemFault
 from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
 
 TIMEOUT = (5.0, 10.0)
@@ -93,6 +94,7 @@ class Vault(Reader):
         self._settings = settings
         self._mount = settings.mount
         self._retry = Retry()
+        self._logged_in = False
         self._login = threading.Lock()
         self._listing = threading.Lock()
         self._listed: dict[str, frozenset[str]] = {}
@@ -115,7 +117,13 @@ class Vault(Reader):
         return cls(sections.get(VaultSettings))
 
     def close(self) -> None:
-        """Give back the connections."""
+        """Give back the connections, and the token if it is from a login of ours.
+
+        A client lives for one pass; its token would live on, and a day's worth of them with it.
+        """
+        if self._logged_in:
+            with suppress(SystemFault):
+                self._client.auth.token.revoke_self()
         self._client.adapter.close()
 
     def names(self, path: str) -> frozenset[str]:
@@ -175,6 +183,7 @@ class Vault(Reader):
         with self._login:
             if not self._client.adapter.token:
                 self._retry.repeat(self._log_in)
+                self._logged_in = True
         return self._client.secrets.kv.v2
 
     def _log_in(self) -> None:

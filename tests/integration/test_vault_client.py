@@ -201,7 +201,8 @@ def test_a_version_one_mount_is_refused_with_the_setting_to_look_at(vault: Vault
         client.write(PATH, secret("x"), cas=0, metadata=MARK)
 
 
-def test_approle_logs_in_once(vault: VaultCorner) -> None:
+def approle(vault: VaultCorner) -> tuple[str, str]:
+    """Return a role's id and a secret for it."""
     auth = vault.root.sys.list_auth_methods()
     if "approle/" not in auth:
         vault.root.sys.enable_auth_method("approle")
@@ -209,7 +210,15 @@ def test_approle_logs_in_once(vault: VaultCorner) -> None:
     vault.root.sys.create_or_update_policy(vault.mount, policy)
     vault.root.auth.approle.create_or_update_approle(vault.mount, token_policies=[vault.mount])
     role = vault.root.auth.approle.read_role_id(vault.mount)["data"]["role_id"]
-    once = vault.root.auth.approle.generate_secret_id(vault.mount)["data"]["secret_id"]
+    return role, vault.root.auth.approle.generate_secret_id(vault.mount)["data"]["secret_id"]
+
+
+def live_tokens(vault: VaultCorner) -> set[str]:
+    return set(vault.root.list("auth/token/accessors")["data"]["keys"])
+
+
+def test_approle_logs_in_once(vault: VaultCorner) -> None:
+    role, once = approle(vault)
     client = VaultWriter.connect(vault.sections(token=None, roleId=role, secretId=once))
     assert client.write(PATH, secret("x"), cas=0, metadata=MARK) == 1
     assert client.names("mesh-six/webhooks") == {"acme-widgets"}
@@ -218,6 +227,36 @@ def test_approle_logs_in_once(vault: VaultCorner) -> None:
     with pytest.raises(Denied) as caught:
         wrong.names("mesh-six/webhooks")
     assert "wrong-secret-id" not in str(caught.value)
+
+
+def test_a_login_ends_with_its_client(vault: VaultCorner) -> None:
+    role, once = approle(vault)
+    before = live_tokens(vault)
+    client = Vault.connect(vault.sections(token=None, roleId=role, secretId=once))
+    client.names("mesh-six/webhooks")
+    assert len(live_tokens(vault) - before) == 1
+    client.close()
+    assert live_tokens(vault) == before
+
+
+def test_a_login_that_cannot_be_ended_is_nobodys_trouble(vault: VaultCorner) -> None:
+    role, once = approle(vault)
+    client = Vault.connect(vault.sections(token=None, roleId=role, secretId=once))
+    before = live_tokens(vault)
+    client.names("mesh-six/webhooks")
+    (accessor,) = live_tokens(vault) - before
+    vault.root.auth.token.revoke_accessor(accessor)
+    client.close()
+
+
+def test_a_given_token_outlives_its_client(vault: VaultCorner) -> None:
+    token = vault.token(
+        'path "MOUNT/*" { capabilities = ["list"] }\npath "auth/*" { capabilities = ["update"] }'
+    )
+    for _ in range(2):
+        client = Vault.connect(vault.sections(token=token))
+        assert client.names("mesh-six/webhooks") == frozenset()
+        client.close()
 
 
 def test_kubernetes_login_outside_a_pod_says_what_is_missing(vault: VaultCorner) -> None:
