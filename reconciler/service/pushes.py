@@ -67,9 +67,14 @@ class Delivery:
 
 
 class Pushes:
-    """Judges deliveries. `branch` is the one that passes read; None when the server decides."""
+    """Judges deliveries. `branch` is the one that passes read; None when the server decides.
 
-    def __init__(self, secret: SecretStr, branch: str | None, clock: Callable[[], float] = time.time) -> None:
+    `secret` is asked each time, since it may be rotated.
+    """
+
+    def __init__(
+        self, secret: Callable[[], SecretStr], branch: str | None, clock: Callable[[], float] = time.time
+    ) -> None:
         self._secret = secret
         self._branch = branch
         self._clock = clock
@@ -96,7 +101,7 @@ class Pushes:
 
     def sign(self, body: bytes) -> str:
         """Return the header that GitHub sends with a body (facts §1.6)."""
-        key = self._secret.get_secret_value().encode()
+        key = self._secret().get_secret_value().encode()
         return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
 
     def _is_repeated(self, number: str) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
+
 import anyio
 import structlog
 import uvicorn
+from pydantic import SecretStr
 
 from reconciler.config import ServeSettings
 from reconciler.cycle import Cycle
@@ -56,14 +59,18 @@ def service_of(cycle: Cycle, settings: ServeSettings) -> Service:
 
     schedule = Schedule(cycle, ended=ended)
     onboarding = Onboarding(cycle.sections, cycle.kinds, wake=schedule.wake)
-    secret = settings.webhook_secret
+
+    def secret() -> SecretStr:
+        # One that was taken away meanwhile fits no signature.
+        return cycle.sections.get(ServeSettings).webhook_secret or SecretStr(secrets.token_hex())
+
     branch = config_location(cycle.sections).branch
     return Service(
         settings=settings,
         onboarding=onboarding,
         schedule=schedule,
         access=Access(settings.tokens),
-        pushes=Pushes(secret, branch) if secret else None,
+        pushes=Pushes(secret, branch) if settings.webhook_secret else None,
     )
 
 

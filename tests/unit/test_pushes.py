@@ -30,12 +30,12 @@ def judge(pushes: Pushes, *messages: str, number: str = "1", event: str = "push"
 
 @pytest.fixture
 def pushes() -> Pushes:
-    return Pushes(SECRET, "main", clock=lambda: NOW + 5)
+    return Pushes(lambda: SECRET, "main", clock=lambda: NOW + 5)
 
 
 def test_a_body_is_signed_as_github_signs_it() -> None:
     """The example of GitHub's page "Validating webhook deliveries"."""
-    pushes = Pushes(SecretStr("It's a Secret to Everybody"), None)
+    pushes = Pushes(lambda: SecretStr("It's a Secret to Everybody"), None)
     expected = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
     assert pushes.sign(b"Hello, World!") == expected
 
@@ -66,7 +66,7 @@ def test_a_push_without_its_commits_might_be_anybodys(pushes: Pushes) -> None:
 
 def test_another_branch_is_no_matter(pushes: Pushes) -> None:
     assert judge(pushes, THEIRS, ref="refs/heads/feature") is Verdict.IGNORED
-    assert judge(Pushes(SECRET, None, lambda: NOW), THEIRS, ref="refs/heads/trunk") is Verdict.BEGINS
+    assert judge(Pushes(lambda: SECRET, None, lambda: NOW), THEIRS, ref="refs/heads/trunk") is Verdict.BEGINS
 
 
 @pytest.mark.parametrize("event", ["ping", "pull_request", ""])
