@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 
 import anyio
 import structlog
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from reconciler.config import ServeSettings
 from reconciler.cycle import Cycle
+from reconciler.errors import ConfigurationError
 from reconciler.gitops.settings import config_location
 from reconciler.result import PassResult
 from reconciler.schedule import Schedule
@@ -37,18 +39,36 @@ def serve(cycle: Cycle) -> None:
     config = uvicorn.Config(
         app,
         http=ImpatientProtocol,
-        host=settings.host,
-        port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
         ws="none",
         timeout_graceful_shutdown=GRACE,
     )
-    log.info("listening", host=settings.host, port=settings.port)
-    # Once it has ended by a signal, uvicorn sends that again to whoever listened before.
-    with Stop().on_signals():
-        uvicorn.Server(config).run()
+    # First of all: what cannot listen must not begin a pass.
+    with _listener(settings.host, settings.port) as listener:
+        log.info("listening", host=settings.host, port=listener.getsockname()[1])
+        # uvicorn raises the signal that stopped it once more at its end; that is no reason to die of it.
+        with Stop().on_signals():
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    # Named as TCP, else asyncio leaves Nagle's algorithm on and answers wait 40 ms.
+    made = socket.socket(
+        socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+        made.listen()
+    except OSError as error:
+        made.close()
+        raise ConfigurationError(
+            f"cannot listen on {host}, port {port}: {error.strerror}",
+            remedy="set serve.host and serve.port to an address of this machine that is free",
+        ) from error
+    return made
 
 
 def service_of(cycle: Cycle, settings: ServeSettings) -> Service:
