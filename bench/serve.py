@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -27,7 +28,6 @@ from ruamel.yaml import YAML
 
 from bench.load import CONNECTIONS, Measured, measure
 from bench.settled import build
-from reconciler.sandbox.ports import choose
 from reconciler.sandbox.supervisor import Sandbox
 
 PAGES = {"100 runs (the default)": "/onboard", "1,000 runs": "/onboard?limit=1000"}
@@ -66,11 +66,17 @@ def serving(url: str, probe: str, *command: str, environment: Mapping[str, str] 
             while not _answers(f"{url}{probe}"):
                 if process.poll() is not None:
                     log.seek(0)
-                    raise RuntimeError(log.read().decode())
+                    raise RuntimeError(log.read().decode()[-2000:])
             yield Server(url, psutil.Process(process.pid), time.perf_counter() - begun)
         finally:
             process.terminate()
             process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
@@ -85,7 +91,7 @@ def service(sandbox: Sandbox, **schedule: str) -> Any:  # noqa: ANN401 - what co
     """Run `reconcile serve` on the sandbox, with a schedule of its own."""
     yaml = YAML(typ="safe")
     values = yaml.load(sandbox.configuration_file())
-    values["serve"]["port"] = port = choose(set())
+    values["serve"]["port"] = port = _free_port()
     values["schedule"] = schedule
     file = sandbox.directory / f"serve-{port}.yaml"
     with file.open("w", encoding="utf-8") as stream:
@@ -96,7 +102,7 @@ def service(sandbox: Sandbox, **schedule: str) -> Any:  # noqa: ANN401 - what co
 
 def bare(page: Path) -> Any:  # noqa: ANN401 - what contextmanager returns
     """Run FastAPI with one endpoint that gives the bytes of a file."""
-    port = choose(set())
+    port = _free_port()
     command = (sys.executable, "-m", "bench.bare", str(page), str(port))
     return serving(f"http://127.0.0.1:{port}", "/", *command)
 
