@@ -158,9 +158,10 @@ def status(*, slug: str | None, form: str, watch: bool, config: Path | None, san
     from reconciler.status_view import show_status
 
     program = Program.called(sandbox=sandbox, config=config)
-    show_status(cycle_of(config, sandbox=sandbox), slug, program, form=form, watch=watch)
+    code = show_status(cycle_of(config, sandbox=sandbox), slug, program, form=form, watch=watch)
     if sandbox and not watch:
         tell_unmerged(program)
+    sys.exit(code)
 
 
 @reconcile.command()

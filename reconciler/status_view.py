@@ -19,20 +19,25 @@ from reconciler.errors import ReconcilerError, UsageError
 from reconciler.model.json import Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Status
+from reconciler.stages.report import UNREADABLE
 
 EVERY = 2.0
 """Seconds between two looks of `--watch`."""
 
 
-def show_status(cycle: Cycle, slug: str | None, program: Program, *, form: str, watch: bool) -> None:
-    """Print it once, or again and again until interrupted."""
+def show_status(cycle: Cycle, slug: str | None, program: Program, *, form: str, watch: bool) -> int:
+    """Print it once, or again and again until interrupted. Return the exit code: 1 when a file is broken."""
     out = display.console()
     if watch:
         _watch(cycle, slug, program, out)
-        return
+        return 0
     loaded = cycle.load()
+    _print(out, loaded, slug, program, form)
+    return int(slug in loaded.unreadable_statuses if slug else bool(loaded.broken))
+
+
+def _print(out: Console, loaded: Loaded, slug: str | None, program: Program, form: str) -> None:
     documents = _documents(loaded, slug)
-    wrong = (*loaded.broken, *loaded.unreadable_statuses.values())
     if form == "json":
         rows = [{"slug": name, **document} for name, document in documents.items()]
         print(json.dumps(rows[0] if slug else rows, indent=2, ensure_ascii=False))  # noqa: T201
@@ -44,7 +49,7 @@ def show_status(cycle: Cycle, slug: str | None, program: Program, *, form: str, 
     if documents:
         counts = Counter(row.status for row in _rows(documents, program))
         out.print("", ", ".join(f"{count} {status}" for status, count in sorted(counts.items())), sep="\n")
-    display.errors(out, wrong)
+    display.errors(out, loaded.broken)
 
 
 def _watch(cycle: Cycle, slug: str | None, program: Program, out: Console) -> None:
@@ -123,10 +128,14 @@ def _details(out: Console, document: Object, program: Program) -> None:
 
 
 def _documents(loaded: Loaded, slug: str | None) -> dict[str, Object]:
-    slugs = {*loaded.statuses, *(project.slug for project in loaded.projects)}
-    if slug is not None and slug not in slugs:
-        if error := loaded.unreadable_statuses.get(slug):
-            raise error
+    documents: dict[str, Object] = {
+        **{project.slug: {"status": str(Status.PENDING)} for project in loaded.projects},
+        **loaded.statuses,
+        **{
+            name: {"status": str(Status.FAILED), "next": UNREADABLE.format(error=error)}
+            for name, error in loaded.unreadable_statuses.items()
+        },
+    }
+    if slug is not None and slug not in documents:
         raise UsageError(f"no project called {slug}", remedy="`reconcile status` without a name lists them")
-    unseen: Object = {"status": str(Status.PENDING)}
-    return {name: loaded.statuses.get(name, unseen) for name in sorted(slugs) if slug is None or name == slug}
+    return {name: documents[name] for name in sorted(documents) if slug is None or name == slug}

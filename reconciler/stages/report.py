@@ -21,6 +21,7 @@ GONE = (
     "The project's file is no longer in projects/. Nothing was deleted. Put the file back, or remove by hand "
     "what it made and then delete this status file."
 )
+UNREADABLE = "Mend its status file, or delete it and let the next pass write it anew: {error}"
 FROZEN = "Frozen as last known: {source} is broken, see its error. Nothing is looked at or changed meanwhile."
 SUSPENDED = "Suspended by its file: nothing is looked at or changed. Remove `suspend: true` to go on."
 
@@ -50,7 +51,7 @@ def suspended(project: Project[Any]) -> ProjectReport:
 
 def unreadable(project: Project[Any], error: InvalidFile) -> ProjectReport:
     """Return the report of a project whose status file cannot be read, and so is never written over."""
-    todo = f"Mend its status file, or delete it and let the next pass write it anew: {error}"
+    todo = UNREADABLE.format(error=error)
     return ProjectReport(project.slug, project.kind, Status.FAILED, "", todo, (), project.source.path)
 
 

@@ -244,6 +244,27 @@ def test_status_for_people_and_machines(demo: tuple[Place, Ran]) -> None:
     assert place.run("status", "nobody", "--sandbox").code == 2
 
 
+def test_a_status_file_that_cannot_be_read_is_not_passed_over(place: Place) -> None:
+    files = {
+        "projects/widgets.yaml": WIDGETS,
+        "projects/gears.yaml": GEARS,
+        "status/acme-widgets.yaml": "a: [\n",
+    }
+    for name, text in files.items():
+        (place.path / "config" / name).parent.mkdir(parents=True, exist_ok=True)
+        (place.path / "config" / name).write_text(text)
+    place.shell("cd config; git init -qb main; git add -A; git -c user.name=a -c user.email=a@b commit -qm a")
+    repository = {"CONFIG_REPOSITORY": str(place.path / "config")}
+    everyone = place.run("status", **repository)
+    assert re.search(r"^acme-gears +pending", everyone.out, re.MULTILINE)
+    assert re.search(r"^acme-widgets +failed .*status/acme-widgets.yaml:2:", everyone.out, re.MULTILINE)
+    assert len(re.findall(r"^error: ", everyone.out, re.MULTILINE)) == 1
+    one = place.run("status", "acme-widgets", "--format", "json", **repository)
+    assert json.loads(one.out)["status"] == "failed"
+    assert (everyone.code, one.code) == (1, 1)
+    assert place.run("status", "acme-gears", **repository).code == 0
+
+
 def test_status_watched_ends_quietly(demo: tuple[Place, Ran]) -> None:
     place, _ = demo
     with subprocess.Popen(
