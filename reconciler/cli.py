@@ -227,6 +227,19 @@ def main() -> None:
     # by itself costs a fifth of the pass.
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
     try:
+        try:
+            _run()
+        finally:
+            # What is held back is written now, while somebody can still tell that it cannot be.
+            click.echo(nl=False)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        _undelivered(error)
+
+
+def _run() -> None:
+    try:
         sys.exit(reconcile.main(prog_name="reconcile", standalone_mode=False))
     except click.ClickException as error:
         error.show()
@@ -240,6 +253,15 @@ def main() -> None:
     except click.Abort:
         click.echo("interrupted; the next pass goes on from what is there", err=True)
         sys.exit(130)
+
+
+def _undelivered(error: OSError) -> None:
+    """Tell that standard output takes no more; a reader that has seen enough is told nothing."""
+    # Else Python tries to write it once more at the very end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+    sys.exit(FAILED)
 
 
 def _fail(error: ReconcilerError, code: int) -> None:

@@ -188,6 +188,23 @@ def test_schema_is_json(place: Place) -> None:
     assert json.loads(ran.out)["properties"]["repoOwner"]
 
 
+@pytest.mark.parametrize(
+    "command", ["schema", "keygen", "validate", "status", "status --format json", "--help"]
+)
+def test_output_that_cannot_be_written_is_told(place: Place, command: str) -> None:
+    (place.path / "projects").mkdir()
+    place.shell(
+        "git init -qb main config; git -C config -c user.name=a -c user.email=a@b commit -qm a --allow-empty"
+    )
+    program = f"CONFIG_REPOSITORY=$PWD/config {shlex.quote(str(PROGRAM))} {command}"
+    ran = place.shell(f"{program} >/dev/full || exit $?")
+    assert (ran.code, ran.err) == (1, "error: the output cannot be written: No space left on device\n")
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(place: Place) -> None:
+    assert place.shell(f"{shlex.quote(str(PROGRAM))} schema | head -n 1") == Ran(0, "{\n", "")
+
+
 def test_validate_names_file_line_and_remedy(place: Place) -> None:
     (place.path / "good.yaml").write_text(WIDGETS)
     (place.path / "bad.yaml").write_text(BROKEN)
