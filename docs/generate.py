@@ -72,8 +72,9 @@ from the next pass on; one that cannot be read or used then is an error of that 
 
 Only `config` and `github` are required. A section that nobody sets up is *skipped*, and a pass says which
 setting would turn it on. One that is half set up, or that is taken away after a project used it, is an error
-of the resources that need it; the others go on. An unknown section or key is an error that names the nearest
-right one.
+of the resources that need it; the others go on. So is an address that is none, or a credential with a line
+break in it. An unknown section or key is an error at once that names the nearest right one, and so is a value
+of another type.
 Lengths of time are written like `90s`, `5m`, `2h`.
 """
 

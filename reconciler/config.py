@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 
-from reconciler.errors import ConfigurationError
+from reconciler.errors import ConfigurationError, UnusableSetting
 from reconciler.gitops.yaml_read import load_yaml
 from reconciler.model.duration import Duration
 from reconciler.systems import Sections, Settings
@@ -104,7 +105,8 @@ def load_sections(path: Path | None, environ: Mapping[str, str] | None = None) -
     sections = Sections(values, os.environ if environ is None else environ)
     for kind in known:
         # now, not when a pass first needs it: a typing mistake is nobody's project's fault
-        sections.get(kind)
+        with suppress(UnusableSetting):  # that the system's own resources say, and the others go on
+            sections.get(kind)
     return sections
 
 

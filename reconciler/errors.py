@@ -3,6 +3,7 @@
     ReconcilerError
     ├── UsageError            the caller must change something; exit code 2
     │   ├── ConfigurationError    a setting is missing or wrong
+    │   │   └── UnusableSetting       what it holds cannot be used: that system's resources only are in error
     │   ├── UnknownProject        there is no project of that name
     │   ├── Conflict              it does not go with what is there already
     │   └── InvalidFile           a file in the config repository is wrong; has path, line, column
@@ -47,6 +48,10 @@ class UsageError(ReconcilerError):
 
 class ConfigurationError(UsageError):
     """A setting is missing or wrong."""
+
+
+class UnusableSetting(ConfigurationError):
+    """An address or a credential that is none. It came from elsewhere and is no reason to stop the rest."""
 
 
 class UnknownProject(UsageError):

@@ -8,28 +8,62 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-from reconciler.errors import ConfigurationError, NotConfigured, SystemFault
+from reconciler.errors import ConfigurationError, NotConfigured, SystemFault, UnusableSetting
+
+_UNUSABLE = "unusable"
+_ADDRESS = re.compile(
+    r"https?://(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?(?:/[^\s?#]*)?", re.ASCII | re.IGNORECASE
+)
 
 
 def _sendable(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not (text.isascii() and text.isprintable()):
-        raise ValueError("it must be one line of plain characters")
+        raise PydanticCustomError(
+            _UNUSABLE,
+            "it is not one line of plain characters",
+            {"remedy": "copy it anew, without line breaks"},
+        )
     return value
+
+
+def _web_address(value: str) -> str:
+    try:
+        usable = _ADDRESS.fullmatch(value) is not None and urlsplit(value).port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise PydanticCustomError(
+            _UNUSABLE,
+            "it is no http(s) address",
+            {"remedy": "write it like https://name.example or http://name:8080, without user and query"},
+        )
+    return value.rstrip("/")
+
+
+def _with_scheme(value: str) -> str:
+    return value if "://" in value else f"https://{value}"
 
 
 HeaderSecret = Annotated[SecretStr, AfterValidator(_sendable)]
 """A secret that is sent as an HTTP header, which cannot hold everything that a bad copy may bring along."""
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+"""The address of a system that speaks HTTP; kept without a slash at its end."""
+HostOrWebAddress = Annotated[str, AfterValidator(_with_scheme), AfterValidator(_web_address)]
+"""The same; a mere `host` or `host:port` is spoken to with TLS."""
 
 
 class Settings(BaseSettings):
@@ -64,7 +98,8 @@ class Settings(BaseSettings):
         try:
             return cls(**values, _environ=environ)  # type: ignore[call-arg]
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
+            errors = error.errors(include_input=False, include_url=False)
+            first = next((each for each in errors if each["type"] != _UNUSABLE), errors[0])
             where = ".".join(str(part) for part in (cls.section, *first["loc"]))
             message, remedy = f"setting {where}: {first['msg']}", "docs/configuration.md lists every setting"
             if first["type"] == "extra_forbidden":
@@ -72,6 +107,8 @@ class Settings(BaseSettings):
                 near = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
                 message = f"unknown setting {where}"
                 remedy = f"did you mean {near[0]}?" if near else remedy
+            if first["type"] == _UNUSABLE:
+                raise UnusableSetting(message, remedy=first["ctx"]["remedy"]) from None
             raise ConfigurationError(message, remedy=remedy) from None
 
     @classmethod

@@ -16,7 +16,7 @@ from pydantic import AliasChoices, Field, ValidationError
 from reconciler.clients.argocd_answers import Application, ObjectStatus, ResourceTree
 from reconciler.clients.http import JsonClient, fault_of
 from reconciler.errors import ConfigurationError, Denied, Missing, Rejected
-from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
+from reconciler.systems import HeaderSecret, HostOrWebAddress, Reader, Sections, Settings, Writer
 
 REFRESH_TIMEOUT = 45.0
 """Seconds. A refresh answers only when the controller has compared (facts §4)."""
@@ -27,7 +27,7 @@ class ArgoSettings(Settings):
 
     section: ClassVar[str] = "argocd"
 
-    server: str | None = Field(None, validation_alias=AliasChoices("server", "ARGOCD_SERVER"))
+    server: HostOrWebAddress | None = Field(None, validation_alias=AliasChoices("server", "ARGOCD_SERVER"))
     """Its address; without a scheme, https."""
     token: HeaderSecret | None = Field(None, validation_alias=AliasChoices("token", "ARGOCD_AUTH_TOKEN"))
     """A token of an account that may get and sync the application."""
@@ -61,7 +61,7 @@ class ArgoCD(Reader):
         token = settings.token.get_secret_value() if settings.token else ""
         self._settings = settings
         self._http = JsonClient(
-            self.system, _url(settings.server or ""), headers={"Authorization": f"Bearer {token}"}
+            self.system, settings.server or "", headers={"Authorization": f"Bearer {token}"}
         )
 
     @classmethod
@@ -159,7 +159,3 @@ class ArgoCDWriter(ArgoCD, Writer):
                 )
             raise fault
         return True
-
-
-def _url(server: str) -> str:
-    return server.rstrip("/") if "://" in server else f"https://{server.rstrip('/')}"

@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Self, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.alias_generators import to_camel
 
 from reconciler.clients.http import JsonClient
-from reconciler.errors import ConfigurationError, Missing, Rejected
-from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
+from reconciler.errors import Missing, Rejected
+from reconciler.systems import HeaderSecret, Reader, Sections, Settings, WebAddress, Writer
 
 SYSTEM = "auth-service"
 _ID = re.compile(r"[a-z0-9-]+")
@@ -27,7 +26,7 @@ class AuthServiceSettings(Settings):
 
     section: ClassVar[str] = "authService"
 
-    url: str | None = Field(None, validation_alias=AliasChoices("url", "AUTH_SERVICE_URL"))
+    url: WebAddress | None = Field(None, validation_alias=AliasChoices("url", "AUTH_SERVICE_URL"))
     """Its address."""
     token: HeaderSecret | None = Field(None, validation_alias=AliasChoices("token", "AUTH_SERVICE_TOKEN"))
     """A bearer token for a gateway in front of it; the service itself has no log-in."""
@@ -35,14 +34,6 @@ class AuthServiceSettings(Settings):
     def missing(self) -> str | None:
         """Off without a URL."""
         return None if self.url else "authService.url (AUTH_SERVICE_URL)"
-
-    def check(self) -> None:
-        """Raise ConfigurationError when the URL is none."""
-        parts = urlsplit(self.url or "")
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-            raise ConfigurationError(
-                "authService.url is no plain http(s) URL", remedy="write it like https://auth-service.example"
-            )
 
 
 class _Answer(BaseModel):
@@ -83,7 +74,7 @@ class AuthService(Reader):
         headers = {"Accept": "application/json"}
         if settings.token:
             headers["Authorization"] = f"Bearer {settings.token.get_secret_value()}"
-        self._http = JsonClient(SYSTEM, (settings.url or "").rstrip("/"), headers=headers)
+        self._http = JsonClient(SYSTEM, settings.url or "", headers=headers)
         self._health: dict[str, CredentialHealth | None] = {}
 
     @classmethod

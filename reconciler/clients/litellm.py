@@ -16,7 +16,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 
 from reconciler.clients.http import JsonClient, fault_of
 from reconciler.errors import Collision, ConfigurationError, Missing, Rejected
-from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
+from reconciler.systems import HeaderSecret, Reader, Sections, Settings, WebAddress, Writer
 
 PAGE = 100
 """Rows asked for at once: the most that LiteLLM gives."""
@@ -27,7 +27,7 @@ class LiteLLMSettings(Settings):
 
     section: ClassVar[str] = "litellm"
 
-    url: str | None = Field(None, validation_alias=AliasChoices("url", "LITELLM_URL"))
+    url: WebAddress | None = Field(None, validation_alias=AliasChoices("url", "LITELLM_URL"))
     """The proxy's address."""
     admin_key: HeaderSecret | None = Field(
         None, validation_alias=AliasChoices("adminKey", "LITELLM_ADMIN_KEY")

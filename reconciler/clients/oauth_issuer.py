@@ -17,7 +17,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 
 from reconciler.clients.http import JsonClient, fault_of
 from reconciler.errors import ConfigurationError, Denied, Missing, Rejected
-from reconciler.systems import Reader, Sections, Settings, Writer
+from reconciler.systems import Reader, Sections, Settings, WebAddress, Writer
 
 SYSTEM = "oauth issuer"
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -33,7 +33,7 @@ class OAuthSettings(Settings):
 
     flow: Literal["manual", "device"] = Field("manual", validation_alias=AliasChoices("flow", "OAUTH_FLOW"))
     """`manual`: a person seals tokens. `device`: the issuer shows a code to type in (RFC 8628)."""
-    issuer: str | None = Field(None, validation_alias=AliasChoices("issuer", "OAUTH_ISSUER"))
+    issuer: WebAddress | None = Field(None, validation_alias=AliasChoices("issuer", "OAUTH_ISSUER"))
     """The issuer of the device flow; its metadata tell the endpoints."""
     client_id: str | None = Field(None, validation_alias=AliasChoices("clientId", "OAUTH_CLIENT_ID"))
     """The client that is registered there for the device flow."""
@@ -49,15 +49,10 @@ class OAuthSettings(Settings):
         return None if self.issuer or self.flow == "device" else "oauth.issuer (OAUTH_ISSUER)"
 
     def check(self) -> None:
-        """Raise ConfigurationError when the device flow lacks a part, or the issuer is no URL."""
+        """Raise ConfigurationError when the device flow lacks a part."""
         if not self.issuer:
             raise ConfigurationError(
                 "oauth.flow is device, but there is no issuer", remedy="set oauth.issuer (OAUTH_ISSUER)"
-            )
-        parts = urlsplit(self.issuer)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-            raise ConfigurationError(
-                "oauth.issuer is no plain http(s) URL", remedy="write it like https://login.example"
             )
         if not self.client_id:
             raise ConfigurationError(
@@ -148,7 +143,7 @@ class OAuthIssuer(Reader):
         return self._found
 
     def _discover(self) -> _Metadata:
-        issuer = (self._settings.issuer or "").rstrip("/")
+        issuer = self._settings.issuer or ""
         for path in DISCOVERY:
             try:
                 found = _read(_Metadata, self._http.get(issuer + path))
@@ -239,8 +234,12 @@ def _refused(error: object) -> Rejected | Denied:
 
 
 def _web_address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isprintable() or " " in url:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isprintable() or " " in url:
         raise Rejected(SYSTEM, "named an address that is no http(s) URL")
     return url
 

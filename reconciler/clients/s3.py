@@ -27,7 +27,7 @@ from reconciler.errors import (
     SystemFault,
     Unavailable,
 )
-from reconciler.systems import Reader, Sections, Settings, Writer
+from reconciler.systems import HostOrWebAddress, Reader, Sections, Settings, Writer
 from reconciler.traffic import count
 
 SYSTEM = "S3"
@@ -41,7 +41,9 @@ class S3Settings(Settings):
 
     section: ClassVar[str] = "s3"
 
-    endpoint: str | None = Field(None, validation_alias=AliasChoices("endpoint", "MINIO_ENDPOINT"))
+    endpoint: HostOrWebAddress | None = Field(
+        None, validation_alias=AliasChoices("endpoint", "MINIO_ENDPOINT")
+    )
     """`host:port`, spoken to with TLS, or a URL whose scheme says so or not."""
     access_key: SecretStr | None = Field(None, validation_alias=AliasChoices("accessKey", "MINIO_ACCESS_KEY"))
     """The access key."""
@@ -67,15 +69,10 @@ class S3Settings(Settings):
 
     def address(self) -> tuple[str, bool]:
         """Return (`host:port`, whether to use TLS)."""
-        given = self.endpoint or ""
-        parts = urlsplit(given if "://" in given else f"https://{given}")
-        try:
-            usable = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or True)
-        except ValueError:
-            usable = False
-        if not usable or parts.path.strip("/") or parts.query or "@" in parts.netloc:
+        parts = urlsplit(self.endpoint or "")
+        if parts.path:
             raise ConfigurationError(
-                "s3.endpoint is neither host:port nor a plain URL",
+                "s3.endpoint has a path, which S3 does not know",
                 remedy="write it like https://s3.example.org",
             )
         return parts.netloc, parts.scheme == "https"

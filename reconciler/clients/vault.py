@@ -21,7 +21,7 @@ from pydantic import AliasChoices, Field, SecretStr
 from reconciler.clients.retry import Retry
 from reconciler.clients.vault_adapter import SYSTEM, Gone, VaultAdapter, session
 from reconciler.errors import Collision, ConfigurationError, Denied, Missing, Rejected, SystemFault
-from reconciler.systems import HeaderSecret, Reader, Sections, Settings, Writer
+from reconciler.systems import HeaderSecret, Reader, Sections, Settings, WebAddress, Writer
 
 TIMEOUT = (5.0, 10.0)
 """Seconds to connect, and to wait for an answer."""
@@ -32,7 +32,7 @@ class VaultSettings(Settings):
 
     section: ClassVar[str] = "vault"
 
-    address: str | None = Field(None, validation_alias=AliasChoices("address", "VAULT_ADDR"))
+    address: WebAddress | None = Field(None, validation_alias=AliasChoices("address", "VAULT_ADDR"))
     """Its address, without `/v1`."""
     token: HeaderSecret | None = Field(None, validation_alias=AliasChoices("token", "VAULT_TOKEN"))
     """A token; one of three ways to log in."""

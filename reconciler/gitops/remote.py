@@ -151,6 +151,9 @@ class Remote:
         if re.search(
             r"status code: 404|no such file|resolve path|could not find|unsupported url", text, re.IGNORECASE
         ):
+            if (path := self._local_path()) and "unsupported" in text:
+                # libgit2 takes a path where it finds nothing for an address.
+                said = f"cannot {doing}: there is no repository at {path}"
             remedy = f"check {section}.repository, and that its identity may see it"
             return Missing("git", said, remedy=remedy)
         return Unavailable("git", said)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import SecretStr
@@ -11,12 +10,11 @@ from pydantic import SecretStr
 from reconciler.clients.litellm import LiteLLMSettings
 from reconciler.clients.vault import VaultSettings
 from reconciler.model.decision import Failed, Skipped
-from reconciler.model.observation import Observation
 from reconciler.model.project_spec import ProjectSpec
 from reconciler.resources.contract import Target
 from reconciler.resources.vault_paths import ENVIRONMENTS
-from reconciler.resources.vault_secret import VaultSecretResource, VaultSecretState
-from reconciler.systems import Reading, Settings
+from reconciler.resources.vault_secret import VaultSecretResource
+from reconciler.systems import Settings
 
 
 class LlmKey(VaultSecretResource):
@@ -41,13 +39,6 @@ class LlmKey(VaultSecretResource):
     def generate(self) -> SecretStr:
         """Return a key in the form that the gateway asks for (facts §6)."""
         return SecretStr(f"sk-{secrets.token_urlsafe(32)}")
-
-    def observe(
-        self, targets: Sequence[Target[ProjectSpec]], read: Reading
-    ) -> Mapping[str, Observation[VaultSecretState]]:
-        """List and read as usual; ConfigurationError when the gateway's settings are wrong."""
-        self.sections.get(LiteLLMSettings)
-        return super().observe(targets, read)
 
     def unwanted(self, target: Target[ProjectSpec]) -> Skipped | Failed | None:
         """Skip where the project or the configuration says so; an error when the gateway was taken away."""

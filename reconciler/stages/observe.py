@@ -131,11 +131,11 @@ def _observe_one(
     asked = wanted
     unasked: dict[str, Finding[Any]] = {}
     try:
-        asked = [target for target in wanted if resource.unwanted(target) is None]
+        asked = [target for target in wanted if _is_wanted(resource, target)]
         unasked = dict.fromkeys(
             {target.slug for target in wanted} - {target.slug for target in asked}, Absent()
         )
-        return {**unasked, **(resource.observe(asked, read) if asked else {})}
+        return {**unasked, **(_ask(resource, asked, read) if asked else {})}
     except NotConfigured as error:
         everyone = Unconfigured(error.message, error.remedy)
     except ConfigurationError as error:
@@ -154,3 +154,18 @@ def _observe_one(
             "this is a defect: report it with the debug log",
         )
     return {**unasked, **{target.slug: everyone for target in asked}}
+
+
+def _ask(
+    resource: Resource[Any, Any], asked: Sequence[Target[Any]], read: Reading
+) -> Mapping[str, Finding[Any]]:
+    for section in resource.settings:
+        resource.sections.get(section)  # so that what plans later can rely on them
+    return resource.observe(asked, read)
+
+
+def _is_wanted(resource: Resource[Any, Any], target: Target[Any]) -> bool:
+    try:
+        return resource.unwanted(target) is None
+    except ConfigurationError:
+        return True  # which is then said of those only that the settings had to be asked for

@@ -153,6 +153,31 @@ def test_a_credential_taken_away_is_an_error_of_its_resources_alone(
         assert (after["status"], after.get("next")) == (document["status"], document.get("next"))
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "wrong_ones"),
+    [
+        # Of GitHub the registry knows where repositories are.
+        ("GITHUB_TOKEN", "ghp_canary\nand more", {*GITHUB, "registry"}),
+        ("VAULT_ADDR", "not a url", VAULT),
+        ("MINIO_ENDPOINT", "http://x y/", {"recordings"}),
+        ("ARGOCD_SERVER", "http://[::1", {"sync", "pod-health"}),
+        ("LITELLM_URL", "127.0.0.1", {"llm-key", "litellm"}),
+        ("AUTH_SERVICE_URL", "auth-service", {"settings"}),
+    ],
+)
+def test_an_address_or_credential_that_is_none_is_an_error_of_its_resources_alone(
+    settled: Sandbox, variable: str, value: str, wrong_ones: set[str]
+) -> None:
+    result = cycle_of(settled, **{variable: value}).run()
+    assert result.exit_code == 1
+    assert of(result, Condition.ERROR)["acme-gears"] - {"credentials"} == wrong_ones
+    assert all("setting " in each.reason for each in outcomes(result, Condition.ERROR))
+    assert all(each.remedy for each in outcomes(result, Condition.ERROR))
+    assert of(result, Condition.BLOCKED)["acme-gears"] == set()
+    assert not any(of(result, Condition.UNKNOWN).values())
+    assert settle_at_once(settled).exit_code == 0
+
+
 @pytest.mark.parametrize("identity", ["AGE-SECRET-KEY-1WRONG", ""])
 def test_without_a_usable_identity_only_logins_fail(settled: Sandbox, identity: str) -> None:
     result = cycle_of(settled, RECONCILER_AGE_IDENTITY=identity).run()

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import AliasChoices, Field, SecretStr
 
 from reconciler.errors import ConfigurationError
-from reconciler.systems import HeaderSecret, Settings
+from reconciler.systems import HeaderSecret, Settings, WebAddress
 
 
 class GitHubSettings(Settings):
@@ -15,10 +15,9 @@ class GitHubSettings(Settings):
 
     section: ClassVar[str] = "github"
 
-    api_url: str = Field(
+    api_url: WebAddress = Field(
         "https://api.github.com",
         validation_alias=AliasChoices("apiUrl", "GITHUB_API_URL"),
-        pattern=r"^https?://[^\s/]+(/[^\s]*)?$",
     )
     """`https://api.github.com`, or `https://HOST/api/v3` for Enterprise Server."""
     token: HeaderSecret | None = Field(None, validation_alias=AliasChoices("token", "GITHUB_TOKEN"))

@@ -1,0 +1,104 @@
+"""Addresses and credentials that are none: what is said of them, and for whom."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from reconciler.clients.argocd import ArgoSettings
+from reconciler.clients.auth_service import AuthServiceSettings
+from reconciler.clients.github import GitHubSettings
+from reconciler.clients.litellm import LiteLLMSettings
+from reconciler.clients.oauth_issuer import OAuthSettings
+from reconciler.clients.s3 import S3Settings
+from reconciler.clients.vault import VaultSettings
+from reconciler.config import load_sections
+from reconciler.errors import ConfigurationError, UnusableSetting
+from reconciler.systems import Sections, Settings
+
+ADDRESSES: dict[str, tuple[type[Settings], str]] = {
+    "ARGOCD_SERVER": (ArgoSettings, "server"),
+    "AUTH_SERVICE_URL": (AuthServiceSettings, "url"),
+    "GITHUB_API_URL": (GitHubSettings, "api_url"),
+    "LITELLM_URL": (LiteLLMSettings, "url"),
+    "OAUTH_ISSUER": (OAuthSettings, "issuer"),
+    "MINIO_ENDPOINT": (S3Settings, "endpoint"),
+    "VAULT_ADDR": (VaultSettings, "address"),
+}
+CREDENTIALS: dict[str, type[Settings]] = {
+    "ARGOCD_AUTH_TOKEN": ArgoSettings,
+    "AUTH_SERVICE_TOKEN": AuthServiceSettings,
+    "GITHUB_TOKEN": GitHubSettings,
+    "LITELLM_ADMIN_KEY": LiteLLMSettings,
+    "VAULT_TOKEN": VaultSettings,
+}
+WITHOUT_SCHEME = {"ARGOCD_SERVER", "MINIO_ENDPOINT"}
+WRONG = [
+    "not a url",
+    "http://[::1",
+    "http://[:::::::::::]:1",
+    "http://x y/",
+    "http://host:port",
+    "http://host:0",
+    "http://host:65536",
+    "http://",
+    "http:///path",
+    "ftp://host",
+    "http://host/?query",
+    "http://user:secret@host",
+    "http://host\nX-Header: yes",
+]
+RIGHT = {
+    "https://vault.example": "https://vault.example",
+    "http://auth_service:8080/": "http://auth_service:8080",
+    "http://[::1]:8200": "http://[::1]:8200",
+    "https://github.example/api/v3": "https://github.example/api/v3",
+}
+
+
+@pytest.mark.parametrize("variable", ADDRESSES)
+@pytest.mark.parametrize("value", WRONG)
+def test_what_is_no_address_is_said_with_setting_and_remedy(variable: str, value: str) -> None:
+    section, _ = ADDRESSES[variable]
+    sections = load_sections(None, {variable: value})
+    with pytest.raises(UnusableSetting, match=f"setting {section.section}.") as caught:
+        sections.get(section)
+    assert "https://" in caught.value.remedy
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", ADDRESSES)
+@pytest.mark.parametrize("value", RIGHT)
+def test_addresses_that_clients_can_send_to(variable: str, value: str) -> None:
+    section, name = ADDRESSES[variable]
+    found = getattr(load_sections(None, {variable: value}).get(section), name)
+    assert found == RIGHT[value]
+    assert httpx.URL(found).host
+
+
+@pytest.mark.parametrize("variable", sorted(ADDRESSES))
+def test_a_mere_host_is_enough_where_the_page_says_so(variable: str) -> None:
+    section, name = ADDRESSES[variable]
+    sections = load_sections(None, {variable: "host.example:9000"})
+    if variable in WITHOUT_SCHEME:
+        assert getattr(sections.get(section), name) == "https://host.example:9000"
+    else:
+        with pytest.raises(UnusableSetting):
+            sections.get(section)
+
+
+def test_a_typing_mistake_is_said_before_an_address_that_is_none() -> None:
+    with pytest.raises(ConfigurationError, match=r"unknown setting litellm\.model") as caught:
+        Sections({"litellm": {"url": "not a url", "model": "x"}}, {}).get(LiteLLMSettings)
+    assert not isinstance(caught.value, UnusableSetting)
+
+
+@pytest.mark.parametrize("variable", CREDENTIALS)
+def test_a_credential_with_a_line_break_is_that_systems_trouble(variable: str) -> None:
+    sections = load_sections(None, {variable: "canary\nsecret"})
+    wrong = CREDENTIALS[variable]
+    with pytest.raises(UnusableSetting, match="one line") as caught:
+        sections.get(wrong)
+    assert "canary" not in str(caught.value)
+    for kind in {*CREDENTIALS.values()} - {wrong}:
+        sections.get(kind)
