@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from reconciler.clients.github import GitHub, GitHubWriter, Hook, Repository
-from reconciler.clients.vault import VaultWriter
+from reconciler.clients.vault import Vault, VaultWriter
 from reconciler.errors import Missing
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
 from reconciler.model.json import Json, Object
@@ -19,6 +19,9 @@ from reconciler.resources.contract import Resource, Target
 from reconciler.resources.one_by_one import read_each
 from reconciler.resources.repositories import name_of, read_repositories
 from reconciler.systems import Reading, Settings, Writing
+
+NOTE = "webhook"
+"""The custom metadata of the secret that say which webhook has it: `<id>: <version>`."""
 
 
 class WebhookSettings(Settings):
@@ -43,7 +46,11 @@ class WebhookSettings(Settings):
 
 
 class HookState(State):
-    """The webhook with our URL. `twins`: ids of further ones with the same URL."""
+    """The webhook with our URL. `twins`: ids of further ones with the same URL.
+
+    `written`: the version of the secret that we wrote to it last, as Vault has it noted; None when it was not
+    asked or is not known there.
+    """
 
     hook_id: int
     url: str
@@ -53,6 +60,7 @@ class HookState(State):
     has_secret: bool = True
     active: bool = True
     twins: tuple[int, ...] = ()
+    written: str | None = None
 
 
 class Webhook(Resource[ProjectSpec, HookState]):
@@ -60,8 +68,9 @@ class Webhook(Resource[ProjectSpec, HookState]):
 
     A webhook has no place for a marker: the URL is its identity, because only mesh-six's webhooks go to
     mesh-six's receiver. So one with our URL that we do not remember is adopted, and its write-only secret
-    written once. Never touches a webhook with another URL, save the one we made before `webhook.url` changed;
-    never deletes one; never removes an event that people added.
+    written once; Vault has it noted beside the secret, for where a status file cannot be pushed. Never
+    touches a webhook with another URL, save the one we made before `webhook.url` changed; never deletes one;
+    never removes an event that people added.
     """
 
     name: ClassVar[str] = "webhook"
@@ -109,7 +118,7 @@ class Webhook(Resource[ProjectSpec, HookState]):
             return Needed(change)
         state = seen.state
         remembered = target.remembered.get("hookId") == state.hook_id
-        written = target.remembered.get("secretVersion") if remembered else None
+        written = target.remembered.get("secretVersion") if remembered else state.written
         wrong = _differences(state, settings)
         if written != version:
             wrong.append("secret")
@@ -129,8 +138,8 @@ class Webhook(Resource[ProjectSpec, HookState]):
         """Look again, then create or set all of it in one write, with the secret as Vault has it now."""
         settings = self.sections.get(WebhookSettings)
         assert settings.url is not None  # noqa: S101 - plan skips it otherwise
-        github = write.get(GitHubWriter)
-        secret = write.get(VaultWriter).read(f"{vault_paths.WEBHOOKS}/{target.slug}")
+        github, vault = write.get(GitHubWriter), write.get(VaultWriter)
+        secret = vault.read(_secret_path(target))
         if secret is None or "secret" not in secret.data:
             raise Missing("Vault", f"the webhook secret of {target.slug} is not there")
         full_name = github.repository(name_of(target)).full_name
@@ -146,6 +155,7 @@ class Webhook(Resource[ProjectSpec, HookState]):
                 full_name, number, url=settings.url, events=events, secret=secret.data["secret"]
             )
         # Should the secret have changed since the plan, the next pass sees another version and writes again.
+        vault.annotate(_secret_path(target), {NOTE: f"{number}: {change.after['secretVersion']}"})
         return Settled(_outputs(number, settings.url, events, change.after["secretVersion"]))
 
     def _look(
@@ -160,7 +170,21 @@ class Webhook(Resource[ProjectSpec, HookState]):
                 "the token needs admin access and the scope admin:repo_hook",
             )
         hook = _ours(hooks, url, target)
-        return Known(_state(hook, hooks)) if hook else Absent()
+        if hook is None:
+            return Absent()
+        remembered = target.remembered.get("hookId") == hook.id
+        written = None if remembered else _noted(read.get(Vault), target, hook.id)
+        return Known(_state(hook, hooks, written))
+
+
+def _secret_path(target: Target[ProjectSpec]) -> str:
+    return f"{vault_paths.WEBHOOKS}/{target.slug}"
+
+
+def _noted(vault: Vault, target: Target[ProjectSpec], number: int) -> str | None:
+    secret = vault.metadata(_secret_path(target))
+    noted, _, version = (secret.metadata.get(NOTE, "") if secret else "").partition(": ")
+    return version if noted == str(number) else None
 
 
 def _ours(hooks: Sequence[Hook], url: str, target: Target[ProjectSpec]) -> Hook | None:
@@ -171,7 +195,7 @@ def _ours(hooks: Sequence[Hook], url: str, target: Target[ProjectSpec]) -> Hook 
     return next((hook for hook in same if hook.id == number), next(iter([*same, *before]), None))
 
 
-def _state(hook: Hook, hooks: Sequence[Hook]) -> HookState:
+def _state(hook: Hook, hooks: Sequence[Hook], written: str | None) -> HookState:
     return HookState(
         hook_id=hook.id,
         url=hook.url,
@@ -181,6 +205,7 @@ def _state(hook: Hook, hooks: Sequence[Hook]) -> HookState:
         has_secret=hook.has_secret,
         active=hook.active,
         twins=tuple(each.id for each in hooks if each.url == hook.url and each.id != hook.id),
+        written=written,
     )
 
 

@@ -19,7 +19,7 @@ from reconciler.resources.git_access import path as key_path
 from reconciler.resources.webhook import Webhook
 from tests.integration.conftest import VaultCorner
 from tests.support import servers
-from tests.support.github import VALID, Stage, stage, target
+from tests.support.github import TOKEN, VALID, Stage, stage, target
 
 URL = "https://mesh-six.example/webhooks/github"
 SLUG = "acme-widgets"
@@ -125,6 +125,36 @@ def test_a_forgotten_webhook_is_adopted_and_written_once(github: Stage, vault_wr
     assert hook["config"]["secret"] == "first"
     assert hook["events"] == ["issues", "push", "release"]
     assert github.settle(webhook, target(settled.outputs), outputs()) == settled
+
+
+def test_a_webhook_whose_status_cannot_be_kept_is_not_written_in_every_pass(
+    github: Stage, vault_writer: VaultWriter
+) -> None:
+    github.repository()
+    put_secret(vault_writer, "first", 0)
+    webhook = Webhook(github.sections())
+    settled = github.settle(webhook, target(), outputs())
+    writes = github.wire.writes
+    for _ in range(2):
+        assert github.settle(webhook, target(), outputs()) == settled
+    assert github.wire.writes == writes
+    put_secret(vault_writer, "second", 1)
+    assert isinstance(github.settle(webhook, target(), outputs("2")), Settled)
+    (hook,) = hooks(github)
+    assert hook["config"]["secret"] == "second"
+    # Another webhook in its place never had the secret, whatever is noted.
+    github.people.delete(
+        f"/repos/acme/widgets/hooks/{hook['id']}", headers={"Authorization": f"Bearer {TOKEN}"}
+    ).raise_for_status()
+    wish = {
+        "repository": "acme/widgets",
+        "config": {**hook["config"], "secret": "x"},
+        "events": ["push", "issues"],
+    }
+    github.does("POST", "hooks", wish)
+    decision = github.plan(webhook, target(), outputs("2"))
+    assert isinstance(decision, Needed)
+    assert decision.change.summary.startswith("set secret")
 
 
 def test_what_people_changed_is_put_right(github: Stage, vault_writer: VaultWriter) -> None:

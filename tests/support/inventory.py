@@ -202,7 +202,8 @@ def _names(vault: hvac.Client, folder: str) -> list[str]:
 
 def _secret(vault: hvac.Client, path: str) -> dict[str, Any]:
     about = vault.secrets.kv.v2.read_secret_metadata(path)["data"]
-    marks = {key: value for key, value in (about["custom_metadata"] or {}).items() if key != "public-key"}
+    told = about["custom_metadata"] or {}
+    marks = {key: value for key, value in told.items() if key not in {"public-key", "webhook"}}
     data: dict[str, str] = {}
     if about["current_version"]:
         data = vault.secrets.kv.v2.read_secret_version(path, raise_on_deleted_version=True)["data"]["data"]
