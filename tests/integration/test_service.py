@@ -224,15 +224,3 @@ def test_a_pass_that_people_start_beside_it_waits_its_turn(clean_sandbox: Sandbo
         running.service.schedule.wake("test")
         time.sleep(0.5)
         assert cycle_of(clean_sandbox).run().busy
-
-
-def test_a_port_that_is_taken_is_said(clean_sandbox: Sandbox, tmp_path: Path) -> None:
-    with program(clean_sandbox, tmp_path / "first"):
-        environment = {"PATH": os.environ["PATH"], **clean_sandbox.environment()}
-        command = [str(PROGRAM), "serve", "--config", str(clean_sandbox.configuration_file())]
-        second = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
-    assert second.returncode != 0
-    assert "address already in use" in second.stderr
-    assert "Traceback" not in second.stderr
