@@ -17,8 +17,11 @@ clone=$PWD
 run=${MESH_SIX_RUN_DIRECTORY:-/tmp/mesh-six}
 # Well below the pod's terminationGracePeriodSeconds.
 stop_seconds=${MESH_SIX_STOP_SECONDS:-40}
-# What the parts may see of the environment.
-readonly seen='PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|XDG_CONFIG_HOME|GIT_CONFIG_(GLOBAL|SYSTEM)|CLAUDE_CONFIG_DIR|MESH_SIX_(PROJECT|WORKTREES|RUN_DIRECTORY|APP_PORT|REFRESH_SECONDS|AUTH_SERVICE_URL|AUTH_TOKEN_FILE)|(HTTP|HTTPS|NO|http|https|no)_(PROXY|proxy)|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE'
+# What the parts may see of the environment: what the system sets, and what the manifests do for them.
+seen='PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|XDG_CONFIG_HOME|GIT_CONFIG_(GLOBAL|SYSTEM)'
+seen+='|(HTTP|HTTPS|NO)_PROXY|(http|https|no)_proxy|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|CLAUDE_CONFIG_DIR'
+seen+='|MESH_SIX_(PROJECT|WORKTREES|RUN_DIRECTORY|APP_PORT|REFRESH_SECONDS|AUTH_SERVICE_URL|AUTH_TOKEN_FILE)'
+readonly seen
 credentials=
 port=
 complaint=
@@ -29,6 +32,7 @@ check() {
   for name in MESH_SIX_PROJECT MESH_SIX_WORKTREES CLAUDE_CONFIG_DIR; do
     [[ -n ${!name-} ]] || missing+=("variable $name")
   done
+  [[ ${MESH_SIX_PROJECT-} =~ ^[a-z0-9-]*$ ]] || missing+=('slug in MESH_SIX_PROJECT')
   if [[ -n ${MESH_SIX_AUTH_SERVICE_URL-} ]]; then
     [[ -n ${MESH_SIX_AUTH_TOKEN_FILE-} ]] || missing+=('variable MESH_SIX_AUTH_TOKEN_FILE')
     [[ $MESH_SIX_AUTH_SERVICE_URL =~ ^https?://[^[:space:]\"\\]+$ ]] || missing+=('URL in MESH_SIX_AUTH_SERVICE_URL')
@@ -65,7 +69,7 @@ claim() {
 become() {
   local entry hidden=()
   while IFS= read -r -d '' entry; do
-    [[ ${entry%%=*} =~ ^($seen)$ ]] || hidden+=(--unset="${entry%%=*}")
+    [[ ${entry%%=*} =~ ^($seen|)$ ]] || hidden+=(--unset="${entry%%=*}")
   done <"/proc/$$/environ"
   exec {lock}>&-
   # The signal comes only from a parent that still lives when it is asked for.
@@ -106,6 +110,12 @@ again() {
   pause 2
 }
 
+# Says what is wrong, once for as long as it is the same.
+complain() {
+  [[ $1 == "$complaint" ]] || say "$1"
+  complaint=$1
+}
+
 has_session() {
   tmux has-session -t "=$session" 2>/dev/null
 }
@@ -115,17 +125,21 @@ start_session() {
   local error
   has_session && return
   if ! error=$(tmux -u new-session -d -s "$session" -c "$clone" 2>&1 {lock}>&-); then
-    [[ $error == "$complaint" ]] || say "tmux cannot start the session: $error"
-    complaint=$error
+    complain "tmux cannot start the session: $error"
     pause 2
   fi
 }
 
 become_ready() {
+  local error
   [[ -z ${MESH_SIX_AUTH_SERVICE_URL-} || -e $run/login ]] || return
   [[ -z ${MESH_SIX_APP_PORT-} || -e $run/port ]] || return
   has_session || return
-  : >"$run/ready" && say "ready; the session is: tmux attach -t $session"
+  if ! error=$({ : >"$run/ready"; } 2>&1); then
+    complain "cannot write $run/ready: ${error##*: }"
+    return 1
+  fi
+  say "ready; the session is: tmux attach -t $session"
 }
 
 # Prints the ids of the processes in tmux's panes: those of the terminal sessions that $1 names by their leaders.
@@ -176,6 +190,8 @@ stop() {
 check
 claim
 trap stop TERM INT
+# tmux's windows would get the user's own shell, which for some users of images is one that ends at once.
+export SHELL=${SHELL:-$BASH}
 if [[ -r $here/version ]]; then
   MESH_SIX_TOOLS_VERSION=$(<"$here/version")
   export MESH_SIX_TOOLS_VERSION

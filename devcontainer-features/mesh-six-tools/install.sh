@@ -21,7 +21,7 @@ check() {
   [ "$(id -u)" = 0 ] || fail 'must be run as root, as features are; this is no script for a running container'
   command -v apt-get >/dev/null ||
     fail "this image has no apt-get; only Debian, Ubuntu and images made from them are supported, and this is $(system)"
-  # Features of the Node feature's images are on the PATH by its variables; without them it is here.
+  # Where the Node feature puts it; its variables, which say so too, are not seen by every builder's later features.
   PATH=$PATH:/usr/local/share/nvm/current/bin
   for program in node npm; do
     command -v "$program" >/dev/null || fail "there is no $program, which the Claude CLI and the entrypoint need. Add the \

@@ -129,7 +129,7 @@ def test_sigterm_is_heard_while_it_still_puts_things_in_order(environment_pod: P
 
 
 def test_it_hears_signals_and_buries_the_dead_as_the_first_process(environment_pod: Pod) -> None:
-    alone = ["unshare", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    alone = ["unshare", "--map-current-user", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody make a process namespace")
     environment_pod.start(alone)
@@ -214,6 +214,7 @@ def test_killed_at_any_moment_the_next_one_goes_on(environment_pod: Pod, auth: S
         ({"CLAUDE_CONFIG_DIR": "", "MESH_SIX_WORKTREES": ""}, "there is no variable CLAUDE_CONFIG_DIR"),
         ({"MESH_SIX_AUTH_TOKEN_FILE": ""}, "there is no variable MESH_SIX_AUTH_TOKEN_FILE"),
         ({"MESH_SIX_AUTH_SERVICE_URL": "auth-service"}, "there is no URL in MESH_SIX_AUTH_SERVICE_URL"),
+        ({"MESH_SIX_PROJECT": "../acme"}, "there is no slug in MESH_SIX_PROJECT"),
         ({"MESH_SIX_APP_PORT": "http"}, "there is no whole number in MESH_SIX_APP_PORT"),
     ],
 )

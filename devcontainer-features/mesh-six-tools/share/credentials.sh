@@ -155,7 +155,7 @@ take() {
 
 # Brings the files up to date once. Returns 0 with $outcome, or 1 with $problem.
 refresh() {
-  local fields="\"podName\": \"$HOSTNAME\"" usable='' answer='' bundle=''
+  local fields="\"podName\": \"${HOSTNAME//[^A-Za-z0-9.-]/-}\"" usable='' answer='' bundle=''
   echo '{}' >"$scratch/nothing"
   if jq --exit-status --slurp "$is_login" "$login" >/dev/null 2>&1; then usable=yes; fi
   # Names the bundle only with its login still there; else that is wanted anew.
