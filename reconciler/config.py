@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 
 from reconciler.errors import ConfigurationError, UnusableSetting
 from reconciler.gitops.yaml_read import load_yaml
-from reconciler.model.duration import Duration
+from reconciler.model.duration import Duration, DurationOrZero
 from reconciler.systems import Sections, Settings
 
 DEFAULT_FILE = Path("reconciler.yaml")
@@ -29,8 +29,8 @@ class ScheduleSettings(Settings):
 
     interval: Duration = timedelta(minutes=5)
     """How long after the beginning of one pass the next one begins."""
-    jitter: Duration = timedelta(seconds=30)
-    """By how much that varies, so that several reconcilers do not knock all at once."""
+    jitter: DurationOrZero = timedelta(seconds=30)
+    """By how much that varies, so that several reconcilers do not knock all at once; `0s` for not at all."""
     least_pause: Duration = timedelta(seconds=30)
     """Between one pass and the next where a machine is awaited, however soon that may be ready: each pass
     reads everything. A push or a request does not wait for it."""

@@ -41,4 +41,6 @@ def configure_logs(level: int = logging.WARNING) -> None:
     )
     # What this one says of a request that it cannot read quotes the request, and with it what callers sent.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)
+    # What it warns of is meant: a pass that takes longer than its interval, after which the next one begins.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -31,14 +30,11 @@ def run_once(
     """
     deadline = clock() + (wait.total_seconds() if wait else 0.0)
     stop = Stop()
-    begun = itertools.count(1)
     result = None
     announce(LOOKING)
     with stop.on_signals():
         while True:
-            done = cycle.run(
-                stopping=stop.is_set, announce=lambda change: announce(change_line(change, next(begun)))
-            )
+            done = cycle.run(stopping=stop.is_set, announce=lambda change: announce(change_line(change)))
             result = done.after(result) if result else done
             pause = result.again_in
             if wait is None or pause is None or stop.is_set():
@@ -48,6 +44,6 @@ def run_once(
                 return result.out_of_time()
             seconds = min(pause, LONGEST_SLEEP, timedelta(seconds=left)).total_seconds()
             shown = format_duration(timedelta(seconds=max(seconds, 0.1)))
-            awaited = result.machines_awaited or ("another pass",)
-            announce(f"looking again in {shown}: waiting for {brief(awaited)}")
+            awaited = brief(result.machines_awaited) or "another pass to end"
+            announce(f"looking again in {shown}: waiting for {awaited}")
             stop.sleep(seconds, sleep)

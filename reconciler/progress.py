@@ -31,9 +31,9 @@ def progress() -> Iterator[Announce]:
         yield show
 
 
-def change_line(change: Change, number: int) -> str:
-    """Return the step that makes one change, counted from the beginning of the run."""
-    return f"change {number}: {change.slug}: {change.resource} … {change.summary}"
+def change_line(change: Change) -> str:
+    """Return the step that makes one change."""
+    return f"change {change.slug}: {change.resource} … {change.summary}"
 
 
 def brief(places: Sequence[str]) -> str:

@@ -9,15 +9,24 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_WRONG = 'not a length of time: write it like "90s", "5m" or "2h"'
 
 
 def parse_duration(text: object) -> timedelta:
     """Return the length; ValueError for anything that is not a positive number and a unit."""
+    length = parse_duration_or_zero(text)
+    if not length:
+        raise ValueError(_WRONG)
+    return length
+
+
+def parse_duration_or_zero(text: object) -> timedelta:
+    """Return the length; ValueError for anything that is not a number and a unit."""
     if isinstance(text, timedelta):
         return text
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhd])", str(text).strip())
-    if not found or float(found[1]) == 0:
-        raise ValueError('not a length of time: write it like "90s", "5m" or "2h"')
+    if not found:
+        raise ValueError(_WRONG)
     return timedelta(**{_UNITS[found[2]]: float(found[1])})
 
 
@@ -31,3 +40,4 @@ def format_duration(length: timedelta) -> str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+DurationOrZero = Annotated[timedelta, BeforeValidator(parse_duration_or_zero)]

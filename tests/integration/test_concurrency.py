@@ -8,13 +8,16 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from reconciler.history import History
+from reconciler.loop import run_once
+from reconciler.model.duration import parse_duration
 from reconciler.model.outcome import Status
 from reconciler.result import BUSY
 from reconciler.sandbox.faults import Fault
@@ -74,6 +77,17 @@ def test_a_second_pass_does_nothing_and_says_so(clean_sandbox: Sandbox, projects
         assert not any(each.wrote for each in clean_sandbox.requests(mark) if each.system == "postgres")
         assert commits(clean_sandbox) == before
     assert settle_at_once(clean_sandbox).exit_code == 0
+
+
+def test_who_waits_for_another_pass_is_told_so(clean_sandbox: Sandbox) -> None:
+    cycle, said = cycle_of(clean_sandbox), list[str]()
+    with closing(History.writing(cycle.sections)) as another:
+        assert another.alone
+        clock = iter((0.0, 0.5, 2.0)).__next__
+        run_once(
+            cycle, wait=parse_duration("1s"), announce=said.append, sleep=lambda seconds: None, clock=clock
+        )
+    assert said[-1] == "looking again in 0.5s: waiting for another pass to end"
 
 
 def test_a_pass_that_lost_its_lock_pushes_nothing(clean_sandbox: Sandbox, projects: Path) -> None:
