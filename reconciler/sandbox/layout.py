@@ -63,6 +63,8 @@ class Layout:
     def make(self) -> None:
         """Make the directory; closed to others, except for passing through to the data of PostgreSQL."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        # First of all: its lock tells another start at the same moment what this folder is.
+        self["lock"].touch()
         self.directory.chmod(0o711 if os.geteuid() == 0 else 0o700)
         for name in ("emulators", "logs", "git"):
             self[name].mkdir(mode=0o700, exist_ok=True)
