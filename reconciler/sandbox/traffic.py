@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import time
+from bisect import bisect_right
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
 
 
@@ -74,4 +76,4 @@ class LogReader:
         complete = data[: data.rfind(b"\n") + 1]
         self._offset += len(complete)
         self._requests += [LoggedRequest(**json.loads(line)) for line in complete.splitlines()]
-        return [request for request in self._requests if request.number > number]
+        return self._requests[bisect_right(self._requests, number, key=attrgetter("number")) :]

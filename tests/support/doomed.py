@@ -82,7 +82,7 @@ def _wait_until(ready: Callable[[], bool]) -> None:
     until = time.monotonic() + PATIENCE
     while not ready():
         assert time.monotonic() < until
-        time.sleep(0.003)
+        time.sleep(0.01)
 
 
 def _run(configuration: Path, environ: dict[str, str], only: tuple[str, ...], death: GitStep | None) -> None:

@@ -26,6 +26,7 @@ PROCESSES.set_forkserver_preload(
     [
         __name__,
         "tests.support.doomed",
+        "httpcore",
         "reconciler.clients.github.connection",
         "reconciler.loop",
         "reconciler.plan_view",
