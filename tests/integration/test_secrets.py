@@ -24,7 +24,7 @@ from reconciler.sandbox.layout import Layout
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.echo import create_app
 from tests.support.forked import run_program
-from tests.support.reconciling import merge, status
+from tests.support.reconciling import merge, settle_at_once, status
 from tests.support.serve import serve
 
 PUBLIC = {"GITHUB_API_URL", "VAULT_ADDR", "MINIO_ENDPOINT", "MANIFESTS_REPOSITORY", "CONFIG_REPOSITORY",
@@ -188,7 +188,8 @@ def test_a_project_on_its_whole_way(watch: Watch) -> None:
 
 def test_a_login_by_device_flow(watch: Watch) -> None:
     flow = {"OAUTH_FLOW": "device"}
-    assert watch.run("--once", "-v", "--wait", "60s", **flow) == 0
+    assert settle_at_once(watch.sandbox).exit_code == 0
+    assert watch.run("--once", "-v", **flow) == 0
     code = status(watch.sandbox, "acme-gears")["oauth"]["userCode"]
     watch.sandbox.emulator("oauth-issuer", "POST", f"/_emulator/requests/{code}/approve")
     assert watch.run("plan", "--format", "json", **flow) == 0
@@ -217,7 +218,8 @@ def test_systems_that_repeat_what_they_were_sent(watch: Watch, answer: int) -> N
 
 
 def test_credentials_that_are_wrong(watch: Watch) -> None:
-    assert watch.run("--once", "-v", "--wait", "60s") == 0
+    assert settle_at_once(watch.sandbox).exit_code == 0
+    watch.learn()
     database = watch.environment["DATABASE_URL"].split("@")[1]
     names = sorted({*watch.secrets} & {*watch.environment} - {"RECONCILER_AGE_IDENTITY"})
     wrong = {name: f"canary-wrong-{number}-{name.lower()}" for number, name in enumerate(names)}

@@ -145,7 +145,7 @@ def writes(sandbox: Sandbox, since: int) -> list[Any]:
 
 def test_a_quiet_pass_writes_nothing(clean_sandbox: Sandbox, projects: Path) -> None:
     merge(clean_sandbox, projects, widgets=WIDGETS, gears=GEARS)
-    settle(clean_sandbox)
+    settle_at_once(clean_sandbox)
     before, mark = commits(clean_sandbox), clean_sandbox.mark()
     result = cycle_of(clean_sandbox).run()
     assert result.exit_code == 0
@@ -167,9 +167,9 @@ def test_with_status_deleted_everything_is_adopted_and_nothing_made_twice(
     clean_sandbox: Sandbox, projects: Path, tmp_path: Path
 ) -> None:
     merge(clean_sandbox, projects, widgets=WIDGETS, gears=GEARS)
-    settle(clean_sandbox)
+    settle_at_once(clean_sandbox)
     seal_tokens(cycle_of(clean_sandbox), "acme-widgets", TOKENS, only_print=False)
-    settle(clean_sandbox)
+    settle_at_once(clean_sandbox)
     before = counts(clean_sandbox)
     clone = tmp_path / "clone"
     environment = clean_sandbox.environment()
@@ -178,7 +178,7 @@ def test_with_status_deleted_everything_is_adopted_and_nothing_made_twice(
     git(str(clone), "rm", "-rq", "status")
     git(str(clone), *identity, "commit", "-qm", "lose the status")
     git(str(clone), "push", "-q")
-    result = settle(clean_sandbox)
+    result = settle_at_once(clean_sandbox)
     assert {each.status for each in result.reports} == {Status.COMPLETED}
     assert counts(clean_sandbox) == before
     mark = clean_sandbox.mark()
