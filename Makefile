@@ -17,7 +17,7 @@ unit: .venv/ready
 	$(BIN)/pytest tests/unit -q
 
 integration: .venv/ready
-	$(BIN)/pytest tests/integration -q -n 2 --dist loadfile
+	$(BIN)/pytest tests/integration -q -n 2 --dist worksteal
 
 lint: .venv/ready
 	$(BIN)/ruff check .
