@@ -158,9 +158,8 @@ def test_endpoints(endpoint: str, expected: tuple[str, bool]) -> None:
     "endpoint", ["ftp://a", "http://", "http://a/b", "http://u:p@a", "a:b:c", "http://a:99999"]
 )
 def test_endpoints_that_are_none(endpoint: str) -> None:
-    settings = S3Settings.load({"endpoint": endpoint, "accessKey": "a", "secretKey": "b"}, {})
     with pytest.raises(ConfigurationError, match=r"s3\.endpoint"):
-        settings.check()
+        S3Settings.load({"endpoint": endpoint, "accessKey": "a", "secretKey": "b"}, {}).check()
 
 
 def test_an_endpoint_without_keys_is_half_set_up() -> None:
