@@ -12,6 +12,7 @@ import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
@@ -178,9 +179,14 @@ class Sections:
     def renew(self) -> None:
         """Read the environment and the files that it names again, so that rotated secrets count.
 
-        ConfigurationError when one of them is wrong now; then all stay as they were. From any thread.
+        ConfigurationError when one of them is wrong now; then all stay as they were. One that only cannot be
+        used is nobody else's trouble: `get` says so to whoever needs it. From any thread.
         """
-        self._built = {kind: self._load(kind) for kind in tuple(self._built)}
+        renewed: dict[type[Settings], Settings] = {}
+        for kind in tuple(self._built):
+            with suppress(UnusableSetting):
+                renewed[kind] = self._load(kind)
+        self._built = renewed
 
     def _load(self, kind: type[Settings]) -> Settings:
         return kind.load(self._values.get(kind.section, {}), self._environ)

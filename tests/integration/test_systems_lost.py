@@ -187,6 +187,21 @@ def test_without_a_usable_identity_only_logins_fail(settled: Sandbox, identity: 
     assert settle_at_once(settled).exit_code == 0
 
 
+def test_a_secret_rotated_to_what_cannot_be_sent_stops_only_what_it_is_for(
+    settled: Sandbox, tmp_path: Path
+) -> None:
+    file, token = tmp_path / "token", settled.environment()["VAULT_TOKEN"]
+    file.write_text(token, encoding="utf-8")
+    cycle = cycle_of(settled, VAULT_TOKEN="", VAULT_TOKEN_FILE=str(file))
+    assert cycle.run().exit_code == 0
+    file.write_text(f"{token}\nand more", encoding="utf-8")
+    assert of(cycle.run(), Condition.ERROR)["acme-gears"] == VAULT
+    file.write_text(token, encoding="utf-8")
+    result = cycle.run()
+    assert not any(of(result, Condition.ERROR).values())
+    assert settle_at_once(settled).exit_code == 0
+
+
 def test_a_rotated_secret_counts_from_the_next_pass_on(settled: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(settled.environment()["VAULT_TOKEN"])
