@@ -121,7 +121,7 @@ def test_the_time_it_takes_to_stop_is_within_the_pods_grace() -> None:
 
 def test_sigterm_is_heard_while_it_still_puts_things_in_order(environment_pod: Pod) -> None:
     slow = environment_pod.folder / "bin" / "git"
-    slow.write_text(f"#!/bin/sh\ntouch {environment_pod.folder}/asked\nexec /bin/sleep 60\n")
+    slow.write_text(f"#!/bin/sh\ntouch {environment_pod.folder}/asked\nexec /bin/sleep 20\n")
     slow.chmod(0o755)
     environment_pod.start()
     environment_pod.wait_for((environment_pod.folder / "asked").exists)

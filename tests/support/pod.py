@@ -237,7 +237,15 @@ class Pod:
 
     def parts(self) -> dict[int, str]:
         """Return the entrypoint's processes and its parts', by id; what runs in tmux is not among them."""
-        return {pid: line for pid, line in command_lines().items() if str(self.feature) in line}
+        found = {pid: line for pid, line in command_lines().items() if str(self.feature) in line}
+        return {pid: line for pid, line in found.items() if str(self.run) in _environment(pid)}
+
+
+def _environment(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/environ").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def command_lines() -> dict[int, str]:

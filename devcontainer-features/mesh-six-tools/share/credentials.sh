@@ -93,8 +93,9 @@ put() {
     return 1
   fi
   new=$said
-  # Flushed before it gets its name: after a power cut there is the old file or the new one, and no empty one.
-  if ! said=$({ cat >"$new" && sync -- "$new" && mv -fT -- "$new" "$target"; } 2>&1); then
+  # Flushed before it gets its name: after a power cut there is the old file or the new one, and no empty one. What is
+  # only remembered may be lost, and is not worth the wait.
+  if ! said=$({ cat >"$new" && { [[ $target == "$memory"/* ]] || sync -- "$new"; } && mv -fT -- "$new" "$target"; } 2>&1); then
     rm -f -- "$new"
     problem="cannot write $target: ${said##*: }"
     return 1
@@ -113,7 +114,7 @@ unpack() {
 # that were handed out before and no longer are go, all others stay. What cannot be merged is left alone, and said.
 merge() {
   local handed_out=$1 target=$2 before=$memory/$1
-  [[ -e $before ]] || before=$scratch/nothing
+  [[ -s $before ]] || before=$scratch/nothing
   if [[ -e $target ]] && cmp --silent "$scratch/$handed_out" "$before"; then return 0; fi
   local own=$target
   [[ -s $own ]] || own=$scratch/nothing
