@@ -15,7 +15,9 @@ import pytest
 
 from reconciler.systems import Sections
 from tests.support import servers
-from tests.support.pod import Pod, Service, assembled, auth_service_for_pods, pod
+from tests.support.pod import Pod, assembled, git, pod
+from tests.support.pod_service import Service, auth_service_for_pods
+from tests.support.volume import Volume
 
 REPO_REGISTRY = Path(servers.__file__).with_name("mesh_six_repo_registry.sql")
 _numbers = itertools.count(1)
@@ -142,3 +144,18 @@ def environment_pod(feature: Path, auth: Service, tmp_path: Path) -> Iterator[Po
     with pod(feature, tmp_path / "pod", auth.url) as made:
         made.token_file.write_text(auth.token())
         yield made
+
+
+@pytest.fixture
+def volume(tmp_path: Path, feature: Path) -> Iterator[Volume]:
+    """A pod's volume with a clone of one commit; whatever is done there, no object may go missing."""
+    made = Volume(tmp_path / "workspaces", feature)
+    made.clone.mkdir(parents=True)
+    git(made.clone, "init", "-q", "-b", "main")
+    for name in ("readme", "code", "old"):
+        (made.clone / name).write_text(f"{name}\n")
+    (made.clone / ".gitignore").write_text("ignored\n")
+    git(made.clone, "add", ".")
+    git(made.clone, "commit", "-q", "-m", "One")
+    yield made
+    git(made.clone, "fsck", "--no-dangling", "--connectivity-only")

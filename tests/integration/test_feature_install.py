@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pod import LOGIN, ROOT
+from tests.support.pod import ROOT
+from tests.support.pod_service import LOGIN
 
 VERSION = "2.1.332"
 ALONE = ["unshare", "--mount", "--propagation", "private"]

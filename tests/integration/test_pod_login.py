@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.support.pod import LOGIN, Pod, Service, auth_service_for_pods, pod
+from tests.support.pod import Pod, pod
+from tests.support.pod_service import LOGIN, Service, auth_service_for_pods
 from tests.support.servers import free_port
 
 
