@@ -139,6 +139,7 @@ def _until_ready(server: Server, token: Mapping[str, str], count: int) -> None:
 
 
 def _speed(title: str, server: Server, token: Mapping[str, str], directory: Path) -> None:
+    before = _passes(server)
     print(f"\n{title:30}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'ratio':>8}")
     for name, path in PAGES.items():
         page = directory / "page.json"
@@ -152,6 +153,7 @@ def _speed(title: str, server: Server, token: Mapping[str, str], directory: Path
         kilobytes = page.stat().st_size // 1024
         _row(f"  bare, {kilobytes} kB", [theirs for theirs, _ in pairs], 1)
         _row(f"  {name}", [ours for _, ours in pairs], ratio)
+    print(f"  passes that ended meanwhile: {_passes(server) - before}")
 
 
 def _row(name: str, rounds: list[Measured], ratio: float) -> None:
