@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import hvac
+import hvac.exceptions
 import psycopg
 import pytest
 
@@ -59,8 +61,21 @@ def vault(vault_server: str) -> Iterator[VaultCorner]:
     root = hvac.Client(url=vault_server, token=servers.ROOT_TOKEN)
     mount = f"kv{next(_numbers)}"
     root.sys.enable_secrets_engine("kv", path=mount, options={"version": "2"})
+    _wait_until_usable(root, mount)
     yield VaultCorner(vault_server, mount, root)
     root.adapter.close()
+
+
+def _wait_until_usable(root: Any, mount: str) -> None:
+    """A new mount answers 400 for the moment that it takes to become one of version 2."""
+    for _ in range(200):
+        try:
+            root.secrets.kv.v2.read_configuration(mount_point=mount)
+        except hvac.exceptions.InvalidRequest:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"{mount} does not become usable")
 
 
 @pytest.fixture(scope="session")

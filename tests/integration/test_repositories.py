@@ -110,8 +110,8 @@ def test_a_protected_config_branch_is_a_sentence_and_exit_code_1(
             assert result.exit_code == 1
             assert any("identity needs to be allowed to push" in problem for problem in result.problems)
         assert commits(clean_sandbox)[0] == before[0]
-        # What is not remembered is adopted; only what cannot be read is written again.
-        assert of(second, Condition.CHANGED) == {"acme-widgets": {"webhook"}}
+        # What is not remembered is adopted, and nothing is written again.
+        assert of(second, Condition.CHANGED) == {"acme-widgets": set()}
         assert settle_at_once(clean_sandbox, **http).exit_code == 0
     assert status(clean_sandbox, "acme-widgets")["status"] == "completed"
 

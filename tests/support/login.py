@@ -56,6 +56,7 @@ class Given:
     phase, system, section, audited, deferred = "initialization", "given", "", False, False
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
+    settings: tuple[type[Any], ...] = ()
 
     def __init__(self, name: str, outputs: Mapping[str, Any]) -> None:
         self.name = name
