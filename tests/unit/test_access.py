@@ -35,7 +35,9 @@ def test_a_token_is_good_through_its_last_day() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["", "x", TOKENS[0].sha256, ALICE.get_secret_value().lower(), "\ud800", "é" * 9]
+    "given",
+    ["", "x", TOKENS[0].sha256, ALICE.get_secret_value().lower(), "\ud800", "é" * 9],
+    ids=["nothing", "short", "a hash", "in lower case", "a surrogate", "not ASCII"],
 )
 def test_nothing_else_is_a_token(given: str) -> None:
     assert at(2026, 1, 1).caller(given) is None
