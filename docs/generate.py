@@ -1,146 +1,17 @@
-"""Writes the pages that follow from the code (`make docs`): settings, and schemas of files and API."""
+"""Writes the pages that follow from the code (`make docs`)."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-from pydantic import SecretStr
-from pydantic.fields import FieldInfo
-
-from reconciler.clients.argocd import ArgoSettings
-from reconciler.clients.auth_service import AuthServiceSettings
-from reconciler.clients.github import GitHubSettings
-from reconciler.clients.litellm import LiteLLMSettings
-from reconciler.clients.oauth_issuer import OAuthSettings
-from reconciler.clients.postgres import PostgresSettings
-from reconciler.clients.s3 import S3Settings
-from reconciler.clients.vault import VaultSettings
-from reconciler.config import ScheduleSettings, ServeSettings
-from reconciler.cycle import Cycle
-from reconciler.gitops.pods import PodsSettings
-from reconciler.gitops.settings import ConfigRepositorySettings, ManifestRepositorySettings, WorkSettings
-from reconciler.kinds import KINDS, json_schema
-from reconciler.model.duration import format_duration
-from reconciler.resources.webhook import WebhookSettings
-from reconciler.sealing import SealingSettings
-from reconciler.service.app import application
-from reconciler.service.run import service_of
-from reconciler.systems import Sections, Settings
+from docs import configuration, openapi, project_schema
 
 FOLDER = Path(__file__).parent
-SECTIONS: tuple[type[Settings], ...] = (
-    ConfigRepositorySettings,
-    ManifestRepositorySettings,
-    GitHubSettings,
-    VaultSettings,
-    PostgresSettings,
-    S3Settings,
-    ArgoSettings,
-    AuthServiceSettings,
-    SealingSettings,
-    OAuthSettings,
-    LiteLLMSettings,
-    WebhookSettings,
-    PodsSettings,
-    ScheduleSettings,
-    ServeSettings,
-    WorkSettings,
-)
-INTRODUCTION = """\
-# Configuration
-
-<!-- Written by `make docs` from the settings classes; change those. -->
-
-What is public stands in `reconciler.yaml` in the working directory, or in the file named by `--config`.
-Secrets come from the environment, which wins over the file. Wherever a variable `NAME` is given, `NAME_FILE`
-may name a file that holds the value instead. Every pass reads those files anew, so a rotated secret counts
-from the next pass on; one that cannot be read or used then is an error of that pass, which does nothing.
-`reconciler.yaml` is read once, at the start.
-
-    config:
-      repository: https://github.com/acme/mesh-six-projects.git
-    manifests:
-      repository: https://github.com/acme/mesh-six.git
-    vault:
-      address: https://vault.example
-    argocd:
-      server: https://argocd.example
-
-Only `config` and `github` are required. A section that nobody sets up is *skipped*, and a pass says which
-setting would turn it on. One that is half set up, or that is taken away after a project used it, is an error
-of the resources that need it; the others go on. So is an address that is none, or a credential with a line
-break in it. An unknown section or key is an error at once that names the nearest right one, and so is a value
-of another type.
-Lengths of time are written like `90s`, `5m`, `2h`.
-"""
-
-
-def configuration() -> str:
-    """Return the page with every section and key."""
-    return "\n".join([INTRODUCTION, *(line for section in SECTIONS for line in _section(section))])
-
-
-def schema() -> str:
-    """Return the JSON Schema of project files, as `reconcile schema` prints it."""
-    return json.dumps(json_schema(KINDS), indent=2) + "\n"
-
-
-def openapi() -> str:
-    """Return the description of the HTTP API, as the service gives it at `/openapi.json`."""
-    sections = Sections({"config": {"repository": "https://github.com/acme/mesh-six-projects.git"}}, {})
-    app = application(service_of(Cycle(sections, KINDS), ServeSettings()))
-    return json.dumps(app.openapi(), indent=2) + "\n"
-
-
-def pages() -> Mapping[Path, str]:
-    """Return every generated page's text by its path."""
-    return {
-        FOLDER / "configuration.md": configuration(),
-        FOLDER / "project.schema.json": schema(),
-        FOLDER / "openapi.json": openapi(),
-    }
-
-
-def _section(section: type[Settings]) -> Iterator[str]:
-    yield f"## {section.section}"
-    yield ""
-    yield " ".join((section.__doc__ or "").split())
-    yield ""
-    yield "| key | environment | default | meaning |"
-    yield "|---|---|---|---|"
-    for name, field in section.model_fields.items():
-        key, variable = _names(section, name, field)
-        meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-        secret = " *Secret.*" if "SecretStr" in str(field.annotation) else ""
-        yield f"| `{key}` | {variable} | {_default(field)} | {meaning}{secret} |"
-    yield ""
-
-
-def _names(section: type[Settings], name: str, field: FieldInfo) -> tuple[str, str]:
-    choices = [str(choice) for choice in getattr(field.validation_alias, "choices", ())]
-    generate: Any = section.model_config["alias_generator"]
-    key = next((choice for choice in choices if not choice.isupper()), generate(name))
-    variable = next((choice for choice in choices if choice.isupper()), None)
-    return key, f"`{variable}`" if variable else ""
-
-
-def _default(field: FieldInfo) -> str:
-    value: Any = field.default
-    if value is None or field.is_required() or field.default_factory or isinstance(value, SecretStr):
-        return ""
-    if isinstance(value, timedelta):
-        return f"`{format_duration(value)}`"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, tuple):
-        return "<br>".join(f"`{each}`" for each in value) or "`[]`"
-    return f"`{value}`"
-
 
 if __name__ == "__main__":
-    for path, text in pages().items():
-        path.write_text(text, encoding="utf-8")
+    for name, page in {
+        "configuration.md": configuration.page,
+        "project.schema.json": project_schema.page,
+        "openapi.json": openapi.page,
+    }.items():
+        (FOLDER / name).write_text(page(), encoding="utf-8")

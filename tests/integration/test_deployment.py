@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import kubernetes_validate
 import pytest
 
-from docs.generate import SECTIONS
+from docs.configuration import SECTIONS
 from reconciler.config import load_sections
 from reconciler.gitops.build_check import Checker
 from reconciler.gitops.repository import Repository

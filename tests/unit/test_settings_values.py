@@ -60,7 +60,7 @@ RIGHT = {
 @pytest.mark.parametrize("value", WRONG)
 def test_what_is_no_address_is_said_with_setting_and_remedy(variable: str, value: str) -> None:
     section, _ = ADDRESSES[variable]
-    sections = load_sections(None, {variable: value})
+    sections = Sections({}, {variable: value})
     with pytest.raises(UnusableSetting, match=f"setting {section.section}.") as caught:
         sections.get(section)
     assert "https://" in caught.value.remedy
@@ -71,7 +71,7 @@ def test_what_is_no_address_is_said_with_setting_and_remedy(variable: str, value
 @pytest.mark.parametrize("value", RIGHT)
 def test_addresses_that_clients_can_send_to(variable: str, value: str) -> None:
     section, name = ADDRESSES[variable]
-    found = getattr(load_sections(None, {variable: value}).get(section), name)
+    found = getattr(Sections({}, {variable: value}).get(section), name)
     assert found == RIGHT[value]
     assert httpx.URL(found).host
 

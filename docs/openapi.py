@@ -1,0 +1,19 @@
+"""The description of the HTTP API, as the service gives it at `/openapi.json`."""
+
+from __future__ import annotations
+
+import json
+
+from reconciler.config import ServeSettings
+from reconciler.cycle import Cycle
+from reconciler.kinds import KINDS
+from reconciler.service.app import application
+from reconciler.service.run import service_of
+from reconciler.systems import Sections
+
+
+def page() -> str:
+    """Return the text of openapi.json."""
+    sections = Sections({"config": {"repository": "https://github.com/acme/mesh-six-projects.git"}}, {})
+    app = application(service_of(Cycle(sections, KINDS), ServeSettings()))
+    return json.dumps(app.openapi(), indent=2) + "\n"
