@@ -14,7 +14,7 @@ demo: .venv/ready
 test: lint unit integration
 
 unit: .venv/ready
-	$(BIN)/pytest tests/unit -q
+	$(BIN)/pytest tests/unit -q -n 2
 
 integration: .venv/ready
 	$(BIN)/pytest tests/integration -q -n 2 --dist worksteal
