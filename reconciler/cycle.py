@@ -71,7 +71,8 @@ class Cycle:
         with closing(History.reading(self.sections)) as history:
             config, manifests = self._fetch(history.problems)
             with closing(Reading(self.sections, given=_tree(manifests))) as read:
-                return self._look(config, read, history, only)
+                look = self._look(config, read, history, only)
+                return replace(look, reports=tuple(self._foreseen(look, look.plan)))
 
     def run(
         self,
@@ -167,11 +168,7 @@ class Cycle:
             targets |= asked
             findings |= seen
         plan = Plan(tuple(planned))
-        reports = tuple(
-            report.report(project, self._foreseen(each, targets), loaded)
-            for project, each in zip(_in_plan(active, plan), plan, strict=True)
-        )
-        return Look(now, loaded, targets, findings, plan, reports, tuple(history.problems), postponed)
+        return Look(now, loaded, targets, findings, plan, tuple(history.problems), postponed)
 
     def _targets(
         self,
@@ -192,15 +189,17 @@ class Cycle:
             for resource in resources
         }
 
-    def _foreseen(
-        self, plan: ProjectPlan, targets: Mapping[str, Mapping[str, Target[Any]]]
-    ) -> tuple[Outcome, ...]:
-        return tuple(
-            apply.outcome_of(
-                resource, plan.planned[resource.name], targets[resource.name][plan.slug].remembered
+    def _foreseen(self, look: Look, plans: Iterable[ProjectPlan]) -> Iterator[ProjectReport]:
+        """Yield the reports of projects whose plan is carried out as it stands."""
+        projects = {project.slug: project for project in look.loaded.projects}
+        for each in plans:
+            outcomes = tuple(
+                apply.outcome_of(
+                    resource, each.planned[resource.name], look.targets[resource.name][each.slug].remembered
+                )
+                for resource in self._resources[each.kind]
             )
-            for resource in self._resources[plan.kind]
-        )
+            yield report.report(projects[each.slug], outcomes, look.loaded)
 
     def _apply(
         self,
@@ -287,12 +286,12 @@ class Cycle:
 
     def _running(self, look: Look) -> list[RunRow]:
         """Return the run rows of the projects that this pass is about to change."""
-        changing = {each.slug for each in look.plan if each.changes}
+        changing = [each for each in look.plan if each.changes]
         specs = {project.slug: project.spec for project in look.loaded.projects}
         return [
             row(specs[each.slug], replace(each, status=Status.RUNNING), {})
-            for each in look.reports
-            if each.slug in changing and (row := self.kinds[each.kind].run)
+            for each in self._foreseen(look, changing)
+            if (row := self.kinds[each.kind].run)
         ]
 
     def _status_sections(self) -> dict[str, report.SectionKey]:

@@ -28,10 +28,11 @@ class Look:
     targets: Mapping[str, Mapping[str, Target[Any]]]
     findings: Mapping[str, Mapping[str, Any]]
     plan: Plan
-    reports: tuple[ProjectReport, ...]
     problems: tuple[str, ...]
     postponed: frozenset[str] = frozenset()
     """Slugs of projects that this pass leaves alone, because they failed lately."""
+    reports: tuple[ProjectReport, ...] = ()
+    """What a pass with this plan would come to. Empty when a pass follows, which has its own."""
 
     @property
     def exit_code(self) -> int:

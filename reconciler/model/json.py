@@ -27,7 +27,7 @@ class Later:
 
 def canonical(value: Json) -> str:
     """Return the one text of a value: sorted keys, no spaces, `Later` as its sentence."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    return _ENCODER.encode(value)
 
 
 def digest(value: Json) -> str:
@@ -54,3 +54,6 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return list(value)
     raise TypeError(type(value).__name__)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)

@@ -190,6 +190,8 @@ class _Columns:
 
 
 def _differing(has: Object, wanted: Object) -> list[str]:
+    if canonical({key: has.get(key) for key in wanted}) == canonical(wanted):
+        return []  # nearly always, so all are compared at once
     return [key for key, value in wanted.items() if canonical(has.get(key)) != canonical(value)]
 
 
