@@ -1,4 +1,8 @@
-"""JSON bodies without ambiguity: of a key that is there twice, nobody can tell which value was meant."""
+"""JSON bodies without ambiguity: said to be JSON, and each key once.
+
+Of a key that is there twice, nobody can tell which value was meant. And a form, which `curl -d` and a browser
+on a foreign page send unasked, is never taken for JSON.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from fastapi.routing import APIRoute
 
 
 class StrictRoute(APIRoute):
-    """A route whose JSON body may have each key once."""
+    """A route whose body has to be JSON, by its own word, and may have each key once."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's own handler, with a request that reads JSON so."""
@@ -20,6 +24,9 @@ class StrictRoute(APIRoute):
             return handler
 
         async def strict(request: Request) -> Response:
+            kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind != "application/json":
+                raise HTTPException(415, "Send JSON, with the header `Content-Type: application/json`.")
             return await handler(_StrictRequest(request.scope, request.receive))
 
         return strict

@@ -78,7 +78,7 @@ def router(onboarding: Onboarding) -> APIRouter:
         responses={
             200: {"model": Started, "description": "The same was asked for before", **_STARTED},
             202: {"description": "Asked for; a pass does the rest", **_STARTED},
-            **answers(400, 409, 413, 422, 500, 502, 503),
+            **answers(400, 409, 413, 415, 422, 500, 502, 503),
         },
     )
     def onboard_project(
@@ -131,7 +131,7 @@ def router(onboarding: Onboarding) -> APIRouter:
         dependencies=[Depends(allowed(Scope.SUBMIT_TOKENS))],
         responses={
             202: {"description": "Sealed and committed; a pass stores them"},
-            **answers(400, 404, 409, 413, 422, 500, 502, 503),
+            **answers(400, 404, 409, 413, 415, 422, 500, 502, 503),
         },
     )
     def submit_tokens(id: RunId, tokens: TokenSubmission) -> OnboardingRun:  # noqa: A002 - the seed's name

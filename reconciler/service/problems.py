@@ -82,6 +82,7 @@ _MEANINGS = {
     404: "There is no such run",
     409: "It does not go with what is there already",
     413: "The body is too large",
+    415: "The body is not said to be JSON",
     422: "The request can be read, and is not valid",
     500: "A defect, or a refusal to destroy something",
     502: "A system that is needed refused, or made no sense",

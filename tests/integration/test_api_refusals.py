@@ -72,6 +72,15 @@ def test_nobody_gets_in_without_a_valid_token(running: Running, method: str, pat
     refused(running.call(method, path, by="late"), 401)
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain; charset=utf-8", ""])
+@pytest.mark.parametrize("path", ["/onboard", "/onboard/acme-ready/auth-callback"])
+def test_what_is_not_said_to_be_json_is_not_read(running: Running, path: str, kind: str) -> None:
+    by = "writer" if path == "/onboard" else "courier"
+    headers = {"content-type": kind} if kind else {}
+    answer = running.call("POST", path, by=by, content=json.dumps(REQUEST).encode(), headers=headers)
+    assert "application/json" in refused(answer, 415)["detail"]
+
+
 def test_of_two_tokens_neither_counts(running: Running) -> None:
     pair = [("Authorization", f"Bearer {token}") for token in (running.tokens["writer"], "x")]
     for headers in (pair, pair[::-1]):
@@ -133,7 +142,8 @@ def test_a_body_that_is_too_large_is_refused(running: Running, path: str, chunke
     who = "courier" if "auth" in path else "writer"
     pieces = (b" " * 10_000 for _ in range(size // 10_000 + 1))
     content: Any = pieces if chunked else b" " * size
-    refused(running.call("POST", path, by=who, content=content), 413)
+    headers = {"content-type": "application/json"}
+    refused(running.call("POST", path, by=who, content=content, headers=headers), 413)
 
 
 @pytest.mark.parametrize(
