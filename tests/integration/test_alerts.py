@@ -37,7 +37,7 @@ Expect = Callable[[list[Pod], dict[int, set[str]]], None]
 
 @pytest.fixture(scope="module")
 def promtool() -> Path:
-    return debian_program("prometheus", "promtool")
+    return debian_program("promtool", package="prometheus", alone=True)
 
 
 @pytest.fixture(scope="module")

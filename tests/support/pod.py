@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.support.debian_programs import programs
+from tests.support.debian import debian_program
 from tests.support.pod_service import SLUG, Service
 from tests.support.servers import free_port
 
@@ -79,7 +79,7 @@ class Pod:
 
     def environment(self) -> dict[str, str]:
         """Return what the StatefulSet sets, with this pod's folders, and nothing of ours."""
-        found = [self.folder / "bin", *programs("tmux", "jq", "curl")]
+        found = [self.folder / "bin", *(debian_program(name).parent for name in ("tmux", "jq", "curl"))]
         path = os.pathsep.join([*map(str, found), os.environ["PATH"]])
         return {
             "PATH": path,
