@@ -231,7 +231,7 @@ class Cycle:
             for each in look.plan
         }
         reports = [report.report(project, amended[project.slug], look.loaded) for project in active]
-        reports += self._at_rest(look)
+        reports += report.at_rest(look.loaded)
         sections = self._status_sections()
         changes = report.status_changes(reports, look.loaded, sections=sections, now=look.now)
         stated = publish.statuses(
@@ -258,31 +258,13 @@ class Cycle:
         resting = {each.slug: str(each.status) for each in reports[len(active) :]}
         history.record(rows, resting, [pair for pair in verified if pair[0] in amended], look.now)
         return PassResult(
-            reports=(*reports, *self._as_written(look)),
+            reports=(*reports, *report.as_written(look.loaded, look.postponed, self.kinds)),
             broken=look.loaded.broken,
             problems=(*history.problems, *pushed.problems, *stated.problems),
             changes=made,
             commits=(*pushed.commits, *stated.commits),
             verified=observe.longest_ago(self._resources.values(), look.findings, look.now),
         )
-
-    def _at_rest(self, look: Look) -> Iterator[ProjectReport]:
-        """Yield the reports of projects that no resource was asked about."""
-        for project in look.loaded.projects:
-            if error := look.loaded.unreadable_statuses.get(project.slug):
-                yield report.unreadable(project, error)
-            elif project.spec.suspend:
-                yield report.suspended(project)
-        for slug in sorted(look.loaded.gone):
-            yield report.offboarding(slug, look.loaded)
-
-    def _as_written(self, look: Look) -> Iterator[ProjectReport]:
-        """Yield the reports of projects whose status file stays as it is, whatever it says."""
-        for slug in sorted(look.loaded.frozen):
-            yield report.frozen(slug, look.loaded)
-        for project in look.loaded.projects:
-            if project.slug in look.postponed and (document := look.loaded.statuses.get(project.slug)):
-                yield report.written(project.slug, self.kinds[project.kind], document)
 
     def _running(self, look: Look) -> list[RunRow]:
         """Return the run rows of the projects that this pass is about to change."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,7 +44,27 @@ def report(project: Project[Any], outcomes: tuple[Outcome, ...], loaded: Loaded)
     return ProjectReport(project.slug, project.kind, status, phase, todo, outcomes, project.source.path)
 
 
-def suspended(project: Project[Any]) -> ProjectReport:
+def at_rest(loaded: Loaded) -> Iterator[ProjectReport]:
+    """Yield the reports of projects that no resource is asked about."""
+    for project in loaded.projects:
+        if error := loaded.unreadable_statuses.get(project.slug):
+            yield unreadable(project, error)
+        elif project.spec.suspend:
+            yield _suspended(project)
+    for slug in sorted(loaded.gone):
+        yield _offboarding(slug, loaded)
+
+
+def as_written(loaded: Loaded, postponed: Set[str], kinds: Mapping[str, Kind]) -> Iterator[ProjectReport]:
+    """Yield the reports of projects whose status file stays as it is, whatever it says."""
+    for slug in sorted(loaded.frozen):
+        yield _frozen(slug, loaded)
+    for project in loaded.projects:
+        if project.slug in postponed and (old := loaded.statuses.get(project.slug)):
+            yield written(project.slug, kinds[project.kind], old)
+
+
+def _suspended(project: Project[Any]) -> ProjectReport:
     """Return the report of a project that asks to be left alone."""
     return ProjectReport(project.slug, project.kind, Status.SUSPENDED, "", SUSPENDED, (), project.source.path)
 
@@ -55,7 +75,7 @@ def unreadable(project: Project[Any], error: InvalidFile) -> ProjectReport:
     return ProjectReport(project.slug, project.kind, Status.FAILED, "", todo, (), project.source.path)
 
 
-def offboarding(slug: str, loaded: Loaded) -> ProjectReport:
+def _offboarding(slug: str, loaded: Loaded) -> ProjectReport:
     """Return the report of a project whose file vanished."""
     old = loaded.statuses[slug]
     return ProjectReport(
@@ -63,7 +83,7 @@ def offboarding(slug: str, loaded: Loaded) -> ProjectReport:
     )
 
 
-def frozen(slug: str, loaded: Loaded) -> ProjectReport:
+def _frozen(slug: str, loaded: Loaded) -> ProjectReport:
     """Return the last written report of a project whose file is broken; its status file stays as it is."""
     old = loaded.statuses[slug]
     written = str(old.get("status"))
