@@ -15,7 +15,7 @@ from pathlib import Path
 from reconciler.clients.migrations import migrate
 from reconciler.clients.postgres import Postgres
 from reconciler.errors import Missing
-from reconciler.model.run import RunRow
+from reconciler.model.run import Recorded, RunRow
 from reconciler.systems import Writer
 
 LOCK_KEY = 0x6D65_7368_0000_0001
@@ -34,7 +34,7 @@ _RUNS = """
            error_message, oauth_device_url, oauth_user_code
     FROM onboarding_runs
 """
-_MOMENTS = "SELECT id, created_at, updated_at FROM onboarding_runs"
+_RECORDED = "SELECT id, created_at, updated_at, status = 'running' AS running FROM onboarding_runs"
 _UPSERT = """
     INSERT INTO onboarding_runs (id, repo_owner, repo_name, status, current_phase, current_activity,
                                  completed_activities, error_message, oauth_device_url, oauth_user_code)
@@ -74,13 +74,15 @@ class RunStore(Postgres):
             for row in rows
         }
 
-    def moments(self) -> Mapping[str, tuple[datetime, datetime]]:
-        """Return when each run was made and last changed. One statement."""
+    def recorded(self) -> Mapping[str, Recorded]:
+        """Return what no file says of a run, by its id. One statement."""
         try:
-            rows = self.rows(_MOMENTS)
+            rows = self.rows(_RECORDED)
         except Missing:
             return {}
-        return {row["id"]: (row["created_at"], row["updated_at"]) for row in rows}
+        return {
+            row["id"]: Recorded(row["created_at"], row["updated_at"], bool(row["running"])) for row in rows
+        }
 
 
 class RunStoreWriter(RunStore, Writer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -19,3 +20,12 @@ class RunRow:
     error_message: str | None = None
     oauth_device_url: str | None = None
     oauth_user_code: str | None = None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What only the table knows of a run. `running`: a pass is changing the project, or was when it died."""
+
+    created_at: datetime
+    updated_at: datetime
+    running: bool = False

@@ -32,13 +32,14 @@ from reconciler.gitops.status_file import dump_status
 from reconciler.model.loaded import Loaded
 from reconciler.model.project import Project
 from reconciler.model.project_spec import OnboardProjectRequest, ProjectSpec
+from reconciler.model.run import Recorded
 from reconciler.model.status_file import mapping
 from reconciler.project_file import Kinds, parse
 from reconciler.repositories import Repositories
 from reconciler.seal_command import KEY, SECTION, commit_entry, sealed_entry
 from reconciler.sealing import Opened, SealingSettings, read_tokens, unseal
 from reconciler.service.proposals import Proposals, path_of
-from reconciler.service.runs import Moments, OnboardingRun, Proposed, runs_of
+from reconciler.service.runs import OnboardingRun, Proposed, runs_of
 from reconciler.stages.load import load
 from reconciler.systems import Reading, Sections
 
@@ -92,7 +93,7 @@ class Onboarding:
         self._background = ThreadPoolExecutor(1, thread_name_prefix="refresh")
         self._refreshing = False
         self._loaded: Loaded | None = None
-        self._moments: Moments = {}
+        self._recorded: Mapping[str, Recorded] = {}
         self._last_proposed: Mapping[str, Proposed] = {}
         self._leave_alone: dict[str, float] = {}
         self._view = View()
@@ -248,11 +249,11 @@ class Onboarding:
         if self._by_pull_request:
             self._last_proposed = {**self._proposed(snapshot), **(also or {})}
         proposed = self._last_proposed
-        self._moments = self._ask_moments()
-        key = (snapshot.commit, self._moments, proposed)
+        self._recorded = self._ask_recorded()
+        key = (snapshot.commit, self._recorded, proposed)
         if key != self._view.key:
             self._view = View(
-                snapshot.commit, runs_of(self._loaded, self._kinds, self._moments, proposed), key
+                snapshot.commit, runs_of(self._loaded, self._kinds, self._recorded, proposed), key
             )
         self._read_at = time.monotonic()
         return self._view
@@ -262,15 +263,15 @@ class Onboarding:
         config = self._repository.config
         return self._or_before("GitHub", lambda: self._proposals.find(config, snapshot), self._last_proposed)
 
-    def _ask_moments(self) -> Moments:
-        def ask() -> Moments:
+    def _ask_recorded(self) -> Mapping[str, Recorded]:
+        def ask() -> Mapping[str, Recorded]:
             with closing(Reading(self._sections)) as read:
                 try:
-                    return read.get(RunStore).moments()
+                    return read.get(RunStore).recorded()
                 except NotConfigured:
                     return {}
 
-        return self._or_before("PostgreSQL", ask, self._moments)
+        return self._or_before("PostgreSQL", ask, self._recorded)
 
     def _or_before(self, system: str, ask: Callable[[], T], before: T) -> T:
         """Ask a system that runs can be told without; leave it alone for a while when it does not answer."""

@@ -16,6 +16,7 @@ from reconciler.model.json import Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import ProjectReport, Status
 from reconciler.model.project import Project, Spec
+from reconciler.model.run import Recorded
 from reconciler.resources.contract import Kind
 from reconciler.stages import report
 
@@ -67,12 +68,11 @@ class Proposed:
     """`open` or `closed`; a merged one is a project."""
 
 
-Moments = Mapping[str, tuple[datetime, datetime]]
-"""When a run was made and last changed, by slug."""
-
-
 def runs_of(
-    loaded: Loaded, kinds: Mapping[str, Kind], moments: Moments, proposed: Mapping[str, Proposed]
+    loaded: Loaded,
+    kinds: Mapping[str, Kind],
+    recorded: Mapping[str, Recorded],
+    proposed: Mapping[str, Proposed],
 ) -> dict[str, OnboardingRun]:
     """Return every run by its id, in the order of the ids."""
     found: dict[str, OnboardingRun] = {}
@@ -83,13 +83,13 @@ def runs_of(
             project.spec,
             _report(project, kinds[project.kind], loaded),
             document,
-            moments.get(project.slug),
+            recorded.get(project.slug),
         )
     for slug, document in loaded.statuses.items():
         kind = kinds.get(str(document.get("kind")))
         if slug not in found and kind is not None:
             written = report.written(slug, kind, document)
-            found[slug] = _run(kind, None, written, document, moments.get(slug))
+            found[slug] = _run(kind, None, written, document, recorded.get(slug))
     for slug, each in proposed.items():
         found.setdefault(slug, _asked_for(each, kinds[each.project.kind]))
     return {slug: found[slug] for slug in sorted(found)}
@@ -108,14 +108,17 @@ def _run(
     spec: Spec | None,
     each: ProjectReport,
     document: Object,
-    moments: tuple[datetime, datetime] | None,
+    recorded: Recorded | None,
 ) -> OnboardingRun:
     assert kind.run is not None  # noqa: S101 - the API is for kinds that keep runs
     row = asdict(kind.run(spec, each, document))
-    created, updated = moments or (None, None)
     failed = each.status is Status.FAILED
     row["error_message"] = row["error_message"] or (each.todo if failed else None)
-    return OnboardingRun(**row, created_at=created, updated_at=updated, next=each.todo or None)
+    if recorded:
+        row |= {"created_at": recorded.created_at, "updated_at": recorded.updated_at}
+    if recorded and recorded.running:
+        return OnboardingRun(**{**row, "status": Status.RUNNING})
+    return OnboardingRun(**row, next=each.todo or None)
 
 
 def _asked_for(each: Proposed, kind: Kind) -> OnboardingRun:

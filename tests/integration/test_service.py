@@ -145,6 +145,18 @@ def test_a_run_that_another_instance_was_asked_for_is_found(clean_sandbox: Sandb
         until(lambda: other.call("GET", "/onboard/acme-gears").status_code == 200)
 
 
+def test_a_run_that_a_pass_is_changing_is_running(clean_sandbox: Sandbox, tmp_path: Path) -> None:
+    with service(clean_sandbox) as running:
+        clean_sandbox.inject(Fault("vault", "slow", match="(POST|PUT) ", times=50, seconds=1))
+        merge(clean_sandbox, tmp_path / "projects", gears=GEARS)
+        running.service.schedule.wake("test")
+        told = running.service.onboarding
+        until(lambda: str(getattr(told.refresh().runs.get("acme-gears"), "status", "")) == "running")
+        assert running.run("acme-gears")["status"] == "running"
+        clean_sandbox.clear_faults()
+        running.wait("acme-gears", "completed")
+
+
 def test_ready_means_that_a_pass_has_ended_lately(clean_sandbox: Sandbox) -> None:
     with service(clean_sandbox, readyWithin="2s") as running:
         running.service.schedule.wake("test")

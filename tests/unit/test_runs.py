@@ -14,6 +14,7 @@ from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Status
 from reconciler.model.project import Project, Source
 from reconciler.model.project_spec import ProjectSpec
+from reconciler.model.run import Recorded
 from reconciler.service.listing import Pages
 from reconciler.service.onboarding import View
 from reconciler.service.runs import OnboardingRun, Proposed, runs_of
@@ -98,9 +99,15 @@ def test_a_status_file_of_an_unknown_kind_is_no_run() -> None:
 
 
 def test_times_come_from_the_database() -> None:
-    moments = {"acme-gears": (NOW, NOW + timedelta(hours=1))}
-    told = runs_of(Loaded("c", (project(),), {}), KINDS, moments, {})["acme-gears"]
-    assert (told.created_at, told.updated_at) == moments["acme-gears"]
+    recorded = Recorded(NOW, NOW + timedelta(hours=1))
+    told = runs_of(Loaded("c", (project(),), {}), KINDS, {"acme-gears": recorded}, {})["acme-gears"]
+    assert (told.created_at, told.updated_at) == (recorded.created_at, recorded.updated_at)
+
+
+def test_one_that_a_pass_is_changing_is_running_and_asks_nothing_of_anybody() -> None:
+    recorded = {"acme-gears": Recorded(NOW, NOW, running=True)}
+    told = runs_of(Loaded("c", (project(),), {"acme-gears": WAITING}), KINDS, recorded, {})["acme-gears"]
+    assert (told.status, told.next) == (Status.RUNNING, None)
 
 
 @pytest.mark.parametrize(("state", "status"), [("open", Status.PENDING), ("closed", Status.FAILED)])
