@@ -115,11 +115,11 @@ def _kind(path: str, loaded: Document, kinds: Kinds) -> Kind:
 def _explain(path: str, loaded: Document, spec: type[Spec], error: ErrorDetails) -> InvalidFile:
     keys = [str(part) for part in error["loc"]]
     message, remedy = explained(keys, spec, error)
-    return _fault(path, loaded, keys, message, remedy)
+    return _fault(path, loaded, keys, message, remedy or _SCHEMA)
 
 
 def explained(keys: Sequence[str], model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
-    """Return what is wrong with a field, and what to do; never the value that is wrong."""
+    """Return what is wrong with a field, and what to do ("" when only the schema says that); never the value."""
     name = ".".join(map(_shown, keys))
     kind = error["type"]
     if kind == "extra_forbidden":
@@ -129,9 +129,9 @@ def explained(keys: Sequence[str], model: type[BaseModel], error: ErrorDetails) 
     if kind == "value_error":
         message, _, remedy = error["msg"].removeprefix("Value error, ").partition("; ")
     else:
-        message, remedy = _EXPLAINED.get(kind, (error["msg"].replace("{", "{{").replace("}", "}}"), _SCHEMA))
+        message, remedy = _EXPLAINED.get(kind, (error["msg"].replace("{", "{{").replace("}", "}}"), ""))
         message = message.format(**error.get("ctx", {}))
-    return f"{name}: {message}", remedy or _SCHEMA
+    return f"{name}: {message}", remedy
 
 
 def _meant(spec: type[BaseModel], keys: Sequence[str]) -> str:

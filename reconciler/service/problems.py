@@ -22,12 +22,12 @@ from reconciler.errors import (
     UnknownProject,
     UsageError,
 )
-from reconciler.model.project_spec import OnboardProjectRequest
 from reconciler.project_file import InvalidFiles, explained
 
 log = structlog.get_logger()
 
 MEDIA_TYPE = "application/problem+json"
+_SCHEMA = "see /openapi.json for what each field takes"
 
 
 class FieldProblem(BaseModel):
@@ -162,8 +162,10 @@ def _invalid_file(_: Request, error: Exception) -> ProblemResponse:
     return ProblemResponse(422, "No project file can be made of this request.", errors=errors)
 
 
-def _invalid_request(_: Request, error: Exception) -> ProblemResponse:
+def _invalid_request(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
+    body = getattr(request.scope.get("route"), "body_field", None)
+    model = body.field_info.annotation if body is not None else BaseModel
     errors = []
     for each in error.errors():
         where, *keys = (str(part) for part in each["loc"])
@@ -172,9 +174,9 @@ def _invalid_request(_: Request, error: Exception) -> ProblemResponse:
         if not keys:
             errors.append(FieldProblem(pointer="", detail="the body must be a JSON object"))
             continue
-        detail, remedy = explained(keys, OnboardProjectRequest, each)
+        detail, remedy = explained(keys, model, each)
         pointer = "/" + "/".join(keys) if where == "body" else keys[-1]
-        errors.append(FieldProblem(pointer=pointer, detail=detail, remedy=remedy))
+        errors.append(FieldProblem(pointer=pointer, detail=detail, remedy=remedy or _SCHEMA))
     return ProblemResponse(422, "The request is not valid.", errors=errors)
 
 

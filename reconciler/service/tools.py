@@ -138,7 +138,7 @@ def _call(onboarding: Onboarding, params: types.CallToolRequestParams, scopes: l
     except ValidationError as error:
         # Without its cause and its input, which may be tokens.
         said = [
-            " — ".join(explained([str(part) for part in each["loc"]], tool.arguments, each))
+            " — ".join(filter(None, explained([str(part) for part in each["loc"]], tool.arguments, each)))
             for each in error.errors(include_input=False)
         ]
         raise UsageError("; ".join(said)) from None

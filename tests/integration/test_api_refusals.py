@@ -203,6 +203,21 @@ def test_a_delivery_with_a_wrong_signature_is_refused(running: Running, signatur
     refused(running.call("POST", "/webhooks/github", by="", **sent), 401)
 
 
+@pytest.mark.parametrize(
+    ("path", "by", "misspelt", "meant"),
+    [
+        ("/onboard", "writer", {**REQUEST, "skipAuht": True}, "skipAuth"),
+        ("/onboard/acme-ready/auth-callback", "courier", {**TOKENS, "acessToken": "x"}, "accessToken"),
+    ],
+    ids=["project", "tokens"],
+)
+def test_a_misspelt_field_is_told_from_those_of_that_body(
+    running: Running, path: str, by: str, misspelt: dict[str, Any], meant: str
+) -> None:
+    (found,) = refused(running.call("POST", path, by=by, json=misspelt), 422)["errors"]
+    assert found["remedy"] == f"did you mean {meant}?"
+
+
 def test_an_old_or_repeated_delivery_is_refused(running: Running) -> None:
     old = push(running, payload={"repository": {"pushed_at": int(time.time()) - 90_000}})
     refused(running.call("POST", "/webhooks/github", by="", **old), 409)
