@@ -119,7 +119,7 @@ def _explain(path: str, loaded: Document, spec: type[Spec], error: ErrorDetails)
 
 
 def explained(keys: Sequence[str], model: type[BaseModel], error: ErrorDetails) -> tuple[str, str]:
-    """Return what is wrong with a field, and what to do ("" when only the schema says that); never the value."""
+    """Return what is wrong with a field, and what to do ("" when only the schema says); never the value."""
     name = ".".join(map(_shown, keys))
     kind = error["type"]
     if kind == "extra_forbidden":

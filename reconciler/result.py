@@ -91,10 +91,15 @@ class PassResult:
 
     @property
     def summary(self) -> str:
-        """One line: how many projects have which status, what was changed, what was committed."""
+        """One line: how many projects have which status, what was not read, what was changed and committed.
+
+        A status says what was last seen, so a system that does not answer changes none.
+        """
         counts = Counter(str(each.status) for each in self.reports)
         states = ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "no projects"
-        return f"{states}; {_count(self.changes, 'change')}, {_count(len(self.commits), 'commit')}"
+        unread = sum(o.condition is Condition.UNKNOWN for each in self.reports for o in each.outcomes)
+        unknown = f"{_count(unread, 'resource')} could not be read; " if unread else ""
+        return f"{states}; {unknown}{_count(self.changes, 'change')}, {_count(len(self.commits), 'commit')}"
 
     def after(self, earlier: PassResult) -> PassResult:
         """Return the result with what earlier passes of the same run changed and committed."""

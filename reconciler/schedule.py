@@ -168,18 +168,19 @@ def _tell(result: PassResult, seconds: float) -> None:
     for problem in (*result.problems, *map(str, result.broken)):
         log.error("problem", problem=problem)
     # A system that is down is one line, and not one for each of a thousand projects.
-    troubles: dict[tuple[str, str, str], list[str]] = {}
+    troubles: dict[tuple[str, str, str, str], list[str]] = {}
     for each in result.reports:
         for outcome in each.outcomes:
             if outcome.condition in {Condition.ERROR, Condition.UNKNOWN}:
-                what = (outcome.resource, str(outcome.condition), outcome.reason)
+                what = (outcome.resource, str(outcome.condition), outcome.reason, outcome.remedy)
                 troubles.setdefault(what, []).append(each.slug)
-    for (resource, state, reason), slugs in troubles.items():
+    for (resource, state, reason, remedy), slugs in troubles.items():
         log.warning(
             "resource in trouble",
             resource=resource,
             state=state,
             reason=reason,
+            remedy=remedy,
             projects=len(slugs),
             slugs=slugs[:3],
         )

@@ -20,11 +20,13 @@ from tests.support.deployed import DEPLOY, ROOT, load
 LAST = "reconciler_last_pass_timestamp_seconds"
 PROBLEMS = "reconciler_problems"
 FAILED_PROJECTS = 'reconciler_projects{status="failed"}'
+UNREAD = 'reconciler_resources{resource="webhook",state="unknown"}'
 VERIFIED = 'reconciler_oldest_verification_timestamp_seconds{resource="webhook"}'
 # One value a minute, and promtool's clock begins at 0.
 WELL = {
     LAST: "0+60x3000",
     PROBLEMS: "0x3000",
+    UNREAD: "0x3000",
     FAILED_PROJECTS: "0x3000",
     VERIFIED: "0+60x3000",
 }
@@ -131,6 +133,14 @@ CASES: dict[str, tuple[Pod, dict[int, set[str]]]] = {
     ),
     "a problem goes away": (
         {PROBLEMS: "0x60 1x20 0x200"},
+        {75: set(), 95: set(), 150: set()},
+    ),
+    "a system takes our credentials no longer": (
+        {UNREAD: "0x60 7x200"},
+        {85: set(), 95: {"OnboardingUnread"}},
+    ),
+    "a system was down for a while": (
+        {UNREAD: "0x60 7x20 0x200"},
         {75: set(), 95: set(), 150: set()},
     ),
     "two projects failed": (

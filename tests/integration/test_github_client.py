@@ -19,7 +19,6 @@ from reconciler.errors import (
     ConfigurationError,
     Denied,
     Missing,
-    NotConfigured,
     Rejected,
     Unavailable,
 )
@@ -336,8 +335,8 @@ def test_pull_requests_of_others_from_the_same_branch_name_are_not_ours(
     assert writer.pull_requests("acme/widgets", head="ours", base="main")[0].state == "merged"
 
 
-def test_without_a_token_github_is_not_configured() -> None:
-    with pytest.raises(NotConfigured, match="GITHUB_TOKEN"):
+def test_without_a_token_github_is_an_error_and_not_just_off() -> None:
+    with pytest.raises(ConfigurationError, match="GITHUB_TOKEN"):
         Reading(Sections({}, {})).get(GitHub)
     with pytest.raises(ConfigurationError, match="installationId"):
         Reading(Sections({"github": {"appId": "1"}}, {})).get(GitHub)

@@ -67,6 +67,16 @@ def test_a_repository_that_is_missing_is_told_once_and_holds_the_rest_back(
     assert status(clean_sandbox, "acme-gears")["status"] == "completed"
 
 
+def test_without_github_nothing_is_called_completed(clean_sandbox: Sandbox, tmp_path: Path) -> None:
+    merge(clean_sandbox, tmp_path / "projects", widgets=WIDGETS)
+    result = cycle_of(clean_sandbox, GITHUB_TOKEN="").run()
+    assert result.exit_code == 1
+    assert "validate-repo" in of(result, Condition.ERROR)["acme-widgets"]
+    assert "GITHUB_TOKEN" in status(clean_sandbox, "acme-widgets")["next"]
+    assert settle_at_once(clean_sandbox).exit_code == 0
+    assert status(clean_sandbox, "acme-widgets")["status"] == "waiting_auth"
+
+
 def test_with_only_github_and_git_configured_the_rest_is_skipped_by_the_name_of_its_setting(
     clean_sandbox: Sandbox, tmp_path: Path
 ) -> None:

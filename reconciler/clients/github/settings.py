@@ -35,12 +35,10 @@ class GitHubSettings(Settings):
     )
     """The App's private key, PEM."""
 
-    def missing(self) -> str | None:
-        """Off without a token and without an App."""
-        return None if self.token or self.app_id else "github.token (GITHUB_TOKEN)"
-
     def check(self) -> None:
-        """Raise ConfigurationError when an App is only half described."""
+        """Raise ConfigurationError without a credential: all else hangs on a repository."""
+        if not (self.token or self.app_id):
+            raise ConfigurationError("GitHub is not configured", remedy="set github.token (GITHUB_TOKEN)")
         if self.app_id and not self.token and not (self.installation_id and self.private_key):
             raise ConfigurationError(
                 "github.appId is set without the rest of the App",
