@@ -8,11 +8,13 @@ from reconciler.cycle import Cycle
 from reconciler.errors import Conflict, UnknownProject, UsageError
 from reconciler.gitops.edits import Fate, HumanEntry
 from reconciler.gitops.repository import Repository
+from reconciler.model.json import Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.status_file import mapping
 from reconciler.sealing import Refusal, read_tokens, seal
 
 SECTION, KEY = "oauth", "sealed"
+HANDED_OVER = "Nothing to do: the tokens are there, sealed, and the next pass stores them."
 FORM = "give JSON with accessToken, refreshToken and expiresAt, or the Claude CLI's credentials file"
 
 
@@ -46,6 +48,14 @@ def sealed_entry(loaded: Loaded, slug: str, content: bytes, now: datetime) -> st
         sentence = Refusal.EXPIRED.sentence
         raise UsageError(f"the tokens cannot be sealed: {sentence}", remedy="log in once more")
     return seal(recipient, tokens, slug=slug, request_id=request_id)
+
+
+def next_step(status: Object) -> str:
+    """Return what a person has to do by a status file, which has not seen tokens that came after it."""
+    request = mapping(status.get(SECTION))
+    if isinstance(request.get(KEY), str) and request.get("state") != "rejected":
+        return HANDED_OVER
+    return str(status.get("next", ""))
 
 
 def commit_entry(config: Repository, slug: str, text: str) -> str:

@@ -19,6 +19,7 @@ from reconciler.errors import ReconcilerError, UsageError
 from reconciler.model.json import Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Status
+from reconciler.seal_command import next_step
 from reconciler.stages.report import UNREADABLE
 
 EVERY = 2.0
@@ -93,7 +94,7 @@ def _rows(documents: Mapping[str, Object], program: Program) -> list[Row]:
             slug,
             str(document.get("status", "")),
             str(document.get("phase", "")),
-            program.spell_out(str(document.get("next", ""))),
+            program.spell_out(next_step(document)),
         )
         for slug, document in documents.items()
     ]

@@ -6,7 +6,7 @@ Pure: knows no repository, no database and no HTTP. A run is one project: its `i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from reconciler.model.outcome import ProjectReport, Status
 from reconciler.model.project import Project, Spec
 from reconciler.model.run import Recorded
 from reconciler.resources.contract import Kind
+from reconciler.seal_command import next_step
 from reconciler.stages import report
 
 PENDING = "Nothing to do: the next pass looks at it for the first time."
@@ -99,7 +100,7 @@ def _report(project: Project[Any], kind: Kind, loaded: Loaded) -> ProjectReport:
     if error := loaded.unreadable_statuses.get(project.slug):
         return report.unreadable(project, error)
     if document := loaded.statuses.get(project.slug):
-        return report.written(project.slug, kind, document)
+        return replace(report.written(project.slug, kind, document), todo=next_step(document))
     return ProjectReport(project.slug, kind.name, Status.PENDING, "", PENDING, (), project.source.path)
 
 

@@ -57,6 +57,7 @@ def test_from_a_request_to_completed(clean_sandbox: Sandbox) -> None:
         assert "seal acme-gears" in waiting["next"]
         sent = running.call("POST", "/onboard/acme-gears/auth-callback", by="courier", json=TOKENS)
         assert sent.status_code == 202
+        assert "next pass stores them" in sent.json()["next"]
         done = running.wait("acme-gears", "completed")
     assert done["completed_activities"][-1] == "credentials"
     assert done["created_at"] < done["updated_at"]
