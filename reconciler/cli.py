@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from reconciler.commands.options import PROJECTS, DurationType, common, cycle_of, format_option, tell_unmerged
+from reconciler.commands.options import (
+    PROJECTS,
+    DurationType,
+    common,
+    cycle_of,
+    format_option,
+    stage_repositories,
+    tell_unmerged,
+)
 from reconciler.commands.sandbox import sandbox as sandbox_group
 from reconciler.commands.service import mcp, serve, token
 from reconciler.errors import ReconcilerError, UnsafeError, UsageError
@@ -98,27 +106,42 @@ def reconcile(
 @click.argument("slugs", nargs=-1, metavar="[SLUG]...")
 @format_option("text", "json", "markdown")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 when there are changes.")
+@click.option(
+    "--projects",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Plan as if the files of this folder were merged. With --sandbox that is ./projects.",
+)
 @common
 def plan(
-    *, slugs: tuple[str, ...], form: str, detailed_exitcode: bool, config: Path | None, sandbox: bool
+    *,
+    slugs: tuple[str, ...],
+    form: str,
+    detailed_exitcode: bool,
+    projects: Path | None,
+    config: Path | None,
+    sandbox: bool,
 ) -> None:
     """Show what a pass would change. Writes nothing anywhere."""
     from reconciler import display, plan_view
     from reconciler.display import Program
     from reconciler.progress import LOOKING, progress
+    from reconciler.validation import as_merged
 
     cycle = cycle_of(config, sandbox=sandbox)
+    if sandbox:
+        projects = projects or (PROJECTS if PROJECTS.is_dir() else None)
+        stage_repositories(projects)
     with progress() as announce:
         announce(LOOKING)
-        look = cycle.look(only=slugs)
+        look = cycle.look(only=slugs, merged=as_merged(projects) if projects else {})
     if form == "json":
         click.echo(plan_view.plan_json(look))
     elif form == "markdown":
         click.echo(plan_view.plan_markdown(look))
     else:
         plan_view.plan_text(display.console(), look)
-    if sandbox:
-        tell_unmerged(Program.called(sandbox=True))
+    if sandbox and projects:
+        tell_unmerged(Program.called(sandbox=True), "planned as if merged", projects)
     if look.exit_code:
         sys.exit(look.exit_code)
     sys.exit(CHANGES if detailed_exitcode and look.plan.changes else 0)
@@ -128,12 +151,10 @@ def plan(
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 def validate(files: tuple[Path, ...]) -> None:
     """Check project files offline, without any secret. Default: all below ./projects."""
-    from reconciler.validation import validate_files
+    from reconciler.validation import files_below, validate_files
 
     folder = PROJECTS
-    chosen = files or tuple(
-        sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".yaml", ".yml"})
-    )
+    chosen = files or files_below(folder)
     if not chosen and not folder.is_dir():
         raise UsageError("no file to check", remedy="name files, or run it where projects/ is")
     errors = validate_files(chosen)
@@ -160,7 +181,7 @@ def status(*, slug: str | None, form: str, watch: bool, config: Path | None, san
     program = Program.called(sandbox=sandbox, config=config)
     code = show_status(cycle_of(config, sandbox=sandbox), slug, program, form=form, watch=watch)
     if sandbox and not watch:
-        tell_unmerged(program)
+        tell_unmerged(program, "not merged yet")
     sys.exit(code)
 
 

@@ -13,6 +13,7 @@ import structlog
 
 from reconciler.config import ScheduleSettings
 from reconciler.errors import ConfigurationError, SystemFault, UsageError
+from reconciler.gitops.edits import File
 from reconciler.gitops.kustomize import Gate
 from reconciler.gitops.manifest_tree import ManifestEdits, ManifestTree
 from reconciler.gitops.snapshot import Snapshot
@@ -65,11 +66,14 @@ class Cycle:
         self._before = before
         self._resources = {name: [make(sections) for make in kind.resources] for name, kind in kinds.items()}
 
-    def look(self, *, only: Sequence[str] = ()) -> Look:
-        """Load, observe and plan; writes nothing. `only` limits it to these slugs."""
+    def look(self, *, only: Sequence[str] = (), merged: Mapping[str, bytes] = {}) -> Look:
+        """Load, observe and plan; writes nothing. `only` limits it to these slugs.
+
+        `merged`: files by path, as if a pull request with them was merged into the config repository.
+        """
         self.sections.renew()
         with closing(History.reading(self.sections)) as history:
-            config, manifests = self._fetch(history.problems)
+            config, manifests = self._fetch(history.problems, merged)
             with closing(Reading(self.sections, given=_tree(manifests))) as read:
                 look = self._look(config, read, history, only)
                 return replace(look, reports=tuple(self._foreseen(look, look.plan)))
@@ -131,9 +135,13 @@ class Cycle:
         """Return the projects and status files as they stand in the config repository."""
         return load(self.repositories.config.fetch(), self.kinds)
 
-    def _fetch(self, problems: list[str]) -> tuple[Snapshot, Snapshot | SystemFault]:
+    def _fetch(
+        self, problems: list[str], merged: Mapping[str, bytes] = {}
+    ) -> tuple[Snapshot, Snapshot | SystemFault]:
         """Return both repositories as they are now; the fault where only the manifests cannot be had."""
-        config = self.repositories.config.fetch()
+        repository = self.repositories.config
+        files = [File(slug=path, path=path, content=content) for path, content in merged.items()]
+        config = repository.preview(files) if files else repository.fetch()
         if self.repositories.together:
             return config, config
         try:

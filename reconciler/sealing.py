@@ -117,8 +117,8 @@ _SENTENCES = {
     Refusal.OTHER_KEY: "it was sealed to another recipient than the one in this file",
     Refusal.DAMAGED: "it was changed or cut off after it was sealed",
     Refusal.NOT_JSON: "what was sealed is not one JSON object",
-    Refusal.WRONG_FIELDS: "accessToken, refreshToken and expiresAt must all be there, with non-empty texts and "
-    "expiresAt as epoch milliseconds or ISO 8601; and, when another program seals, project and requestId",
+    Refusal.WRONG_FIELDS: "accessToken, refreshToken and expiresAt must all be there, with non-empty texts "
+    "and expiresAt as epoch milliseconds or ISO 8601; and, when another program seals, project and requestId",
     Refusal.OTHER_PROJECT: "it was sealed for another project",
     Refusal.OTHER_REQUEST: "it was sealed for another request than the one that is open",
     Refusal.EXPIRED: "the tokens in it are past their expiresAt",

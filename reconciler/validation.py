@@ -29,6 +29,19 @@ def validate_files(files: Sequence[Path]) -> list[InvalidFile]:
     return [*errors, *refuse_clashes(projects)[1]]
 
 
+def files_below(folder: Path) -> tuple[Path, ...]:
+    """Return the paths of a folder that may be project files, in order."""
+    return tuple(sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".yaml", ".yml"}))
+
+
+def as_merged(folder: Path) -> dict[str, bytes]:
+    """Return what the config repository would hold of a local `projects` folder, by path there.
+
+    InvalidFile for what is no file, or too large to be looked at.
+    """
+    return {f"projects/{path.relative_to(folder).as_posix()}": _read(path) for path in files_below(folder)}
+
+
 def _read(path: Path) -> bytes:
     try:
         found = path.lstat()

@@ -88,10 +88,16 @@ def _merge(servers: Sandbox) -> None:
     servers.github_repositories()
 
 
-def tell_unmerged(program: Program) -> None:
-    """Say which local files a look at the sandbox cannot see, because only a pass merges them."""
-    names = sandbox_here().unmerged_projects(PROJECTS)
+def stage_repositories(folder: Path | None) -> None:
+    """Give the sandbox's GitHub the repositories that files name, as people would have done."""
+    if folder:
+        sandbox_here().github_repositories(folder)
+
+
+def tell_unmerged(program: Program, what: str, folder: Path = PROJECTS) -> None:
+    """Name the local files that are not in the sandbox yet, because only a pass merges them."""
+    names = sandbox_here().unmerged_projects(folder)
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         merging = program.command("--once")
-        click.echo(f"note: not merged yet: {', '.join(names[:3])}{more}; `{merging}` merges", err=True)
+        click.echo(f"note: {what}: {', '.join(names[:3])}{more}; `{merging}` merges", err=True)

@@ -74,6 +74,14 @@ class Repository:
         """Return another branch as it is on the server now; Missing when it is gone."""
         return Snapshot(self._clone, self._remote.fetch(self._clone.open(), name), name, self._follow)
 
+    def preview(self, edits: Sequence[Edit]) -> Snapshot:
+        """Return the branch as it would be with these edits. Nothing is pushed: that commit stays here."""
+        snapshot = self.fetch()
+        draft = snapshot.draft(self._clone)
+        apply_edits(draft, edits)
+        commit = self._clone.commit(draft.write(), snapshot.commit, self.location.author, "Preview\n")
+        return Snapshot(self._clone, commit, snapshot.branch, self._follow)
+
     def push(
         self, edits: Sequence[Edit], message: str, trailers: Mapping[str, str] | None = None
     ) -> PushResult:

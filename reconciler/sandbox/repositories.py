@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -53,23 +55,31 @@ def _walk(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
 
 
 def merge_projects(repository_path: Path, directory: Path) -> str | None:
-    """Commit the files of a `projects` folder that are new or changed, as if their pull request was merged.
+    """Commit what is new, changed or gone in a `projects` folder, as if its pull request was merged.
 
-    Nothing is deleted. Links are committed as links, never followed. Hidden files are left out. Returns the
-    commit's id; None when there was nothing to do.
+    Deleted is only what came from that folder, and is still as it came. Links are committed as links, never
+    followed. Hidden files are left out. Returns the commit's id; None when there was nothing to do.
     """
     repository = pygit2.Repository(str(repository_path))
     parent = repository.references[_REFERENCE].peel(pygit2.Commit)
     index = pygit2.Index()
     index.read_tree(parent.tree)
     names = []
+    came = _came_from(repository, directory)
+    here: dict[str, str] = {}
     for path in project_files(directory):
         name = f"projects/{path.relative_to(directory).as_posix()}"
         mode, content = _content(path)
         entry = pygit2.IndexEntry(name, repository.create_blob(content), mode)
+        here[name] = str(entry.id)
         if name not in index or (index[name].id, index[name].mode) != (entry.id, entry.mode):
             index.add(entry)
             names.append(name.removeprefix("projects/"))
+    for name in _gone(came, here, index):
+        index.remove(name)
+        names.append(name.removeprefix("projects/"))
+    kept = repository.create_blob(json.dumps(here).encode())
+    repository.references.create(_merged_from(directory), kept, force=True)
     if not names:
         return None
     author = pygit2.Signature("sandbox", "sandbox@mesh-six.example")
@@ -78,19 +88,41 @@ def merge_projects(repository_path: Path, directory: Path) -> str | None:
     return str(repository.create_commit(_REFERENCE, author, author, message, tree, [parent.id]))
 
 
+def _merged_from(directory: Path) -> str:
+    """Return the reference to what a folder had when it was last merged."""
+    return f"refs/sandbox/merged/{hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]}"
+
+
+def _came_from(repository: pygit2.Repository, directory: Path) -> dict[str, str]:
+    """Return the blobs by path that the folder had when it was last merged."""
+    found = repository.references.get(_merged_from(directory))
+    blob = repository[found.target] if found is not None else None
+    return dict(json.loads(blob.data)) if isinstance(blob, pygit2.Blob) else {}
+
+
+def _gone(came: Mapping[str, str], here: Collection[str], index: pygit2.Index) -> list[str]:
+    """Return the files that the folder has no more, and that nobody has changed since they were merged."""
+    return [
+        name
+        for name, blob in came.items()
+        if name not in here and name in index and str(index[name].id) == blob
+    ]
+
+
 def unmerged_projects(repository_path: Path, directory: Path) -> list[str]:
-    """Return the paths of local files that the next pass will merge; empty where there is no such folder."""
+    """Return the paths that the next pass will merge, or delete; empty where there is no such folder."""
     if not directory.is_dir():
         return []
     repository = pygit2.Repository(str(repository_path))
     index = pygit2.Index()
     index.read_tree(repository.references[_REFERENCE].peel(pygit2.Commit).tree)
     paths = {f"projects/{path.relative_to(directory).as_posix()}": path for path in project_files(directory)}
-    return [
+    changed = [
         name
         for name, path in paths.items()
         if name not in index or index[name].id != pygit2.hash(_content(path)[1])
     ]
+    return [*changed, *_gone(_came_from(repository, directory), paths, index)]
 
 
 def project_files(directory: Path) -> list[Path]:

@@ -137,9 +137,9 @@ class Sandbox:
         return self._control(method, f"/emulators/{system}/{path.lstrip('/')}", body)
 
     def merge_projects(self, directory: Path) -> str | None:
-        """Commit added or changed files of that `projects` folder to the config repository, as if merged.
+        """Commit to the config repository what is new, changed or gone in that `projects` folder, as if merged.
 
-        Deletes nothing there. Returns the commit, or None when nothing changed.
+        Returns the commit, or None when nothing changed.
         """
         return repositories.merge_projects(self._layout.config, directory)
 

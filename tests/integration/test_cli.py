@@ -343,14 +343,20 @@ def test_a_plan_shows_what_a_pass_would_do(place: Place) -> None:
         assert quiet.code == 0
         assert "No changes" in quiet.out
         (projects / "widgets.yaml").write_text(WIDGETS)
-        assert "projects/widgets.yaml" in place.run("plan", "--sandbox").err
+        foreseen = place.run("plan", "--sandbox", "--detailed-exitcode")
+        assert "planned as if merged: projects/widgets.yaml" in foreseen.err
+        assert foreseen.code == 10
+        assert "create the project board" in foreseen.out
+        assert "widgets" not in place.run("status", "--sandbox").out
 
         push(place, {"projects/pumps.yaml": "repoOwner: acme\nrepoName: pumps\n"})
         ran = place.run("plan", "--sandbox", "--detailed-exitcode", "--format", "json")
         assert ran.code == 1  # nobody has made that repository on GitHub
         plan = json.loads(ran.out)
-        assert plan["changes"] == []
-        assert plan["troubles"][0]["resource"] == "validate-repo"
+        assert {each["project"] for each in plan["changes"]} == {"acme-widgets"}
+        assert {(each["project"], each["resource"]) for each in plan["troubles"]} == {
+            ("acme-pumps", "validate-repo")
+        }
 
         push(place, {"projects/bolts.yaml": BROKEN})
         for form in ("text", "json", "markdown"):
@@ -360,8 +366,8 @@ def test_a_plan_shows_what_a_pass_would_do(place: Place) -> None:
             assert "acme-pumps" in ran.out
 
         assert place.run("--once", "--sandbox").code == 1
-        push(place, {"projects/widgets.yaml": WIDGETS + "displayName: Other\n"}, "projects/bolts.yaml")
-        push(place, {}, "projects/pumps.yaml")
+        (projects / "widgets.yaml").write_text(WIDGETS + "displayName: Other\n")
+        push(place, {}, "projects/bolts.yaml", "projects/pumps.yaml")
         detailed = place.run("plan", "acme-widgets", "--sandbox", "--detailed-exitcode")
         assert detailed.code == 10
         assert "Nothing was written" in detailed.out
@@ -369,6 +375,20 @@ def test_a_plan_shows_what_a_pass_would_do(place: Place) -> None:
         assert "offboarding" in place.run("--once", "--sandbox").out
     finally:
         place.run("sandbox", "down")
+
+
+def test_a_plan_for_a_pull_request_reads_its_files_and_pushes_none(demo: tuple[Place, Ran]) -> None:
+    place, _ = demo
+    (place.path / "request").mkdir()
+    (place.path / "request" / "gears.yaml").write_text(GEARS + "displayName: Cogs\n")
+    program = shlex.quote(str(PROGRAM))
+    ask = f'eval "$({program} sandbox env)"; git ls-remote "$CONFIG_REPOSITORY" main'
+    before = place.shell(ask).out
+    planning = f"{program} plan --config .sandbox/reconciler.yaml --projects request --format json"
+    plan = json.loads(place.shell(f"{ask} >&2; {planning}").out)
+    assert {each["project"] for each in plan["changes"]} == {"acme-gears"}
+    assert any("Cogs" in json.dumps(each["after"]) for each in plan["changes"])
+    assert place.shell(ask).out == before
 
 
 def push(place: Place, files: dict[str, str], *removed: str) -> None:

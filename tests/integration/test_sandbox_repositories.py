@@ -53,19 +53,34 @@ def test_every_sandbox_starts_from_the_same_commit(tmp_path: Path) -> None:
     assert heads[0] == heads[1]
 
 
-def test_merging_adds_changes_and_never_deletes(config: Path, projects: Path) -> None:
+def test_merging_adds_changes_and_deletes_what_came_from_there(config: Path, projects: Path) -> None:
+    before = tree(config)
+    (projects / "own.yaml").write_text("a: 1\n")
+    repositories.merge_projects(config, projects)
+    (projects / "own.yaml").unlink()
+    assert repositories.unmerged_projects(config, projects) == ["projects/own.yaml"]
+    repositories.merge_projects(config, projects)
+    assert tree(config) == before
+    assert repositories.merge_projects(config, projects) is None
+
+
+def test_merging_deletes_nothing_that_others_added_or_changed(config: Path, projects: Path) -> None:
     before = tree(config)
     (projects / "team").mkdir()
     (projects / "a.yaml").write_text("a: 1\n")
     (projects / "team" / "b.yaml").write_text("b: 1\n")
     first = repositories.merge_projects(config, projects)
     assert first is not None
+    others = projects.parent / "others"
+    others.mkdir()
+    (others / "a.yaml").write_text("a: 2\n")
+    assert repositories.merge_projects(config, others)
     (projects / "a.yaml").unlink()
     (projects / "team" / "b.yaml").write_text("b: 2\n")
     second = repositories.merge_projects(config, projects)
     assert second not in {None, first}
     assert tree(config) == before | {
-        "projects/a.yaml": (0o100644, b"a: 1\n"),
+        "projects/a.yaml": (0o100644, b"a: 2\n"),
         "projects/team/b.yaml": (0o100644, b"b: 2\n"),
     }
 
