@@ -64,9 +64,13 @@ class History:
         made._try_to(take)
         return made
 
+    def is_lost(self) -> bool:
+        """Tell whether the lock that this pass took is gone: another pass may be at work by now."""
+        return self._locked and isinstance(self._store, RunStoreWriter) and not self._store.still_held()
+
     def confirm(self) -> None:
-        """Raise Unavailable when the lock that this pass took is lost: another pass may be at work by now."""
-        if self._locked and isinstance(self._store, RunStoreWriter) and not self._store.still_held():
+        """Raise Unavailable when the lock is lost."""
+        if self._store is not None and self.is_lost():
             raise Unavailable(
                 self._store.system,
                 "lost the connection that held this pass's lock, so nothing more is pushed",

@@ -140,6 +140,8 @@ def _connect(url: SecretStr, *, read_only: bool) -> Connection:
     options = [
         str(given.get("options") or ""),
         f"-c statement_timeout={STATEMENT_TIMEOUT}s",
+        # A node that vanishes says no goodbye; by default its session, and so the lock, stays for two hours.
+        "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3",
         "-c default_transaction_read_only=on" if read_only else "",
     ]
     defaults: dict[str, str | int] = {
@@ -154,11 +156,12 @@ def _connect(url: SecretStr, *, read_only: bool) -> Connection:
             row_factory=dict_row,
         )
     except psycopg.OperationalError as error:
-        raise _refused(error) from error
+        where = f"{given.get('host') or given.get('hostaddr') or 'its socket'}:{given.get('port') or 5432}"
+        raise _refused(error, where) from error
 
 
 def _send(connection: Connection, statement: Statement, values: Values) -> list[Row]:
-    count(SYSTEM)
+    count(SYSTEM, " ".join(statement.split())[:80] if isinstance(statement, str) else "composed statement")
     with _deadline(connection):
         cursor = connection.execute(statement, values)
         return cursor.fetchall() if cursor.description else []
@@ -172,7 +175,7 @@ def _faults() -> Iterator[None]:
         raise fault_of(error) from error
 
 
-def _refused(error: psycopg.OperationalError) -> SystemFault:
+def _refused(error: psycopg.OperationalError, where: str) -> SystemFault:
     """Tell a refused login from a server that is not there; libpq gives nothing but the words."""
     said = str(error)
     if "starting up" in said or "shutting down" in said or "too many" in said:
@@ -183,7 +186,7 @@ def _refused(error: psycopg.OperationalError) -> SystemFault:
         return Denied(SYSTEM, "refused our login", remedy="let this role connect to the database")
     if "FATAL" in said and "does not exist" in said:
         return Denied(SYSTEM, "has no such role or database", remedy="check postgres.url")
-    return Unavailable(SYSTEM, "could not be reached")
+    return Unavailable(SYSTEM, f"could not be reached at {where}")
 
 
 _CLASSES: Mapping[str, type[SystemFault]] = {

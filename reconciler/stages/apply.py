@@ -50,7 +50,7 @@ def apply(
         if isinstance(answer, Needed):
             outcome = _held_back(resource, resources, outcomes)
             if outcome is None and stopping():
-                outcome = _unknown(resource, "not done, because the pass was asked to stop")
+                outcome = _unknown(resource, "not done, because the pass had to stop")
             if outcome is None:
                 outcome = _change(resource, target, answer.change, outcomes, write, announce)
         else:

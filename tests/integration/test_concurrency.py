@@ -17,6 +17,7 @@ import pytest
 
 from reconciler.history import History
 from reconciler.loop import run_once
+from reconciler.model.decision import Change
 from reconciler.model.duration import parse_duration
 from reconciler.model.outcome import Status
 from reconciler.result import BUSY
@@ -100,6 +101,23 @@ def test_a_pass_that_lost_its_lock_pushes_nothing(clean_sandbox: Sandbox, projec
     assert commits(clean_sandbox) == before
     result = settle_at_once(clean_sandbox)
     assert [each.status for each in result.reports] == [Status.WAITING_AUTH]
+
+
+def test_a_pass_that_lost_its_lock_begins_no_further_change(clean_sandbox: Sandbox, projects: Path) -> None:
+    merge(clean_sandbox, projects, widgets=WIDGETS)
+    begun: list[str] = []
+
+    def lose_the_lock(change: Change) -> None:
+        begun.append(change.slug)
+        with psycopg.connect(clean_sandbox.environment()["DATABASE_URL"]) as database:
+            database.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+            )
+
+    result = cycle_of(clean_sandbox).run(announce=lose_the_lock)
+    assert len(begun) == 1
+    assert result.exit_code == 1
+    assert settle_at_once(clean_sandbox).exit_code == 0
 
 
 def test_no_commit_of_another_writer_is_lost(clean_sandbox: Sandbox, projects: Path, tmp_path: Path) -> None:
