@@ -44,13 +44,13 @@ class Schedule:
         self._stop = Stop()
         self._scheduler = BackgroundScheduler(timezone=UTC)
         # The scheduler's own waiting for its jobs holds a lock that a job needs to change its next time.
-        self._at_work = threading.Lock()
-        self._deciding = threading.Lock()
+        self._deciding = threading.Condition()
         self._running = False
         self._asked = False
         self._waiting = False
         self.last_ended: datetime | None = None
         """When the last pass ended that ran to its end; one that found another at work does not count."""
+        self._ended_at: float | None = None
 
     def start(self) -> None:
         """Begin with a pass now."""
@@ -63,12 +63,19 @@ class Schedule:
                 timezone=UTC,
             ),
             next_run_time=datetime.now(UTC),
-            max_instances=1,
+            # One that finds a pass at work ends at once. With 1, the next one would be left out while the
+            # executor still counts one that has just ended.
+            max_instances=3,
             coalesce=True,
             misfire_grace_time=None,
         )
         self._scheduler.start()
         log.info("schedule started", interval=format_duration(settings.interval))
+
+    @property
+    def since_last(self) -> timedelta | None:
+        """How long ago that was, whatever was done to the clock since; None before the first."""
+        return None if self._ended_at is None else timedelta(seconds=time.monotonic() - self._ended_at)
 
     def wake(self, reason: str) -> None:
         """Have a pass begin now, or as soon as the one under way has ended. From any thread."""
@@ -82,21 +89,30 @@ class Schedule:
         """Return when no pass is under way any more; one that is ends between two changes."""
         log.info("stopping: a pass under way ends between two changes")
         self._stop.set()
-        with self._at_work:
-            self._scheduler.shutdown(wait=False)
+        with self._deciding:
+            self._deciding.wait_for(lambda: not self._running)
+        self._scheduler.shutdown(wait=False)
 
     def _one(self) -> None:
-        with self._at_work:
-            with self._deciding:
-                self._running, self._asked = True, False
-            again = None if self._stop.is_set() else self._guarded()
-            with self._deciding:
-                self._running = False
+        with self._deciding:
+            if self._running:
+                return
+            self._running, self._asked = True, False
+        while not self._ends(None if self._stop.is_set() else self._guarded()):
+            pass
+
+    def _ends(self, again: timedelta | None) -> bool:
+        """Say when the next pass begins; False when somebody asked for one meanwhile, which begins now."""
+        with self._deciding:
+            if self._asked and not self._stop.is_set():
+                self._asked = False
+                return False
+            self._running = False
+            if again is not None and not self._stop.is_set():
                 now = datetime.now(UTC)
-                if self._asked:
-                    again = timedelta()
-                if again is not None and not self._stop.is_set():
-                    self._begin_at(min(self._job.next_run_time or now + again, now + again))
+                self._begin_at(min(self._job.next_run_time or now + again, now + again))
+            self._deciding.notify_all()
+            return True
 
     def _begin_at(self, moment: datetime) -> None:
         self._job.modify(next_run_time=moment)
@@ -116,7 +132,7 @@ class Schedule:
             if result.busy:
                 return result.again_in
             _tell(result, seconds)
-            self.last_ended = datetime.now(UTC)
+            self.last_ended, self._ended_at = datetime.now(UTC), time.monotonic()
             _leave_heartbeat(self._settings.heartbeat)
             self._ended(result)
             soon = result.waiting_in
