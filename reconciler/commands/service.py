@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -63,6 +63,8 @@ def token(*, name: str, scopes: tuple[str, ...], expires: datetime | None) -> No
     from reconciler.errors import UsageError
     from reconciler.service.access import fingerprint, new_token
 
+    if expires and expires.date() < datetime.now(UTC).date():
+        raise UsageError(f"{expires.date()} is past", remedy="name a day to come with --expires")
     made = new_token()
     values = {"name": name, "scopes": scopes, "sha256": fingerprint(made)}
     try:

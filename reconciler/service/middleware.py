@@ -118,8 +118,10 @@ class RequestLog:
         try:
             await self._app(scope, receive, sending)
         finally:
-            # The route and not the path, in which anything may have been pasted.
+            # The route and not the path, in which anything may have been pasted. What was refused before
+            # it got to a route, or is MCP's, is told by what guards it.
             route = getattr(scope.get("route"), "path", "")
+            route = route or next((f"{each}…" for each in GUARDED if scope["path"].startswith(each)), "")
             write = log.debug if route in {"/healthz", "/readyz", "/metrics"} else log.info
             user = scope.get("user")
             write(
@@ -128,5 +130,6 @@ class RequestLog:
                 route=route or "unknown",
                 status=status,
                 milliseconds=round((time.monotonic() - begun) * 1000, 1),
+                peer=(scope.get("client") or ("",))[0],
                 caller=user.access_token.client_id if isinstance(user, AuthenticatedUser) else None,
             )

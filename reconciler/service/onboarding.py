@@ -36,7 +36,8 @@ from reconciler.model.run import Recorded
 from reconciler.model.status_file import mapping
 from reconciler.project_file import Kinds, parse
 from reconciler.repositories import Repositories
-from reconciler.seal_command import KEY, SECTION, commit_entry, sealed_entry
+from reconciler.resources.login import SEALED, SECTION
+from reconciler.seal_command import commit_entry, sealed_entry
 from reconciler.sealing import Opened, SealingSettings, read_tokens, unseal
 from reconciler.service.proposals import Proposals, path_of
 from reconciler.service.runs import OnboardingRun, Proposed, runs_of
@@ -97,7 +98,7 @@ class Onboarding:
         self._last_proposed: Mapping[str, Proposed] = {}
         self._leave_alone: dict[str, float] = {}
         self._view = View()
-        self._read_at = float("-inf")
+        self._read_at = self._looked_at = float("-inf")
 
     def close(self) -> None:
         """Let go of the background thread."""
@@ -120,9 +121,17 @@ class Onboarding:
         return self._view.key is not None
 
     def refresh(self) -> View:
-        """Read the config repository now. Raises SystemFault when it cannot be had."""
+        """Read the config repository now. Raises SystemFault when it cannot be had.
+
+        Those who waited here for one another share one look: it began after they asked.
+        """
+        asked = time.monotonic()
         with self._alone():
-            return self._read(self._repository.config.fetch())
+            begun = time.monotonic()
+            if self._looked_at <= asked:
+                self._read(self._repository.config.fetch())
+                self._looked_at = begun
+            return self._view
 
     def run(self, slug: str) -> OnboardingRun:
         """Return one run; UnknownProject when there is none, also not after another look."""
@@ -201,7 +210,7 @@ class Onboarding:
         """Tell whether the very same tokens wait to be stored; Conflict when others do."""
         assert self._loaded is not None  # noqa: S101 - the caller has just read
         section = mapping(self._loaded.statuses[slug].get(SECTION))
-        entry = section.get(KEY)
+        entry = section.get(SEALED)
         if section.get("state") in {"sealed", "stored"} and not entry:
             # Whoever calls again after that repeats himself; a new login is asked for, or sealed by hand.
             raise Conflict(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import asyncio
+import re
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response, Security
@@ -21,6 +23,9 @@ from reconciler.service.pushes import Delivery, Pushes, Verdict
 WEBHOOK = "/webhooks/github"
 LARGEST_DELIVERY = 5 * 1024 * 1024
 """Bytes. GitHub sends up to 25 MB; a push that large waits for the schedule."""
+READ_AT_ONCE = 4
+"""Deliveries; anybody can send one, and only what was read shows whether its signature fits."""
+_SIGNED = re.compile(r"sha256=[0-9a-f]{64}")
 _SIGNATURE = APIKeyHeader(
     name="X-Hub-Signature-256",
     scheme_name="GitHubSignature",
@@ -66,6 +71,7 @@ class Delivered(BaseModel):
 def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -> APIRouter:
     """Return the routes that need no bearer token."""
     routes = APIRouter(tags=["operation"])
+    reading = asyncio.Semaphore(READ_AT_ONCE)
 
     @routes.get("/healthz", response_model=Health, responses={200: {"description": "It answers"}})
     async def get_health() -> Health:
@@ -79,8 +85,9 @@ def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -
     )
     async def get_readiness() -> Response:
         """Tell whether a pass has ended lately."""
+        age = schedule.since_last
+        ready = age is not None and age <= settings.ready_within
         last = schedule.last_ended
-        ready = last is not None and datetime.now(UTC) - last <= settings.ready_within
         health = Health(status="ready" if ready else "no pass has ended lately", last_pass=last)
         return JSONResponse(health.model_dump(mode="json"), 200 if ready else 503)
 
@@ -116,8 +123,11 @@ def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -
         """Take a delivery of the config repository's webhook; a push begins a pass at once."""
         if pushes is None:
             raise HTTPException(503, "No webhook is configured here: set RECONCILER_WEBHOOK_SECRET.")
-        delivery = Delivery(await request.body(), x_github_event, x_github_delivery, signature or "")
-        verdict = await run_in_threadpool(pushes.judge, delivery)
+        if not _SIGNED.fullmatch(signature or ""):
+            raise HTTPException(401, f"This delivery is refused: {Verdict.UNSIGNED}.")
+        async with reading:
+            delivery = Delivery(await request.body(), x_github_event, x_github_delivery, signature or "")
+            verdict = await run_in_threadpool(pushes.judge, delivery)
         if status := _REFUSED.get(verdict):
             raise HTTPException(status, f"This delivery is refused: {verdict}.")
         if verdict is Verdict.BEGINS:

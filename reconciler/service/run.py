@@ -26,6 +26,8 @@ from reconciler.stopping import Stop
 
 log = structlog.get_logger()
 
+MOST_AT_ONCE = 500
+"""Connections and requests; what is above is told 503, so that no crowd takes the memory of the passes."""
 GRACE = 10
 """Seconds for requests under way at the end; a pass under way has as long as its change takes."""
 
@@ -44,6 +46,7 @@ def serve(cycle: Cycle) -> None:
         server_header=False,
         ws="none",
         timeout_graceful_shutdown=GRACE,
+        limit_concurrency=MOST_AT_ONCE,
     )
     # First of all: what cannot listen must not begin a pass.
     with _listener(settings.host, settings.port) as listener:
@@ -96,6 +99,7 @@ def service_of(cycle: Cycle, settings: ServeSettings) -> Service:
 
 def serve_stdio(cycle: Cycle) -> None:
     """Serve MCP to one client on standard input and output; the passes are somebody else's."""
+    config_location(cycle.sections)  # else its client would only learn with its first call that there is none
     onboarding = Onboarding(cycle.sections, cycle.kinds)
     try:
         anyio.run(tools.serve_stdio, onboarding)

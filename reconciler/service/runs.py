@@ -18,7 +18,7 @@ from reconciler.model.outcome import ProjectReport, Status
 from reconciler.model.project import Project, Spec
 from reconciler.model.run import Recorded
 from reconciler.resources.contract import Kind
-from reconciler.seal_command import next_step
+from reconciler.resources.login import next_step
 from reconciler.stages import report
 
 PENDING = "Nothing to do: the next pass looks at it for the first time."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import anyio.to_thread
@@ -116,7 +117,11 @@ def server(onboarding: Onboarding, *, local: bool) -> Server[Any]:
         )
 
     return Server(
-        "mesh-six-onboarding", instructions=INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool
+        "mesh-six-onboarding",
+        version=version("mesh-six-reconciler"),
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
     )
 
 

@@ -72,6 +72,18 @@ def test_nobody_gets_in_without_a_valid_token(running: Running, method: str, pat
     refused(running.call(method, path, by="late"), 401)
 
 
+@pytest.mark.parametrize("signature", ["", "sha256=", "sha256=0", "sha1=" + "0" * 40, "sha256=" + "G" * 64])
+def test_a_delivery_that_cannot_be_signed_is_refused_before_it_is_read(
+    running: Running, signature: str
+) -> None:
+    address = running.url.removeprefix("http://").split(":")
+    head = f"POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: {signature}\r\n"
+    with socket.create_connection((address[0], int(address[1])), timeout=20) as connection:
+        # Of a body that never comes.
+        connection.sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode())
+        assert connection.recv(64).startswith(b"HTTP/1.1 401 ")
+
+
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain; charset=utf-8", ""])
 @pytest.mark.parametrize("path", ["/onboard", "/onboard/acme-ready/auth-callback"])
 def test_what_is_not_said_to_be_json_is_not_read(running: Running, path: str, kind: str) -> None:
@@ -142,7 +154,7 @@ def test_a_body_that_is_too_large_is_refused(running: Running, path: str, chunke
     who = "courier" if "auth" in path else "writer"
     pieces = (b" " * 10_000 for _ in range(size // 10_000 + 1))
     content: Any = pieces if chunked else b" " * size
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json", "X-Hub-Signature-256": "sha256=" + "0" * 64}
     refused(running.call("POST", path, by=who, content=content, headers=headers), 413)
 
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from reconciler.cli import reconcile
 from reconciler.config import ApiToken, Scope, ServeSettings
+from reconciler.errors import UsageError
 from reconciler.gitops.yaml_read import load_yaml
 from reconciler.service.access import Access, fingerprint, new_token
 
@@ -44,7 +45,7 @@ def test_nothing_else_is_a_token(given: str) -> None:
 
 
 def test_the_command_prints_a_token_and_the_entry_that_lets_it_in() -> None:
-    words = ["token", "ci", "--scope", "read", "--scope", "submit-tokens", "--expires", "2027-01-31"]
+    words = ["token", "ci", "--scope", "read", "--scope", "submit-tokens", "--expires", "2099-01-31"]
     done = CliRunner().invoke(reconcile, words)
     assert done.exit_code == 0
     token = done.stdout.strip()
@@ -60,4 +61,10 @@ def test_the_command_prints_a_token_and_the_entry_that_lets_it_in() -> None:
 def test_a_name_that_is_none_is_refused_before_a_token_is_made() -> None:
     done = CliRunner().invoke(reconcile, ["token", "CI server"])
     assert done.exit_code != 0
+    assert done.stdout == ""
+
+
+def test_a_token_that_is_past_already_is_not_made() -> None:
+    done = CliRunner().invoke(reconcile, ["token", "ci", "--expires", "2020-01-01"])
+    assert isinstance(done.exception, UsageError)
     assert done.stdout == ""
