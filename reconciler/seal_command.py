@@ -8,13 +8,11 @@ from reconciler.cycle import Cycle
 from reconciler.errors import Conflict, UnknownProject, UsageError
 from reconciler.gitops.edits import Fate, HumanEntry
 from reconciler.gitops.repository import Repository
-from reconciler.model.json import Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.status_file import mapping
+from reconciler.resources.login import SEALED, SECTION
 from reconciler.sealing import Refusal, read_tokens, seal
 
-SECTION, KEY = "oauth", "sealed"
-HANDED_OVER = "Nothing to do: the tokens are there, sealed, and the next pass stores them."
 FORM = "give JSON with accessToken, refreshToken and expiresAt, or the Claude CLI's credentials file"
 
 
@@ -50,17 +48,9 @@ def sealed_entry(loaded: Loaded, slug: str, content: bytes, now: datetime) -> st
     return seal(recipient, tokens, slug=slug, request_id=request_id)
 
 
-def next_step(status: Object) -> str:
-    """Return what a person has to do by a status file, which has not seen tokens that came after it."""
-    request = mapping(status.get(SECTION))
-    if isinstance(request.get(KEY), str) and request.get("state") != "rejected":
-        return HANDED_OVER
-    return str(status.get("next", ""))
-
-
 def commit_entry(config: Repository, slug: str, text: str) -> str:
     """Commit a sealed entry to the project's status file and return the commit's id."""
-    edit = HumanEntry(slug=slug, path=f"status/{slug}.yaml", section=SECTION, key=KEY, value=text)
+    edit = HumanEntry(slug=slug, path=f"status/{slug}.yaml", section=SECTION, key=SEALED, value=text)
     result = config.push([edit], f"Seal OAuth tokens for {slug}")
     for written in result.outcomes:
         if written.fate is not Fate.APPLIED:

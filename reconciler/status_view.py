@@ -19,7 +19,7 @@ from reconciler.errors import ReconcilerError, UsageError
 from reconciler.model.json import Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Status
-from reconciler.seal_command import next_step
+from reconciler.resources.login import next_step
 from reconciler.stages.report import UNREADABLE
 
 EVERY = 2.0

@@ -146,11 +146,17 @@ class _Environment(EnvSettingsSource):
                 found[name] = self._environ[name]
             elif path := self._environ.get(f"{name}_FILE"):
                 try:
-                    found[name] = Path(path).read_text(encoding="utf-8").strip()
+                    text = Path(path).read_text(encoding="utf-8").strip()
                 except (OSError, UnicodeDecodeError) as error:
                     raise ConfigurationError(
                         f"{name}_FILE: cannot read {path}", remedy="name a readable text file"
                     ) from error
+                if not text:
+                    # Half written, or rotated badly: nothing that was meant to be off.
+                    raise ConfigurationError(
+                        f"{name}_FILE: {path} is empty", remedy=f"fill it, or take {name}_FILE away"
+                    )
+                found[name] = text
         return found
 
 

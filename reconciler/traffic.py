@@ -1,11 +1,14 @@
 """How many requests this process sent, by system, and what GitHub said is left of its rate limits.
 
-Clients count here at the one place where each of them sends; nobody reads it but the metrics.
+Clients count here at the one place where each of them sends; nobody reads it but metrics and log.
 """
 
 from __future__ import annotations
 
+import structlog
 from prometheus_client import Counter, Gauge, disable_created_metrics
+
+log = structlog.get_logger()
 
 # A second series for each counter, that only says when the process began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -18,9 +21,13 @@ _REMAINING = Gauge(
 )
 
 
-def count(system: str) -> None:
-    """Count one request; PostgreSQL's are statements, and git's are calls to a server."""
+def count(system: str, request: str) -> None:
+    """Count one request, and log it for `-v`; PostgreSQL's are statements, and git's are calls to a server.
+
+    `request` names it: no query, no body, no value.
+    """
     _REQUESTS.labels(system).inc()
+    log.debug("request sent", system=system, request=request)
 
 
 def remaining(resource: str, left: str) -> None:

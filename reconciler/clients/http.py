@@ -60,13 +60,15 @@ class JsonClient:
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         """Send one request and return the answer whatever its status; Unavailable when there is none."""
-        count(self.system)
+        count(self.system, f"{method} {path}")
+        where = self._http.base_url.netloc.decode()
         try:
             return self._http.request(method, path, **options)
         except httpx.TimeoutException as error:
-            raise Unavailable(self.system, f"{method} {path} did not answer in time") from error
+            raise Unavailable(self.system, f"{where} did not answer {method} {path} in time") from error
         except httpx.HTTPError as error:
-            raise Unavailable(self.system, f"{method} {path} failed: {type(error).__name__}") from error
+            said = f"{method} {path} to {where} failed: {type(error).__name__}"
+            raise Unavailable(self.system, said) from error
 
 
 def fault_of(system: str, method: str, path: str, response: httpx.Response) -> SystemFault | None:

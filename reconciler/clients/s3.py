@@ -83,7 +83,7 @@ class _Pool(urllib3.PoolManager):
 
     def urlopen(self, method: str, url: str, *args: Any, **kw: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
         """Send one request."""
-        count(SYSTEM)
+        count(SYSTEM, f"{method} {urlsplit(url).path}")
         return super().urlopen(method, url, *args, **kw)
 
 
@@ -203,7 +203,9 @@ def _wrapped(call: Callable[[], T]) -> T:
     except urllib3.exceptions.TimeoutError as error:
         raise Unavailable(SYSTEM, "did not answer in time") from error
     except urllib3.exceptions.HTTPError as error:
-        raise Unavailable(SYSTEM, f"could not be reached: {type(error).__name__}") from error
+        pool = getattr(error, "pool", None)
+        where = f" at {pool.host}:{pool.port}" if isinstance(pool, urllib3.HTTPConnectionPool) else ""
+        raise Unavailable(SYSTEM, f"could not be reached{where}: {type(error).__name__}") from error
     except (MinioException, ParseError, ValueError) as error:
         raise Rejected(SYSTEM, f"gave an answer that makes no sense: {type(error).__name__}") from error
 

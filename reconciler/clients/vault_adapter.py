@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from hvac.adapters import JSONAdapter
@@ -37,13 +38,14 @@ class VaultAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types
     def request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - hvac's
         """Send one request; raises SystemFault. The path is named, the body never."""
         said = f"{method.upper()} {url.removeprefix('/v1/')}"
-        count(SYSTEM)
+        count(SYSTEM, said)
+        where = urlsplit(self.base_uri).netloc
         try:
             answer = super().request(method, url, *args, **kwargs)
         except requests.Timeout as error:
-            raise Unavailable(SYSTEM, f"{said} did not answer in time") from error
+            raise Unavailable(SYSTEM, f"{where} did not answer {said} in time") from error
         except requests.RequestException as error:
-            raise Unavailable(SYSTEM, f"{said} failed: {type(error).__name__}") from error
+            raise Unavailable(SYSTEM, f"{said} to {where} failed: {type(error).__name__}") from error
         if not isinstance(answer, requests.Response):
             return answer
         if fault := fault_of(said, answer):

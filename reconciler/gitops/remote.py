@@ -128,7 +128,7 @@ class Remote:
     @contextmanager
     def _errors(self, doing: str) -> Iterator[_Callbacks]:
         callbacks = _Callbacks(self.location)
-        count("git")
+        count("git", f"{doing} {_USER.sub('', self.location.address)}")
         try:
             yield callbacks
         except KeyError as error:

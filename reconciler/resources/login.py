@@ -23,6 +23,7 @@ from reconciler.clients.vault import VaultSecret
 from reconciler.model.json import Json, Object
 from reconciler.model.observation import State
 from reconciler.model.project_spec import ProjectSpec
+from reconciler.model.status_file import mapping
 from reconciler.resources.contract import Target
 from reconciler.resources.vault_paths import OAUTH, marks
 from reconciler.sealing import Opened, Refusal, Tokens, unseal
@@ -30,6 +31,7 @@ from reconciler.sealing import Opened, Refusal, Tokens, unseal
 SECTION = "oauth"
 SEALED = "sealed"
 """The key of that section which people write."""
+HANDED_OVER = "Nothing to do: the tokens are there, sealed, and the next pass stores them."
 RENEWALS = 3
 """How often an expired device request is replaced unasked; then it waits to be asked for."""
 _LOGIN = re.compile(r"login-([0-9]{1,20})-([0-9]{1,9})")
@@ -50,6 +52,14 @@ class DeviceState(State):
     interval: int
     renewals: int = 0
     ended: str = "no"
+
+
+def next_step(status: Object) -> str:
+    """Return what a person has to do by a status file, which has not seen tokens that came after it."""
+    request = mapping(status.get(SECTION))
+    if isinstance(request.get(SEALED), str) and request.get("state") != "rejected":
+        return HANDED_OVER
+    return str(status.get("next", ""))
 
 
 def vault_path(slug: str) -> str:

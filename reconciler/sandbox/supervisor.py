@@ -137,7 +137,7 @@ class Sandbox:
         return self._control(method, f"/emulators/{system}/{path.lstrip('/')}", body)
 
     def merge_projects(self, directory: Path) -> str | None:
-        """Commit to the config repository what is new, changed or gone in that `projects` folder, as if merged.
+        """Commit to the config repository what is new, changed or gone in that folder, as if merged.
 
         Returns the commit, or None when nothing changed.
         """

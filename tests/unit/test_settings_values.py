@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
@@ -10,6 +12,7 @@ from reconciler.clients.auth_service import AuthServiceSettings
 from reconciler.clients.github import GitHubSettings
 from reconciler.clients.litellm import LiteLLMSettings
 from reconciler.clients.oauth_issuer import OAuthSettings
+from reconciler.clients.postgres import PostgresSettings
 from reconciler.clients.s3 import S3Settings
 from reconciler.clients.vault import VaultSettings
 from reconciler.config import load_sections
@@ -102,3 +105,9 @@ def test_a_credential_with_a_line_break_is_that_systems_trouble(variable: str) -
     assert "canary" not in str(caught.value)
     for kind in {*CREDENTIALS.values()} - {wrong}:
         sections.get(kind)
+
+
+def test_a_secrets_file_that_is_empty_is_no_system_that_is_off(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("\n")
+    with pytest.raises(ConfigurationError, match=r"DATABASE_URL_FILE.*empty"):
+        Sections({}, {"DATABASE_URL_FILE": str(tmp_path / "url")}).get(PostgresSettings)

@@ -115,7 +115,7 @@ class Connection:
         said: str = "",
     ) -> httpx.Response:
         said = said or f"{method} {path}"
-        count(SYSTEM)
+        count(SYSTEM, said)
         try:
             answer = self._context.copy().run(
                 self._github.request, method, path, json=json, params=params, headers=HEADERS
@@ -139,6 +139,11 @@ def _auth(settings: GitHubSettings) -> TokenAuthStrategy | AppInstallationAuthSt
     )
 
 
+def _at(error: Exception) -> str:
+    """Return where a request went that got no answer."""
+    return f" at {error.request.url.netloc.decode()}" if isinstance(error, httpx.RequestError) else ""
+
+
 def _fault(said: str, error: GitHubException) -> SystemFault:
     if isinstance(error, RequestError) and isinstance(error.exc, GitHubException):
         # A refused App shows as a failed request inside the request that needed its token.
@@ -149,9 +154,9 @@ def _fault(said: str, error: GitHubException) -> SystemFault:
         return found or Rejected(SYSTEM, f"{said} failed")
     if isinstance(error, RequestTimeout):
         slow = TooHeavy if isinstance(error.exc, httpx.ReadTimeout) else Unavailable
-        return slow(SYSTEM, f"{said} did not answer in time")
+        return slow(SYSTEM, f"{said} did not answer in time{_at(error.exc)}")
     if isinstance(error, RequestError) and isinstance(error.exc, httpx.HTTPError):
-        return Unavailable(SYSTEM, f"{said} failed: {type(error.exc).__name__}")
+        return Unavailable(SYSTEM, f"{said} failed{_at(error.exc)}: {type(error.exc).__name__}")
     remedy = "check github.appId, installationId and GITHUB_APP_PRIVATE_KEY (a PEM file's content)"
     return Denied(SYSTEM, f"could not sign in for {said}", remedy=remedy)
 
