@@ -102,7 +102,8 @@ class Settings(BaseSettings):
             errors = error.errors(include_input=False, include_url=False)
             first = next((each for each in errors if each["type"] != _UNUSABLE), errors[0])
             where = ".".join(str(part) for part in (cls.section, *first["loc"]))
-            message, remedy = f"setting {where}: {first['msg']}", "docs/configuration.md lists every setting"
+            said = first["msg"].removeprefix("Value error, ")
+            message, remedy = f"setting {where}: {said}", "docs/configuration.md lists every setting"
             if first["type"] == "extra_forbidden":
                 known = [field.alias or name for name, field in cls.model_fields.items()]
                 near = difflib.get_close_matches(str(first["loc"][-1]), known, 1)

@@ -40,7 +40,7 @@ class ArgoSettings(Settings):
 
     def missing(self) -> str | None:
         """Off without a server."""
-        return None if self.server else "ARGOCD_SERVER (argocd.server)"
+        return None if self.server else "argocd.server (ARGOCD_SERVER)"
 
     def check(self) -> None:
         """Refuse a server without a token."""

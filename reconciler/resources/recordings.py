@@ -80,7 +80,7 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
 
     def _settled(self, prefix: str) -> Settled:
         bucket = self.sections.get(S3Settings).bucket
-        note = "PostgreSQL answers too" if self._uses_postgres() else ""
+        note = "the place is marked, and PostgreSQL answers for its index" if self._uses_postgres() else ""
         return Settled({"bucket": bucket, "prefix": prefix}, note=note)
 
     def _uses_postgres(self) -> bool:

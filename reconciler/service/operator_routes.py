@@ -118,7 +118,6 @@ def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -
         response: Response,
         signature: Annotated[str | None, Security(_SIGNATURE)],
         x_github_event: Annotated[str, Header(description="The event's name.", examples=["push"])] = "",
-        x_github_delivery: Annotated[str, Header(description="The delivery's own id.")] = "",
     ) -> Delivered:
         """Take a delivery of the config repository's webhook; a push begins a pass at once."""
         if pushes is None:
@@ -126,7 +125,7 @@ def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -
         if not _SIGNED.fullmatch(signature or ""):
             raise HTTPException(401, f"This delivery is refused: {Verdict.UNSIGNED}.")
         async with reading:
-            delivery = Delivery(await request.body(), x_github_event, x_github_delivery, signature or "")
+            delivery = Delivery(await request.body(), x_github_event, signature or "")
             verdict = await run_in_threadpool(pushes.judge, delivery)
         if status := _REFUSED.get(verdict):
             raise HTTPException(status, f"This delivery is refused: {verdict}.")

@@ -62,7 +62,6 @@ class Delivery:
 
     body: bytes
     event: str
-    number: str
     signature: str
 
 
@@ -85,7 +84,8 @@ class Pushes:
         """Return what becomes of it. Nothing of an unsigned one is even parsed, or remembered."""
         if not hmac.compare_digest(self.sign(delivery.body).encode(), delivery.signature.encode()):
             return Verdict.UNSIGNED
-        if self._is_repeated(delivery.number):
+        # Not by GitHub's number of a delivery, which is not signed: one that was overheard could come anew.
+        if self._is_repeated(delivery.signature):
             return Verdict.REPEATED
         if delivery.event != "push":
             return Verdict.IGNORED
@@ -104,11 +104,11 @@ class Pushes:
         key = self._secret().get_secret_value().encode()
         return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
 
-    def _is_repeated(self, number: str) -> bool:
+    def _is_repeated(self, signature: str) -> bool:
         with self._looking:
-            if number in self._seen:
+            if signature in self._seen:
                 return True
-            self._seen[number] = None
+            self._seen[signature] = None
             while len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
             return False

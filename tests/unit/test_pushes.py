@@ -21,11 +21,12 @@ def judge(pushes: Pushes, *messages: str, number: str = "1", event: str = "push"
     payload = {
         "ref": "refs/heads/main",
         "commits": [{"message": message} for message in messages],
+        "after": number,
         "repository": {"pushed_at": NOW},
         **changes,
     }
     body = json.dumps(payload).encode()
-    return pushes.judge(Delivery(body, event, number, pushes.sign(body)))
+    return pushes.judge(Delivery(body, event, pushes.sign(body)))
 
 
 @pytest.fixture
@@ -85,12 +86,12 @@ def test_what_was_pushed_long_ago_is_refused(pushes: Pushes) -> None:
 
 
 def test_an_unsigned_delivery_is_not_even_remembered(pushes: Pushes) -> None:
-    assert pushes.judge(Delivery(b"{}", "push", "1", "sha256=é")) is Verdict.UNSIGNED
+    assert pushes.judge(Delivery(b"{}", "push", "sha256=é")) is Verdict.UNSIGNED
     assert judge(pushes, THEIRS, number="1") is Verdict.BEGINS
 
 
 def test_only_so_many_are_remembered(pushes: Pushes) -> None:
     for number in range(REMEMBERED + 1):
-        judge(pushes, event="ping", number=f"n{number}")
+        judge(pushes, THEIRS, event="ping", number=f"n{number}")
     assert judge(pushes, THEIRS, number="n0") is Verdict.BEGINS
     assert judge(pushes, THEIRS, number=f"n{REMEMBERED}") is Verdict.REPEATED
