@@ -40,7 +40,8 @@ def plan_text(out: Console, look: Look) -> None:
     display.errors(out, (*_broken(look), *look.problems))
     changes = look.plan.changes
     if not changes:
-        out.print("No changes: everything else is as its file says, or waits." if _wrong(look) else QUIET)
+        unread = any(o.condition is Condition.UNKNOWN for each in look.reports for o in each.outcomes)
+        out.print(UNREAD if unread else REST if _wrong(look) else QUIET)
         return
     counts = {action: sum(change.action is action for change in changes) for action in Action}
     words = ", ".join(f"{count} to {action}" for action, count in counts.items() if count)
@@ -48,6 +49,8 @@ def plan_text(out: Console, look: Look) -> None:
 
 
 QUIET = "No changes: everything is as the files say, or waits for something."
+REST = "No changes: everything else is as its file says, or waits."
+UNREAD = "No changes that can be told, for what is unknown above may differ. All else is as its file says."
 
 
 def plan_json(look: Look) -> str:

@@ -53,7 +53,7 @@ class Proposals:
 
         Conflict when there is one that says something else, or that somebody closed.
         """
-        name, branch, path = self._repository(), _branch(project.slug), project.source.path
+        name, branch, path = self.repository(), _branch(project.slug), project.source.path
         if not snapshot.commit:
             raise Conflict("the config repository has no commit yet", remedy="make a first one by hand")
         with self._writing() as github:
@@ -112,7 +112,7 @@ class Proposals:
 
     def _look_up(self, config: Repository, branch: str, commit: str, base: str) -> _Known:
         with self._reading() as github:
-            pulls = github.pull_requests(self._repository(), head=branch, base=base)
+            pulls = github.pull_requests(self.repository(), head=branch, base=base)
         path = path_of(branch.removeprefix(PREFIX).removesuffix(SUFFIX))
         content = config.branch(branch).read(path) if pulls and pulls[0].state != "merged" else None
         project = self._parsed(path, content) if content is not None else None
@@ -126,7 +126,7 @@ class Proposals:
         except (InvalidFiles, InvalidFile):
             return None
 
-    def _repository(self) -> str:
+    def repository(self) -> str:
         """Return owner/name of the config repository; ConfigurationError when it is not on a server."""
         found = _ON_A_SERVER.fullmatch(config_location(self._sections).address)
         if not found:

@@ -21,6 +21,7 @@ from reconciler.service.access import Access
 from reconciler.service.app import Service, application
 from reconciler.service.connections import ImpatientProtocol
 from reconciler.service.onboarding import Onboarding
+from reconciler.service.proposals import Proposals
 from reconciler.service.pushes import Pushes
 from reconciler.stopping import Stop
 
@@ -87,6 +88,11 @@ def service_of(cycle: Cycle, settings: ServeSettings) -> Service:
         # One that was taken away meanwhile fits no signature.
         return cycle.sections.get(ServeSettings).webhook_secret or SecretStr(secrets.token_hex())
 
+    if settings.onboard_by == "pull-request":
+        try:
+            Proposals(cycle.sections, cycle.kinds).repository()
+        except ConfigurationError as error:
+            log.warning("POST /onboard cannot be used", reason=error.message, remedy=error.remedy)
     branch = config_location(cycle.sections).branch
     return Service(
         settings=settings,
