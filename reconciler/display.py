@@ -98,10 +98,10 @@ class Row:
 
 
 def rows_of(reports: Iterable[ProjectReport], program: Program) -> list[Row]:
-    """Return the table's rows: what a person must do next, or why nobody can say."""
+    """Return the table's rows by slug: what a person must do next, or why nobody can say."""
     return [
         Row(each.slug, str(each.status), each.phase, program.spell_out(each.todo) or _unread(each))
-        for each in reports
+        for each in sorted(reports, key=lambda each: each.slug)
     ]
 
 
