@@ -2,9 +2,10 @@
 # Puts in order what a killed pod left in the project's git repositories: the clone, which is the current directory, and
 # those below $MESH_SIX_WORKTREES.
 #
-# It knows git and nothing else. It deletes no file of anybody's work: it removes lock files that no process holds and
-# git's notes of worktrees whose folders are gone, copies what is not committed into refs/mesh-six/rescue/, and moves
-# folders that git no longer knows aside. It says each thing that it did, and how to get the work back.
+# It knows git and nothing else. It deletes no file of anybody's work: it removes what a killed git left half done in
+# git's own folders and git's notes of worktrees whose folders are gone, copies what is not committed into
+# refs/mesh-six/rescue/, and moves folders that git no longer knows aside. It says each thing that it did, and how to
+# get the work back.
 set -uo pipefail
 
 part=recovery
@@ -29,36 +30,68 @@ trees() {
   find -H "$MESH_SIX_WORKTREES" -mindepth 2 -maxdepth 3 -name .git -not -path '*/.rescued/*' -printf '%h\0'
 }
 
+# Prints a small file of git's; a power cut may have left NULs in it, or nothing.
+text() {
+  [[ ! -f $1 ]] || tr -d '\0' <"$1" 2>/dev/null
+}
+
 # Prints the repository (the "common directory") that a folder's git works on.
 repository_of() {
   local found
   found=$(git_in "$1" rev-parse --git-common-dir 2>/dev/null) && (cd -- "$1" && cd -- "$found" && pwd -P)
 }
 
+# Returns 0 for a folder within the clone or the folder of worktrees: nothing elsewhere is ours to tidy.
+ours() {
+  [[ $1/ == "$(cd -- "$clone" && pwd -P)"/* || $1/ == "$(cd -- "$MESH_SIX_WORKTREES" && pwd -P)"/* ]]
+}
+
 # Returns 0 when a git runs in the clone or in a worktree: then its locks are not stale.
 git_runs() {
-  local process name folder
+  local process name
   for process in /proc/[0-9]*; do
     { read -r name <"$process/comm"; } 2>/dev/null || continue
     [[ $name == git || $name == git-* ]] || continue
-    folder=$(readlink -- "$process/cwd")
-    [[ $folder/ != "$clone"/* && $folder/ != "$MESH_SIX_WORKTREES"/* ]] || return 0
+    ! ours "$(readlink -- "$process/cwd")" || return 0
   done
   return 1
 }
 
-# Removes the locks that git left in a repository when it was killed.
-unlock() {
-  local repository=$1 lock reason
-  while IFS= read -r -d '' lock; do
-    rm -f -- "$lock" && say "removed the lock $lock, which a killed git had left"
-  done < <(find "$repository" \( -name hooks -o -name lfs \) -prune -o -type f -name '*.lock' -print0)
-  for lock in "$repository"/worktrees/*/locked; do
-    [[ -f $lock ]] || continue
-    reason=$(<"$lock")
-    [[ $reason == initializing ]] || continue
-    rm -f -- "$lock" && say "unlocked ${lock%/locked}, a worktree that was being made"
-  done
+# Prints git's own folders of a repository, each ended by NUL: its own, and those of its worktrees and submodules. One
+# with a .git in it is somebody's worktree.
+git_folders() {
+  local folder
+  [[ -d $1 && ! -e $1/.git ]] || return
+  printf '%s\0' "$1"
+  for folder in "$1"/worktrees/*; do git_folders "$folder"; done
+  [[ ! -d $1/modules ]] || while IFS= read -r -d '' folder; do git_folders "$folder"; done < <(
+    find "$1/modules" -type d \( -exec test -e '{}/.git' \; -prune -o \
+      -exec test -f '{}/HEAD' \; -exec test -d '{}/objects' \; -print0 -prune \)
+  )
+}
+
+# Prints what a killed git may have left in one of its folders, each ended by NUL, and only where and how git makes it:
+# people have worktrees within these folders, and in those files like Cargo.lock.
+left_over() {
+  local folder=$1
+  find "$folder" -maxdepth 1 -type f -regextype posix-extended \
+    -regex '.*/([A-Z_]+|(next-)?index[^/]*|config(\.worktree)?|packed-refs|shallow|gc\.pid)\.lock' -print0
+  find "$folder"/{info,sequencer,rebase-merge,rebase-apply,objects{,/info,/info/commit-graphs,/pack}} -maxdepth 1 \
+    -type f -name '*.lock' -print0 2>/dev/null
+  # No ref's name can end so.
+  find "$folder"/{refs,logs,reftable} -type d -exec test -e '{}/.git' \; -prune -o -type f -name '*.lock' -print0 2>/dev/null
+}
+
+# Removes what git left in a repository when it was killed.
+tidy() {
+  local folder file
+  while IFS= read -r -d '' folder; do
+    while IFS= read -r -d '' file; do
+      [[ -e ${file%/*}/.git ]] || { rm -f -- "$file" && say "removed $file, which a killed git had left"; }
+    done < <(left_over "$folder")
+    [[ $(text "$folder/locked") != initializing ]] ||
+      { rm -f -- "$folder/locked" && say "unlocked $folder, a worktree that was being made"; }
+  done < <(git_folders "$1")
 }
 
 # Keeps a tree as a commit of its own under refs/mesh-six/rescue/NAME/, unless one there holds the same.
@@ -212,7 +245,14 @@ sweep() {
     repository=$(repository_of "$tree") && repositories[$repository]=1
   done
   for repository in "${!repositories[@]}"; do
-    if git_runs; then say "git is running; the locks in $repository stay"; else unlock "$repository"; fi
+    if ! ours "$repository"; then
+      say "the repository $repository lies elsewhere; its locks and its notes of worktrees stay"
+      unset "repositories[$repository]"
+    elif git_runs; then
+      say "git is running; the locks in $repository stay"
+    else
+      tidy "$repository"
+    fi
   done
   for tree in "${found[@]}"; do
     note=$(note_of "$tree")
