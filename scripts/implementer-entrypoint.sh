@@ -20,7 +20,7 @@ stop_seconds=${MESH_SIX_STOP_SECONDS:-40}
 # What the parts may see of the environment: what the system sets, and what the manifests do for them.
 seen='PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TMPDIR|XDG_CONFIG_HOME|GIT_CONFIG_(GLOBAL|SYSTEM)'
 seen+='|(HTTP|HTTPS|NO)_PROXY|(http|https|no)_proxy|SSL_CERT_(FILE|DIR)|CURL_CA_BUNDLE|CLAUDE_CONFIG_DIR'
-seen+='|MESH_SIX_(PROJECT|WORKTREES|RUN_DIRECTORY|APP_PORT|REFRESH_SECONDS|AUTH_SERVICE_URL|AUTH_TOKEN_FILE)'
+seen+='|MESH_SIX_(PROJECT|WORKTREES|RUN_DIRECTORY|APP_PORT|REFRESH_SECONDS|RESCUE_SECONDS|AUTH_SERVICE_URL|AUTH_TOKEN_FILE)'
 readonly seen
 credentials=
 port=
@@ -37,7 +37,7 @@ check() {
     [[ -n ${MESH_SIX_AUTH_TOKEN_FILE-} ]] || missing+=('variable MESH_SIX_AUTH_TOKEN_FILE')
     [[ $MESH_SIX_AUTH_SERVICE_URL =~ ^https?://[^[:space:]\"\\]+$ ]] || missing+=('URL in MESH_SIX_AUTH_SERVICE_URL')
   fi
-  for name in MESH_SIX_REFRESH_SECONDS MESH_SIX_STOP_SECONDS MESH_SIX_APP_PORT; do
+  for name in MESH_SIX_REFRESH_SECONDS MESH_SIX_RESCUE_SECONDS MESH_SIX_STOP_SECONDS MESH_SIX_APP_PORT; do
     [[ ! -v $name || ${!name} =~ ^[1-9][0-9]{0,5}$ ]] || missing+=("whole number in $name")
   done
   for name in tmux git curl jq node tar flock setpriv; do

@@ -13,14 +13,26 @@ part=recovery
 . "$(dirname -- "${BASH_SOURCE[0]}")/log.sh"
 
 readonly rescues=refs/mesh-six/rescue
+# How many seconds git may take to look through one worktree, and again to copy what it found: a pipe in the place of a
+# file that git reads, or a filter that hangs, would hold up the pod for ever.
+readonly limit=${MESH_SIX_RESCUE_SECONDS:-300}
+# Stays free on the volume, in bytes, unless a twentieth of the volume is less.
+readonly reserve=$((1 << 30))
 clone=$PWD
 now=$(TZ=UTC0 printf '%(%Y%m%dT%H%M%SZ)T' -1)
 scratch=$(mktemp -d) || exit 1
-trap 'rm -rf -- "$scratch"' EXIT
+quarantine=
+trap 'rm -rf -- "$scratch" ${quarantine:+"$quarantine"}' EXIT
 
-# Runs git in a folder, and never in a repository above it.
+# Runs git in a folder, never in a repository above it, not for ever, and without a daemon that would stay.
 git_in() {
-  GIT_CEILING_DIRECTORIES=${1%/*} git -C "$1" "${@:2}"
+  GIT_CEILING_DIRECTORIES=${1%/*} timeout --kill-after=5 "$limit" \
+    git -C "$1" -c core.fsmonitor=false -c advice.addEmbeddedRepo=false "${@:2}"
+}
+
+# Runs git on a git folder, with no worktree to look at: here it would take the clone for it.
+git_at() {
+  timeout --kill-after=5 "$limit" git --bare --git-dir "$1" "${@:2}"
 }
 
 # Prints the folders that may be worktrees or clones, each ended by NUL: the clone, and those one or two levels below
@@ -80,15 +92,18 @@ left_over() {
     -type f -name '*.lock' -print0 2>/dev/null
   # No ref's name can end so.
   find "$folder"/{refs,logs,reftable} -type d -exec test -e '{}/.git' \; -prune -o -type f -name '*.lock' -print0 2>/dev/null
+  find "$folder/objects" -mindepth 2 -maxdepth 2 -type f -regextype posix-extended \
+    -regex '.*/objects/([0-9a-f]{2}/tmp_obj_|pack/tmp_)[^/]*' -print0 2>/dev/null
 }
 
-# Removes what git left in a repository when it was killed.
+# Removes what git, or a rescue, left in a repository when it was killed.
 tidy() {
   local folder file
   while IFS= read -r -d '' folder; do
     while IFS= read -r -d '' file; do
       [[ -e ${file%/*}/.git ]] || { rm -f -- "$file" && say "removed $file, which a killed git had left"; }
     done < <(left_over "$folder")
+    rm -rf -- "$folder"/objects/tmp_objdir-mesh-six.*
     [[ $(text "$folder/locked") != initializing ]] ||
       { rm -f -- "$folder/locked" && say "unlocked $folder, a worktree that was being made"; }
   done < <(git_folders "$1")
@@ -98,20 +113,20 @@ tidy() {
 # Usage: keep GIT_DIR TREE NAME. Prints the ref.
 keep() {
   local git_dir=$1 tree=$2 name=$3 head commit ref
-  ref=$(git --git-dir "$git_dir" for-each-ref --format='%(tree) %(refname)' "$rescues/$name" | grep "^$tree ")
+  ref=$(git_at "$git_dir" for-each-ref --format='%(tree) %(refname)' "$rescues/$name" | grep "^$tree ")
   if [[ $ref ]]; then
     ref=${ref%%$'\n'*}
     echo "${ref#* }"
     return
   fi
-  head=$(git --git-dir "$git_dir" rev-parse --quiet --verify 'HEAD^{commit}')
+  head=$(git_at "$git_dir" rev-parse --quiet --verify 'HEAD^{commit}')
   commit=$(
     export GIT_AUTHOR_NAME='mesh-six recovery' GIT_AUTHOR_EMAIL=recovery@mesh-six.invalid
     export GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL
-    git --git-dir "$git_dir" commit-tree ${head:+-p "$head"} -m "Work of $name that was not committed" "$tree"
+    git_at "$git_dir" commit-tree ${head:+-p "$head"} -m "Work of $name that was not committed" "$tree"
   ) || return
   ref=$rescues/$name/$now-${commit:0:7}
-  git --git-dir "$git_dir" update-ref "$ref" "$commit" && echo "$ref"
+  git_at "$git_dir" update-ref "$ref" "$commit" && echo "$ref"
 }
 
 # Makes a name for refs of what may be any path.
@@ -120,39 +135,107 @@ ref_name() {
   echo "${name:-unnamed}"
 }
 
-# Adds everything to the index that GIT_INDEX_FILE names, without a daemon that would stay.
+# Prints how many bytes rescues may still take on a folder's volume.
+room_at() {
+  local free all block kept
+  read -r free all block < <(stat --file-system --format='%a %b %S' -- "$1")
+  kept=$((all * block / 20))
+  echo $((free * block - (kept < reserve ? kept : reserve)))
+}
+
+# Prints those of the changed files of a worktree that there is no room for, each ended by NUL. The smallest come first
+# in the room, so that as many as can be are rescued.
+too_large() {
+  local tree=$1 room line used=0
+  room=$(room_at "$quarantine")
+  while IFS= read -r -d '' line; do
+    # An object of its own takes a block more than its file.
+    used=$((used + ${line%% *} + 8192))
+    ((used <= room)) || printf '%s\0' "${line#* }"
+  done < <(cd -- "$tree" && xargs -0r stat --printf '%s %n\0' -- <"$scratch/changed" 2>/dev/null | sort -zn)
+}
+
+# Adds everything that there is room for to the index that GIT_INDEX_FILE names. Says what it cannot add.
 add_all() {
-  git_in "$1" -c core.fsmonitor=false -c advice.addEmbeddedRepo=false add --all --ignore-errors
+  local tree=$1 skipped options=() code
+  git_in "$tree" ls-files -z --modified --others --exclude-standard --deduplicate >"$scratch/changed" 2>"$scratch/said"
+  code=$?
+  if ((code == 0)); then
+    mapfile -d '' -t skipped < <(too_large "$tree")
+    if ((${#skipped[@]})); then
+      say "there is no room to rescue ${#skipped[@]} files of $tree, which stay as they are: ${skipped[*]:0:10}"
+      printf ':(exclude,top,literal)%s\0' "${skipped[@]}" >"$scratch/paths"
+      options=(--pathspec-from-file="$scratch/paths" --pathspec-file-nul)
+    fi
+    git_in "$tree" add --all --ignore-errors "${options[@]}" 2>"$scratch/said"
+    code=$?
+  fi
+  case $code in
+  0) return ;;
+  124 | 137) echo "error: git takes longer than $limit s, as when a file that it reads is a pipe" >"$scratch/said" ;;
+  esac
+  say "not all of $tree can be rescued, and it stays as it is: $(grep -m 1 -E '^(error|fatal)' "$scratch/said")"
+  # 1 is what git says when it left out some. Otherwise it gave up, and what it copied till then is of no use.
+  ((code == 1)) || find "$quarantine" -type f -not -name alternates -delete
+}
+
+# Moves what git wrote in quarantine to the repository's objects; the indexes of packs come last.
+release() {
+  local objects=${quarantine%/*} files place
+  for files in "$quarantine"/?? "$quarantine"/pack/*.{pack,rev,idx}; do
+    [[ -e $files ]] || continue
+    place=$objects/pack
+    [[ ! -d $files ]] || place=$objects/${files##*/}
+    mkdir -p -- "$place" && find "$files" -type f -exec mv -f -t "$place" -- {} + || return
+  done
+}
+
+# Makes a copy of a worktree's index, for git to work on.
+copy_index() {
+  local tree=$1 index=$2
+  rm -f -- "$GIT_INDEX_FILE"
+  # A copy of the index knows what is unchanged; a broken one is no loss, for then everything is read anew. Its time has
+  # to stay: by it git tells which files may have changed within the second in which the index was written.
+  [[ ! -f $index ]] || cp --preserve=timestamps -- "$index" "$GIT_INDEX_FILE" 2>/dev/null
+  if ! git_in "$tree" ls-files >/dev/null 2>&1; then
+    say "the index of $tree is broken; what was staged cannot be told from the rest (git -C $tree reset makes a new one)"
+    rm -f -- "$GIT_INDEX_FILE"
+    git_in "$tree" read-tree HEAD 2>/dev/null
+  fi
+}
+
+# Makes the folder that git writes to first, lest what comes to nothing fill the volume. Git itself names such ones so.
+open_quarantine() {
+  quarantine=$(mktemp -d "$1/objects/tmp_objdir-mesh-six.XXXXXX") &&
+    mkdir -- "$quarantine/info" && echo .. >"$quarantine/info/alternates"
 }
 
 # Copies what is not committed in a worktree; the worktree, its index and its branch stay as they are.
 rescue() {
-  local tree=$1 name git_dir index=$scratch/index made head ref
-  name=$(ref_name "$2")
+  local tree=$1 git_dir
   git_dir=$(git_in "$tree" rev-parse --absolute-git-dir 2>"$scratch/said") || {
     say "git cannot read $tree, which stays as it is: $(tail -n 1 "$scratch/said")"
     return
   }
   under_way "$tree" "$git_dir"
-  rm -f -- "$index"
-  # A copy of the index knows what is unchanged; a broken one is no loss, for then everything is read anew. Its time has
-  # to stay: by it git tells which files may have changed within the second in which the index was written.
-  cp --preserve=timestamps -- "$git_dir/index" "$index" 2>/dev/null
-  if ! GIT_INDEX_FILE=$index git_in "$tree" ls-files >/dev/null 2>&1; then
-    say "the index of $tree is broken; what was staged cannot be told from the rest (git -C $tree reset makes a new one)"
-    rm -f -- "$index"
-    GIT_INDEX_FILE=$index git_in "$tree" read-tree HEAD 2>/dev/null
-  fi
-  if ! GIT_INDEX_FILE=$index add_all "$tree" 2>"$scratch/said"; then
-    say "not all of $tree can be rescued, and it stays as it is: $(grep -m 1 -E '^(error|fatal)' "$scratch/said")"
-  fi
-  made=$(GIT_INDEX_FILE=$index git_in "$tree" write-tree 2>/dev/null) || return
-  head=$(git_in "$tree" rev-parse --quiet --verify 'HEAD^{tree}' || git_in "$tree" hash-object -t tree /dev/null)
-  [[ $made != "$head" ]] || return
-  ref=$(keep "$git_dir" "$made" "$name" 2>"$scratch/said") || {
+  if ! { open_quarantine "$(repository_of "$tree")" 2>"$scratch/said" && copy_work "$tree" "$git_dir" "$(ref_name "$2")"; }; then
     say "what is not committed in $tree cannot be rescued, and is still there: $(tail -n 1 "$scratch/said")"
-    return
-  }
+  fi
+  [[ ! $quarantine ]] || rm -rf -- "$quarantine"
+  quarantine=
+}
+
+# Does so by way of the quarantine. Returns 1 with the reason in $scratch/said.
+copy_work() {
+  local tree=$1 git_dir=$2 name=$3 made head ref
+  local -x GIT_INDEX_FILE=$scratch/index GIT_OBJECT_DIRECTORY=$quarantine
+  copy_index "$tree" "$git_dir/index"
+  add_all "$tree"
+  made=$(git_at "$git_dir" write-tree 2>"$scratch/said") || return
+  unset GIT_INDEX_FILE GIT_OBJECT_DIRECTORY
+  head=$(git_in "$tree" rev-parse --quiet --verify 'HEAD^{tree}' || git_in "$tree" hash-object -t tree /dev/null)
+  [[ $made != "$head" ]] || return 0
+  release 2>"$scratch/said" && ref=$(keep "$git_dir" "$made" "$name" 2>"$scratch/said") || return
   say "what is not committed in $tree is still there, and kept as $ref (git -C $tree restore --source=$ref -- :/)"
 }
 
@@ -221,11 +304,11 @@ keep_gone() {
     keep_object "$entry" "$rescues/$name/$now-$what" "$object" "the $what of $whose" || return
   done <"$scratch/objects"
   [[ -e $entry/index ]] || return 0
-  if ! tree=$(git --git-dir "$entry" write-tree 2>/dev/null); then
+  if ! tree=$(git_at "$entry" write-tree 2>/dev/null); then
     say "what was staged in $whose cannot be kept: it was in the middle of a merge, or its index is broken; $entry stays, for a person to look at"
     return 1
   fi
-  [[ $tree != "$(git --git-dir "$entry" rev-parse --quiet --verify 'HEAD^{tree}')" ]] || return 0
+  [[ $tree != "$(git_at "$entry" rev-parse --quiet --verify 'HEAD^{tree}')" ]] || return 0
   ref=$(keep "$entry" "$tree" "$name" 2>"$scratch/said") || {
     say "what was staged in $whose cannot be kept; $entry stays: $(tail -n 1 "$scratch/said")"
     return 1
@@ -237,21 +320,21 @@ keep_gone() {
 objects_of() {
   local entry=$1 name object
   # HEAD may name a branch without a commit.
-  object=$(git --git-dir "$entry" rev-parse --quiet --verify 'HEAD^{commit}') || git --git-dir "$entry" symbolic-ref HEAD >/dev/null || return
+  object=$(git_at "$entry" rev-parse --quiet --verify 'HEAD^{commit}') || git_at "$entry" symbolic-ref HEAD >/dev/null || return
   [[ ! $object ]] || echo "commit $object"
   for name in MERGE_AUTOSTASH rebase-{merge,apply}/{autostash,orig-head}; do
     object=$(text "$entry/$name")
     [[ ! $object ]] || echo "${name//\//-} $object"
   done
-  git --git-dir "$entry" for-each-ref --format='%(refname) %(objectname)' refs/worktree refs/bisect refs/rewritten | tr / -
+  git_at "$entry" for-each-ref --format='%(refname) %(objectname)' refs/worktree refs/bisect refs/rewritten | tr / -
 }
 
 # Keeps an object under a ref, unless one that all worktrees share leads to it. Usage: keep_object ENTRY REF OBJECT WHAT
 keep_object() {
   local entry=$1 ref=$2 object=$3 repository=${1%/worktrees/*} there=--points-at
-  [[ $(git --git-dir "$repository" cat-file -t "$object" 2>/dev/null) != commit ]] || there=--contains
-  [[ -z $(git --git-dir "$repository" for-each-ref --count=1 "$there" "$object" 2>/dev/null) ]] || return 0
-  if ! git --git-dir "$repository" update-ref "$ref" "$object" 2>"$scratch/said"; then
+  [[ $(git_at "$repository" cat-file -t "$object" 2>/dev/null) != commit ]] || there=--contains
+  [[ -z $(git_at "$repository" for-each-ref --count=1 "$there" "$object" 2>/dev/null) ]] || return 0
+  if ! git_at "$repository" update-ref "$ref" "$object" 2>"$scratch/said"; then
     say "$4 cannot be kept; $entry stays: $(tail -n 1 "$scratch/said")"
     return 1
   fi
