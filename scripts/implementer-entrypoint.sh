@@ -24,7 +24,11 @@ seen+='|MESH_SIX_(PROJECT|WORKTREES|RUN_DIRECTORY|APP_PORT|REFRESH_SECONDS|RESCU
 readonly seen
 credentials=
 port=
+lock=
+tmux_server=
+was_ready=
 complaint=
+problem=
 
 # Ends with 2 where this can never work: a pod that restarts shows that, one that waits does not.
 check() {
@@ -49,19 +53,46 @@ check() {
   exit 2
 }
 
-# Takes the run directory for this process alone.
+# Returns 0 when this process has the lock that others would try to take.
+has_lock() {
+  [[ $lock && $run/lock -ef /proc/$$/fd/$lock ]]
+}
+
+# Takes the run directory for this process alone. Returns 1 with $problem.
 claim() {
-  local error
-  if ! error=$(mkdir -p -- "$run" 2>&1) || ! [[ -O $run && -w $run ]]; then
-    say "cannot write to $run, where the readiness file has to be${error:+: ${error##*: }}"
-    exit 1
+  local error taken
+  if ! error=$(mkdir -p -- "$run" 2>&1) || ! [[ -O $run && -w $run ]] || ! error=$({ : >>"$run/lock"; } 2>&1); then
+    problem="cannot write to $run, where the readiness file has to be${error:+: ${error##*: }}"
+    return 1
   fi
-  exec {lock}>"$run/lock"
-  if ! flock --nonblock "$lock"; then
-    say "another entrypoint is running here already"
-    exit 1
+  if ! has_lock; then
+    exec {taken}>>"$run/lock"
+    if ! flock --nonblock "$taken"; then
+      exec {taken}>&-
+      problem='another entrypoint is running here already'
+      return 1
+    fi
+    [[ -z $lock ]] || exec {lock}>&-
+    lock=$taken
   fi
   rm -f -- "$run"/{ready,login,port}
+}
+
+# Returns 0 when what has to be in the run directory is gone: in sessions people tidy up /tmp.
+is_lost() {
+  ! has_lock || { [[ $was_ready ]] && ! parts_answered; }
+}
+
+# Makes the run directory again, and has the parts begin anew in it. Returns 1 while that cannot be.
+claim_again() {
+  if ! claim; then
+    complain "$problem; trying again"
+    return 1
+  fi
+  say "something removed files from $run; making them again, and starting the parts anew"
+  # shellcheck disable=SC2086 # none, one or two ids
+  [[ -z $credentials$port ]] || { kill $credentials $port; wait $credentials $port; } 2>/dev/null
+  credentials='' port='' was_ready='' complaint=''
 }
 
 # Becomes a part: without what is not for it to see, not outliving this process, not holding its lock. Only names are on
@@ -120,26 +151,47 @@ has_session() {
   tmux has-session -t "=$session" 2>/dev/null
 }
 
+# Has tmux's server, which runs on with its sessions when /tmp was tidied up, make its socket again.
+make_socket_again() {
+  local name
+  { read -r name <"/proc/$tmux_server/comm"; } 2>/dev/null && [[ $name == tmux* ]] || return
+  ! tmux list-sessions >/dev/null 2>&1 || return
+  for _ in {1..25}; do
+    kill -USR1 "$tmux_server"
+    pause 0.2
+    tmux list-sessions >/dev/null 2>&1 && say "made tmux's socket again; the sessions are as they were" && return
+  done
+  say "tmux's server does not answer any more; the sessions that it had cannot be reached"
+  return 1
+}
+
 # Starts the session that people and agents work in, with the whole environment.
 start_session() {
   local error
   has_session && return
+  make_socket_again && has_session && return
   if ! error=$(tmux -u new-session -d -s "$session" -c "$clone" 2>&1 {lock}>&-); then
     complain "tmux cannot start the session: $error"
     pause 2
+    return
   fi
+  tmux_server=$(tmux display-message -p '#{pid}' 2>/dev/null)
+}
+
+# Returns 0 when the parts have said in the run directory how they stand.
+parts_answered() {
+  [[ -z ${MESH_SIX_AUTH_SERVICE_URL-} || -e $run/login ]] && [[ -z ${MESH_SIX_APP_PORT-} || -e $run/port ]]
 }
 
 become_ready() {
   local error
-  [[ -z ${MESH_SIX_AUTH_SERVICE_URL-} || -e $run/login ]] || return
-  [[ -z ${MESH_SIX_APP_PORT-} || -e $run/port ]] || return
-  has_session || return
+  parts_answered && has_session || return
   if ! error=$({ : >"$run/ready"; } 2>&1); then
     complain "cannot write $run/ready: ${error##*: }"
     return 1
   fi
-  say "ready; the session is: tmux attach -t $session"
+  was_ready=yes
+  say "ready; the session is: tmux -S $(tmux display-message -p '#{socket_path}') attach -t $session"
 }
 
 # Prints the ids of the processes in tmux's panes: those of the terminal sessions that $1 names by their leaders.
@@ -188,7 +240,10 @@ stop() {
 }
 
 check
-claim
+claim || {
+  say "$problem"
+  exit 1
+}
 trap stop TERM INT
 # tmux's windows would get the user's own shell, which for some users of images is one that ends at once.
 export SHELL=${SHELL:-$BASH}
@@ -200,6 +255,10 @@ say "starting for project $MESH_SIX_PROJECT"
 [[ -n ${MESH_SIX_AUTH_SERVICE_URL-} ]] || say "no login is fetched; the sessions use ${ANTHROPIC_BASE_URL:-what they find}"
 recover
 while :; do
+  if is_lost && ! claim_again; then
+    pause 2
+    continue
+  fi
   start_parts
   start_session
   if [[ -e $run/ready ]]; then pause 5; elif become_ready; then :; else pause 0.2; fi

@@ -167,6 +167,78 @@ def test_a_part_that_dies_is_started_again(environment_pod: Pod, auth: Service) 
     assert answer(environment_pod, "/healthz") == 200
 
 
+def tidy_up(pod: Pod, pattern: str) -> None:
+    """Remove files as `rm -rf` with a pattern does in a session."""
+    for path in pod.run.parent.glob(pattern):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize(
+    "pattern", ["run", "run/*", "run/lock", "run/port", "run/login", "run/ready", "run/credentials.*"]
+)
+def test_a_run_directory_that_is_tidied_up_is_made_again(
+    environment_pod: Pod, auth: Service, pattern: str
+) -> None:
+    environment_pod.start()
+    environment_pod.wait_ready()
+    shell = environment_pod.tmux("display", "-p", "-t", SESSION, "#{pane_pid}")
+    tidy_up(environment_pod, pattern)
+    auth.push("canary-after")
+    environment_pod.wait_for(lambda: environment_pod.has_login("canary-after"))
+    names = ("ready", "login", "port", "lock")
+    environment_pod.wait_for(lambda: all((environment_pod.run / name).exists() for name in names))
+    environment_pod.wait_for(lambda: len(list(environment_pod.run.glob("credentials.*"))) == 1)
+    environment_pod.wait_for(lambda: "logged in with" in (environment_pod.run / "login").read_text())
+    assert answer(environment_pod, "/readyz") == 200
+    assert environment_pod.tmux("display", "-p", "-t", SESSION, "#{pane_pid}") == shell
+    # The auth-service was not at fault, and nobody else can begin here.
+    assert "does not answer" not in environment_pod.log
+    first = environment_pod.process
+    environment_pod.start()
+    assert environment_pod.process
+    assert environment_pod.process.wait(60) == 1
+    environment_pod.process = first
+    assert environment_pod.end() == 0
+    wait_for(lambda: environment_pod.parts() == {}, lambda: str(environment_pod.parts()))
+
+
+def test_a_run_directory_that_cannot_be_made_again_at_once_ends_no_session(environment_pod: Pod) -> None:
+    environment_pod.start()
+    environment_pod.wait_ready()
+    shell = environment_pod.tmux("display", "-p", "-t", SESSION, "#{pane_pid}")
+    shutil.rmtree(environment_pod.run)
+    environment_pod.run.write_text("a file\n")
+    environment_pod.wait_said("cannot write to")
+    environment_pod.run.unlink()
+    environment_pod.wait_ready()
+    assert environment_pod.tmux("display", "-p", "-t", SESSION, "#{pane_pid}") == shell
+    assert environment_pod.log.count("cannot write to") == 1
+
+
+def test_sessions_outlive_the_loss_of_their_socket(environment_pod: Pod) -> None:
+    environment_pod.start()
+    environment_pod.wait_ready()
+    shell = environment_pod.tmux("display", "-p", "-t", SESSION, "#{pane_pid}")
+    for path in environment_pod.tmux_folder.iterdir():
+        shutil.rmtree(path)
+    environment_pod.wait_for(lambda: environment_pod.tmux("has-session", "-t", SESSION) == "")
+    environment_pod.wait_said("made tmux's socket again")
+    assert environment_pod.tmux("display", "-p", "-t", SESSION, "#{pane_pid}") == shell
+    assert environment_pod.end() == 0
+    assert int(shell) not in command_lines()
+
+
+def test_the_log_says_how_to_get_to_the_session(environment_pod: Pod) -> None:
+    environment_pod.start()
+    environment_pod.wait_ready()
+    environment_pod.wait_said("the session is: ")
+    (command,) = re.findall(r"the session is: (tmux -S \S+) attach (-t \S+)", environment_pod.log)
+    # As `kubectl exec` would run it: with nothing of the entrypoint's environment.
+    path = {"PATH": environment_pod.environment()["PATH"]}
+    there = f"{command[0]} has-session {command[1]}".split()
+    assert subprocess.run(there, env=path, check=False).returncode == 0
+
+
 def test_only_one_entrypoint_runs(environment_pod: Pod) -> None:
     environment_pod.start()
     environment_pod.wait_ready()

@@ -185,6 +185,13 @@ announce() {
   printf '%s\n' "$1" >"$scratch/said" && chmod 0644 "$scratch/said" && mv -f -- "$scratch/said" "$run/login"
 }
 
+# Ends when something removed the folder that answers are kept in for a moment; the entrypoint starts another.
+check_scratch() {
+  [[ ! -d $scratch || ! -w $scratch ]] || return 0
+  say "something removed $scratch; ending, to begin anew"
+  exit 1
+}
+
 # Sleeps for so many seconds, give or take a tenth: a thousand pods must not ask at the same time.
 pause() {
   local milliseconds=$(($1 * (900 + RANDOM % 200)))
@@ -202,11 +209,14 @@ trap 'exit 0' TERM INT
 
 failures=0
 while :; do
+  check_scratch
   if refresh; then
     failures=0
     delay=$interval
     announce "$outcome"
   else
+    # Then that is the reason, whatever the refresh took for it.
+    check_scratch
     failures=$((failures < 10 ? failures + 1 : 10))
     delay=$((2 ** failures < interval ? 2 ** failures : interval))
     announce "$problem; trying again"
