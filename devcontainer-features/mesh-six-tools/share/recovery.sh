@@ -87,7 +87,7 @@ git_folders() {
 left_over() {
   local folder=$1
   find "$folder" -maxdepth 1 -type f -regextype posix-extended \
-    -regex '.*/([A-Z_]+|(next-)?index[^/]*|config(\.worktree)?|packed-refs|shallow|gc\.pid)\.lock' -print0
+    -regex '.*/([A-Z_]+|index(\.stash\.[0-9]+)?|next-index-[0-9]+|config(\.worktree)?|packed-refs|shallow|gc\.pid)\.lock' -print0
   find "$folder"/{info,sequencer,rebase-merge,rebase-apply,objects{,/info,/info/commit-graphs,/pack}} -maxdepth 1 \
     -type f -name '*.lock' -print0 2>/dev/null
   # No ref's name can end so.
