@@ -66,7 +66,7 @@ def test_everything_is_in_it_and_nothing_is_fetched_but_packages(feature: Path) 
     files = {str(path.relative_to(feature)) for path in feature.rglob("*") if path.is_file()}
     assert files == {
         "devcontainer-feature.json", "install.sh", "share/credentials.sh", "share/entrypoint.sh",
-        "share/log.sh", "share/port.mjs", "share/recovery.sh",
+        "share/log.sh", "share/notes.sh", "share/port.mjs", "share/recovery.sh", "share/rescue.sh",
     }  # fmt: skip
     assert (feature / "share" / "entrypoint.sh").read_bytes() == (
         ROOT / "scripts" / "implementer-entrypoint.sh"

@@ -197,7 +197,8 @@ def test_what_is_missing_is_installed_and_the_rest_left_alone(image: Image) -> N
     assert (image.state / "npm").read_text() == f"@anthropic-ai/claude-code@{VERSION}\n"
     share = image.root / "usr" / "local" / "share" / "mesh-six"
     assert {path.name for path in share.iterdir()} == {
-        "credentials.sh", "entrypoint.sh", "log.sh", "port.mjs", "recovery.sh", "version",
+        "credentials.sh", "entrypoint.sh", "log.sh", "notes.sh", "port.mjs", "recovery.sh",
+        "rescue.sh", "version",
     }  # fmt: skip
     assert stat.S_IMODE((share / "entrypoint.sh").stat().st_mode) == 0o755
 
