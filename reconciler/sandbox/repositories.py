@@ -65,7 +65,7 @@ def merge_projects(repository_path: Path, directory: Path) -> str | None:
     index = pygit2.Index()
     index.read_tree(parent.tree)
     names = []
-    came = _came_from(repository, directory)
+    came = _came_from(repository_path, directory)
     here: dict[str, str] = {}
     for path in project_files(directory):
         name = f"projects/{path.relative_to(directory).as_posix()}"
@@ -78,8 +78,7 @@ def merge_projects(repository_path: Path, directory: Path) -> str | None:
     for name in _gone(came, here, index):
         index.remove(name)
         names.append(name.removeprefix("projects/"))
-    kept = repository.create_blob(json.dumps(here).encode())
-    repository.references.create(_merged_from(directory), kept, force=True)
+    _merged_from(repository_path, directory).write_text(json.dumps(here), encoding="utf-8")
     if not names:
         return None
     author = pygit2.Signature("sandbox", "sandbox@mesh-six.example")
@@ -88,16 +87,16 @@ def merge_projects(repository_path: Path, directory: Path) -> str | None:
     return str(repository.create_commit(_REFERENCE, author, author, message, tree, [parent.id]))
 
 
-def _merged_from(directory: Path) -> str:
-    """Return the reference to what a folder had when it was last merged."""
-    return f"refs/sandbox/merged/{hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]}"
+def _merged_from(repository_path: Path, directory: Path) -> Path:
+    """Return the file that says what a folder had when it was last merged; git does not look at it."""
+    name = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
+    return repository_path / f"merged-{name}.json"
 
 
-def _came_from(repository: pygit2.Repository, directory: Path) -> dict[str, str]:
+def _came_from(repository_path: Path, directory: Path) -> dict[str, str]:
     """Return the blobs by path that the folder had when it was last merged."""
-    found = repository.references.get(_merged_from(directory))
-    blob = repository[found.target] if found is not None else None
-    return dict(json.loads(blob.data)) if isinstance(blob, pygit2.Blob) else {}
+    file = _merged_from(repository_path, directory)
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
 
 
 def _gone(came: Mapping[str, str], here: Collection[str], index: pygit2.Index) -> list[str]:
@@ -122,7 +121,7 @@ def unmerged_projects(repository_path: Path, directory: Path) -> list[str]:
         for name, path in paths.items()
         if name not in index or index[name].id != pygit2.hash(_content(path)[1])
     ]
-    return [*changed, *_gone(_came_from(repository, directory), paths, index)]
+    return [*changed, *_gone(_came_from(repository_path, directory), paths, index)]
 
 
 def project_files(directory: Path) -> list[Path]:
