@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from pydantic import SecretStr
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reconciler.clients.auth_service import AuthServiceWriter
 from reconciler.clients.http import trusted
@@ -119,8 +119,14 @@ class CountWrites:
                 await send({"type": "http.response.start", "status": 503, "headers": []})
                 await send({"type": "http.response.body", "body": b""})
                 return
-        await self.app(scope, receive, send)
-        self.wrote += bool(scope["state"].get("wrote"))
+
+        async def sending(message: Message) -> None:
+            # Before the caller can go on: it may look at once whether this wrote.
+            if message["type"] == "http.response.start":
+                self.wrote += bool(scope["state"].get("wrote"))
+            await send(message)
+
+        await self.app(scope, receive, sending)
 
 
 @dataclass
