@@ -24,6 +24,7 @@ from reconciler import cycle as cycle_module
 from reconciler.cli import COLLECTOR_THRESHOLDS
 from reconciler.gitops.repository import Repository
 from reconciler.history import History
+from reconciler.logs import configure_logs
 from reconciler.sandbox.supervisor import Sandbox
 from reconciler.stages import apply, observe, publish, report
 from reconciler.stages import plan as planning
@@ -71,6 +72,7 @@ class Profile:
 
 
 def main() -> None:
+    configure_logs()
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", type=Path)
     parser.add_argument("--record", type=Path)

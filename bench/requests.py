@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.settled import OWNERS, build, cycle_of, forget_verifications
+from reconciler.logs import configure_logs
 from reconciler.sandbox.supervisor import Sandbox
 
 BOUNDS = {
@@ -85,6 +86,7 @@ def quiet_requests(sandbox: Sandbox) -> tuple[Counter[str], int]:
 
 
 def main() -> None:
+    configure_logs()
     sizes = [int(text) for text in sys.argv[1:]] or [100, 1000]
     missed = [size for size in sizes if not measure(size)]
     sys.exit(1 if missed else 0)

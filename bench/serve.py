@@ -28,6 +28,7 @@ from ruamel.yaml import YAML
 
 from bench.load import CONNECTIONS, Measured, measure
 from bench.settled import build
+from reconciler.logs import configure_logs
 from reconciler.sandbox.supervisor import Sandbox
 
 PAGES = {"100 runs (the default)": "/onboard", "1,000 runs": "/onboard?limit=1000"}
@@ -108,6 +109,7 @@ def bare(page: Path) -> Any:  # noqa: ANN401 - what contextmanager returns
 
 
 def main() -> None:
+    configure_logs()
     count = int(sys.argv[1]) if sys.argv[1:] else 1_000
     directory = Path(tempfile.mkdtemp(prefix="mesh-six-bench-"))
     sandbox = Sandbox(directory / ".sandbox")
