@@ -51,7 +51,8 @@ INTRODUCTION = """\
 What is public stands in `reconciler.yaml` in the working directory, or in the file named by `--config`.
 Secrets come from the environment, which wins over the file. Wherever a variable `NAME` is given, `NAME_FILE`
 may name a file that holds the value instead. Every pass reads those files anew, so a rotated secret counts
-from the next pass on; one that cannot be read or used then is an error of that pass, which does nothing.
+from the next pass on; one that is empty, or cannot be read or used then, is an error of that pass, which does
+nothing.
 `reconciler.yaml` is read once, at the start.
 
     config:

@@ -20,7 +20,7 @@ from reconciler.commands.options import (
     common,
     cycle_of,
     format_option,
-    stage_repositories,
+    sandbox_here,
     tell_unmerged,
 )
 from reconciler.commands.sandbox import sandbox as sandbox_group
@@ -130,10 +130,13 @@ def plan(
     cycle = cycle_of(config, sandbox=sandbox)
     if sandbox:
         projects = projects or (PROJECTS if PROJECTS.is_dir() else None)
-        stage_repositories(projects)
+        if projects:
+            # Its GitHub has the repositories that files name, as people would have made them.
+            sandbox_here().github_repositories(projects)
+    merged, unreadable = as_merged(projects) if projects else ({}, [])
     with progress() as announce:
         announce(LOOKING)
-        look = cycle.look(only=slugs, merged=as_merged(projects) if projects else {})
+        look = cycle.look(only=slugs, merged=merged)
     if form == "json":
         click.echo(plan_view.plan_json(look))
     elif form == "markdown":
@@ -142,8 +145,10 @@ def plan(
         plan_view.plan_text(display.console(), look)
     if sandbox and projects:
         tell_unmerged(Program.called(sandbox=True), "planned as if merged", projects)
-    if look.exit_code:
-        sys.exit(look.exit_code)
+    for error in unreadable:
+        click.echo(f"error: {error}", err=True)
+    if look.exit_code or unreadable:
+        sys.exit(look.exit_code or FAILED)
     sys.exit(CHANGES if detailed_exitcode and look.plan.changes else 0)
 
 

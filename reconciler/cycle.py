@@ -113,9 +113,11 @@ class Cycle:
             edits = ManifestEdits()
             given: dict[type[Reader], Reader | SystemFault] = {**_tree(manifests), ManifestEdits: edits}
             with closing(Writing(self.sections, given=given)) as write:
-                ending = lambda: stopping() or history.is_lost()  # noqa: E731 - two reasons for the same
                 outcomes = {
-                    project.slug: self._apply(project, look, write, ending, announce) for project in look.plan
+                    project.slug: self._apply(
+                        project, look, write, lambda: stopping() or history.is_lost(), announce
+                    )
+                    for project in look.plan
                 }
             pushed = publish.manifests(
                 self.repositories,

@@ -34,12 +34,19 @@ def files_below(folder: Path) -> tuple[Path, ...]:
     return tuple(sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".yaml", ".yml"}))
 
 
-def as_merged(folder: Path) -> dict[str, bytes]:
+def as_merged(folder: Path) -> tuple[dict[str, bytes], list[InvalidFile]]:
     """Return what the config repository would hold of a local `projects` folder, by path there.
 
-    InvalidFile for what is no file, or too large to be looked at.
+    And an error for each that is no file, or too large to be looked at: it holds up none of the others.
     """
-    return {f"projects/{path.relative_to(folder).as_posix()}": _read(path) for path in files_below(folder)}
+    files: dict[str, bytes] = {}
+    errors: list[InvalidFile] = []
+    for path in files_below(folder):
+        try:
+            files[f"projects/{path.relative_to(folder).as_posix()}"] = _read(path)
+        except InvalidFile as error:
+            errors.append(error)
+    return files, errors
 
 
 def _read(path: Path) -> bytes:

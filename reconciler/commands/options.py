@@ -88,12 +88,6 @@ def _merge(servers: Sandbox) -> None:
     servers.github_repositories()
 
 
-def stage_repositories(folder: Path | None) -> None:
-    """Give the sandbox's GitHub the repositories that files name, as people would have done."""
-    if folder:
-        sandbox_here().github_repositories(folder)
-
-
 def tell_unmerged(program: Program, what: str, folder: Path = PROJECTS) -> None:
     """Name the local files that are not in the sandbox yet, because only a pass merges them."""
     names = sandbox_here().unmerged_projects(folder)

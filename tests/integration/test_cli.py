@@ -384,11 +384,15 @@ def test_a_plan_for_a_pull_request_reads_its_files_and_pushes_none(demo: tuple[P
     place, _ = demo
     (place.path / "request").mkdir()
     (place.path / "request" / "gears.yaml").write_text(GEARS + "displayName: Cogs\n")
+    (place.path / "request" / "link.yaml").symlink_to("gears.yaml")
     program = shlex.quote(str(PROGRAM))
     ask = f'eval "$({program} sandbox env)"; git ls-remote "$CONFIG_REPOSITORY" main'
     before = place.shell(ask).out
     planning = f"{program} plan --config .sandbox/reconciler.yaml --projects request --format json"
-    plan = json.loads(place.shell(f"{ask} >&2; {planning}").out)
+    ran = place.shell(f"{ask} >&2; {planning} || echo $? >&2")
+    plan = json.loads(ran.out)
+    assert "link.yaml: is a link" in ran.err
+    assert ran.err.endswith("\n1\n")
     assert {each["project"] for each in plan["changes"]} == {"acme-gears"}
     assert any("Cogs" in json.dumps(each["after"]) for each in plan["changes"])
     assert place.shell(ask).out == before

@@ -91,8 +91,8 @@ def test_a_worktree_that_another_took_the_place_of_keeps_its_commit(volume: Volu
     assert commits[gone] in reachable(volume)
 
 
-@pytest.mark.parametrize("operation", ["merge", "rebase", "rebase --apply"])
-def test_autostashed_work_of_a_worktree_that_is_gone_is_kept(volume: Volume, operation: str) -> None:
+def in_conflict(volume: Volume, operation: str) -> Path:
+    """Return a worktree in the middle of that operation, with an autostash."""
     tree = volume.add("issue-1")
     for folder, text in ((volume.clone, "ours\n"), (tree, "theirs\n")):
         (folder / "code").write_text(text)
@@ -100,6 +100,12 @@ def test_autostashed_work_of_a_worktree_that_is_gone_is_kept(volume: Volume, ope
     (tree / "readme").write_text("autostashed\n")
     with pytest.raises(Exception, match="returned non-zero"):
         git(tree, *operation.split(), "--autostash", "main")
+    return tree
+
+
+@pytest.mark.parametrize("operation", ["merge", "rebase", "rebase --apply"])
+def test_autostashed_work_of_a_worktree_that_is_gone_is_kept(volume: Volume, operation: str) -> None:
+    tree = in_conflict(volume, operation)
     # What is left of it is no conflict, so that nothing else keeps the note.
     git(tree, "add", "code")
     shutil.rmtree(tree)
@@ -111,13 +117,7 @@ def test_autostashed_work_of_a_worktree_that_is_gone_is_kept(volume: Volume, ope
 
 
 def test_a_merge_with_conflicts_does_not_keep_its_autostash_from_being_kept(volume: Volume) -> None:
-    tree = volume.add("issue-1")
-    for folder, text in ((volume.clone, "ours\n"), (tree, "theirs\n")):
-        (folder / "code").write_text(text)
-        git(folder, "commit", "-qam", text)
-    (tree / "readme").write_text("autostashed\n")
-    with pytest.raises(Exception, match="returned non-zero"):
-        git(tree, "merge", "--autostash", "main")
+    tree = in_conflict(volume, "merge")
     shutil.rmtree(tree)
     assert "for a person to look at" in volume.recover()
     (kept,) = volume.kept("issue-1")
