@@ -1,1 +1,1 @@
-"""Measurements: what a quiet pass asks for, and what it costs (design §9)."""
+"""Measurements: what a pass that changes nothing asks for, and what it costs."""

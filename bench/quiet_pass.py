@@ -20,14 +20,14 @@ from typing import Any
 
 from bench.recording import Recorder
 from bench.settled import cycle_of
-from reconciler import cycle as cycle_module
-from reconciler.cli import COLLECTOR_THRESHOLDS
-from reconciler.gitops.repository import Repository
-from reconciler.history import History
-from reconciler.logs import configure_logs
+from reconciler.engine import cycle as cycle_module
+from reconciler.engine.history import History
+from reconciler.engine.stages import apply, observe, publish, report
+from reconciler.engine.stages import plan as planning
+from reconciler.faces.cli.logs import configure_logs
+from reconciler.faces.cli.main import COLLECTOR_THRESHOLDS
+from reconciler.git.repository import Repository
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.stages import apply, observe, publish, report
-from reconciler.stages import plan as planning
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("git fetch", Repository, "fetch"),

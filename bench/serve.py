@@ -28,7 +28,7 @@ from ruamel.yaml import YAML
 
 from bench.load import CONNECTIONS, Measured, measure
 from bench.settled import build
-from reconciler.logs import configure_logs
+from reconciler.faces.cli.logs import configure_logs
 from reconciler.sandbox.supervisor import Sandbox
 
 PAGES = {"100 runs (the default)": "/onboard", "1,000 runs": "/onboard?limit=1000"}

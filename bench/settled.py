@@ -19,31 +19,31 @@ import httpx
 import psycopg
 from pydantic import SecretStr
 
-from reconciler import ssh_keys
 from reconciler.clients.auth_service import AuthServiceWriter
 from reconciler.clients.github import GitHub, Repository, RepositoryName
 from reconciler.clients.litellm import LiteLLMWriter
-from reconciler.clients.registry import RegistryRow, RegistryWriter
-from reconciler.clients.run_store import RunStoreWriter
+from reconciler.clients.pass_store import RunStoreWriter
 from reconciler.clients.s3 import ObjectStoreWriter
-from reconciler.config import load_sections
-from reconciler.cycle import Cycle
-from reconciler.gitops.devcontainer import DEFAULT_PATH, default_text
-from reconciler.gitops.edits import Edit, File, Folder, ListEntry
-from reconciler.gitops.manifest_tree import ManifestTree
-from reconciler.gitops.pods import PodsSettings
-from reconciler.gitops.render import Inputs, render_environment
-from reconciler.gitops.status_file import dump_status
+from reconciler.crypto import ssh_keys
+from reconciler.engine.cycle import Cycle
+from reconciler.faces.sealed_entry import seal_for
+from reconciler.git.edits import Edit, File, Folder, ListEntry
+from reconciler.git.manifest_tree import ManifestTree
+from reconciler.git.status_file import dump_status
 from reconciler.kinds import KINDS
+from reconciler.kinds.project import vault_paths
+from reconciler.kinds.project.manifests.devcontainer_text import DEFAULT_PATH, default_text
+from reconciler.kinds.project.manifests.pods import PodsSettings
+from reconciler.kinds.project.manifests.render import Inputs, render_environment
+from reconciler.kinds.project.resources.git_access import title as key_title
+from reconciler.kinds.project.resources.litellm import key_alias
+from reconciler.kinds.project.resources.project_board import FIELDS, PRIORITIES, STATUS, marker
+from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.kinds.project.tables.registry import RegistryRow, RegistryWriter
 from reconciler.model.json import canonical, digest
-from reconciler.model.project_spec import ProjectSpec
-from reconciler.resources import vault_paths
-from reconciler.resources.git_access import title as key_title
-from reconciler.resources.litellm import key_alias
-from reconciler.resources.project_board import FIELDS, PRIORITIES, STATUS, marker
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.seal_command import seal_tokens
-from reconciler.systems import Reading, Writing
+from reconciler.settings.config import load_sections
+from reconciler.settings.giving import Reading, Writing
 
 OWNERS = 10
 AT_ONCE = 4
@@ -140,7 +140,7 @@ def _onboard(sandbox: Sandbox, members: Sequence[Member]) -> None:
     cycle.run()
     for member in members:
         if member.logs_in:
-            seal_tokens(cycle, member.slug, json.dumps(TOKENS).encode(), only_print=False)
+            seal_for(cycle, member.slug, json.dumps(TOKENS).encode(), only_print=False)
     result = cycle.run()
     wrong = [each for each in result.reports if str(each.status) != "completed"]
     if wrong or result.problems:

@@ -9,39 +9,25 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from reconciler.clients.argocd import ArgoSettings
-from reconciler.clients.auth_service import AuthServiceSettings
-from reconciler.clients.github import GitHubSettings
-from reconciler.clients.litellm import LiteLLMSettings
-from reconciler.clients.oauth_issuer import OAuthSettings
-from reconciler.clients.postgres import PostgresSettings
-from reconciler.clients.s3 import S3Settings
-from reconciler.clients.vault import VaultSettings
-from reconciler.config import ScheduleSettings, ServeSettings
-from reconciler.gitops.pods import PodsSettings
-from reconciler.gitops.settings import ConfigRepositorySettings, ManifestRepositorySettings, WorkSettings
+# What a pass consists of, so that all its sections are known.
+import reconciler.engine.cycle
+import reconciler.kinds  # noqa: F401
 from reconciler.model.duration import format_duration
-from reconciler.resources.webhook import WebhookSettings
-from reconciler.sealing import SealingSettings
-from reconciler.systems import Settings
+from reconciler.settings.config import known_settings
+from reconciler.settings.giving import Settings
 
-SECTIONS: tuple[type[Settings], ...] = (
-    ConfigRepositorySettings,
-    ManifestRepositorySettings,
-    GitHubSettings,
-    VaultSettings,
-    PostgresSettings,
-    S3Settings,
-    ArgoSettings,
-    AuthServiceSettings,
-    SealingSettings,
-    OAuthSettings,
-    LiteLLMSettings,
-    WebhookSettings,
-    PodsSettings,
-    ScheduleSettings,
-    ServeSettings,
-    WorkSettings,
+_FIRST, _LAST = {"config", "manifests"}, {"schedule", "serve", "work"}
+"""The sections that no system has; those between them go by name."""
+
+
+def _place(kind: type[Settings]) -> tuple[int, str]:
+    return (kind.section in _LAST) - (kind.section in _FIRST), kind.section.lower()
+
+
+SECTIONS = tuple(
+    sorted(
+        (each for each in known_settings() if each.__module__.partition(".")[0] == "reconciler"), key=_place
+    )
 )
 INTRODUCTION = """\
 # Configuration

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from reconciler.config import ServeSettings
-from reconciler.cycle import Cycle
+from reconciler.engine.cycle import Cycle
+from reconciler.faces.http.app import application
+from reconciler.faces.http.run import service_of
 from reconciler.kinds import KINDS
-from reconciler.service.app import application
-from reconciler.service.run import service_of
-from reconciler.systems import Sections
+from reconciler.settings.config import ServeSettings
+from reconciler.settings.giving import Sections
 
 
 def page() -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from reconciler.kinds import KINDS, json_schema
+from reconciler.engine.schema import json_schema
+from reconciler.kinds import KINDS
 
 
 def page() -> str:

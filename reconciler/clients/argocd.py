@@ -1,8 +1,8 @@
-"""Argo CD's REST API (facts §4): one Application, its resource tree, and the two requests that move it.
+"""Argo CD's REST API: one Application, its resource tree, and the two requests that move it.
 
 Reads what GitOps clients need and nothing else; knows nothing of git, projects or manifests. Always names the
 project, because without it a missing application is "permission denied". Two requests serve a whole pass,
-however many projects there are.
+however many projects there are. What is known of Argo CD is in docs/systems/argocd.md.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pydantic import AliasChoices, Field, ValidationError
 
 from reconciler.clients.argocd_answers import Application, ObjectStatus, ResourceTree
 from reconciler.clients.http import JsonClient, fault_of
-from reconciler.errors import ConfigurationError, Denied, Missing, Rejected
-from reconciler.systems import HeaderSecret, HostOrWebAddress, Reader, Sections, Settings, Writer
+from reconciler.model.errors import ConfigurationError, Denied, Missing, Rejected
+from reconciler.settings.giving import HeaderSecret, HostOrWebAddress, Reader, Sections, Settings, Writer
 
 REFRESH_TIMEOUT = 45.0
-"""Seconds. A refresh answers only when the controller has compared (facts §4)."""
+"""Seconds. So many, because a refresh answers only when the controller has compared."""
 
 
 class ArgoSettings(Settings):

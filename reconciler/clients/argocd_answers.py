@@ -1,4 +1,7 @@
-"""What Argo CD's API answers (facts §4), cut to what tells whether a commit is deployed. Knows no HTTP."""
+"""What Argo CD's API answers, cut to what tells whether a commit is deployed. Knows no HTTP.
+
+How that is told from these answers is in docs/systems/argocd.md, "When a commit is deployed".
+"""
 
 from __future__ import annotations
 
@@ -164,7 +167,8 @@ class Application(_Answer):
     def busy(self) -> bool:
         """Whether an operation is asked for, runs, or has ended after the last comparison.
 
-        Health read then is from before the apply: the rule of `argocd app wait` (facts §4 rule 2).
+        Health read then is from before the apply, so it says nothing of what was just applied. It is the rule
+        by which `argocd app wait` waits, too.
         """
         state = self.status.operation_state
         if self.operation is not None:

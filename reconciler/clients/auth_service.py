@@ -1,7 +1,7 @@
 """The auth-service of mesh-six: who keeps a project's credentials and the settings of its environment.
 
-The requests and answers are those of its public source (docs/auth-service.md names them); the seed names only
-two paths (facts §17.18). Tokens go out to it and are never read back.
+The requests and answers are those of its public source; docs/auth-service.md names them. Tokens go out to it
+and are never read back.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, Vali
 from pydantic.alias_generators import to_camel
 
 from reconciler.clients.http import JsonClient
-from reconciler.errors import Missing, Rejected
-from reconciler.systems import HeaderSecret, Reader, Sections, Settings, WebAddress, Writer
+from reconciler.model.errors import Missing, Rejected
+from reconciler.settings.giving import HeaderSecret, Reader, Sections, Settings, WebAddress, Writer
 
 SYSTEM = "auth-service"
 _ID = re.compile(r"[a-z0-9-]+")

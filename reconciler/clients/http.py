@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 
 from reconciler.clients.retry import Retry
-from reconciler.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
-from reconciler.traffic import count
+from reconciler.model.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.settings.traffic import count
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 

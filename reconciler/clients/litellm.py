@@ -1,7 +1,7 @@
-"""LiteLLM's admin API (facts §6): teams and virtual keys, by pages. Knows nothing of projects.
+"""LiteLLM's admin API: teams and virtual keys, by pages. Knows nothing of projects.
 
 Its errors are text for people: that somebody was first, or that an administrator forbids keys made
-elsewhere, is told by their words.
+elsewhere, is told by their words. What is known of LiteLLM is in docs/systems/litellm.md.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import httpx
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from reconciler.clients.http import JsonClient, fault_of
-from reconciler.errors import Collision, ConfigurationError, Missing, Rejected
-from reconciler.systems import HeaderSecret, Reader, Sections, Settings, WebAddress, Writer
+from reconciler.model.errors import Collision, ConfigurationError, Missing, Rejected
+from reconciler.settings.giving import HeaderSecret, Reader, Sections, Settings, WebAddress, Writer
 
 PAGE = 100
 """Rows asked for at once: the most that LiteLLM gives."""

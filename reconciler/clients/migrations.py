@@ -1,4 +1,4 @@
-"""Brings the database to the shape of the files in `migrations/`: under a lock, and as often as one likes.
+"""Brings the database to the shape that scripts give it: under a lock, and as often as one likes.
 
 There is no table of what ran. Each file's first line names what it makes (`-- makes: table table.column`); a
 file runs again while any of that is not there. So a database that was half migrated, or by hand, is mended,
@@ -7,10 +7,11 @@ and looking costs one statement without any lock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from reconciler.clients.postgres import SYSTEM, Postgres
-from reconciler.errors import ConfigurationError, Denied, Missing, SystemFault
+from reconciler.model.errors import ConfigurationError, Denied, Missing, SystemFault
 
 _HEADER = "-- makes: "
 
@@ -24,16 +25,19 @@ _ABSENT = """
           END
 """
 _LOCK = "SELECT set_config('lock_timeout', '5s', true), pg_advisory_xact_lock(%(key)s)"
-"""For one transaction: the second program waits here, and nobody waits long for a busy table."""
+"""First in each migration's transaction: a second program waits here until the first is done.
+
+The time limit is for the tables: a migration gives up when somebody else keeps one busy for long.
+"""
 _LOCK_KEY = 0x6D65_7368_0000_0002
 
 
-def migrate(database: Postgres, folder: Path) -> tuple[str, ...]:
+def migrate(database: Postgres, folders: Sequence[Path]) -> tuple[str, ...]:
     """Run what is needed, in the order of the files' numbers; return their names, none when all was there.
 
     Every file is tried, each in a transaction of its own; then the first fault is raised.
     """
-    files = _files(folder)
+    files = sorted((found for folder in folders for found in _files(folder)), key=lambda found: found[0].name)
     wanted = [thing for _, makes in files for thing in makes]
     absent = {row["thing"] for row in database.rows(_ABSENT, {"things": wanted})}
     needed = [path for path, makes in files if absent.intersection(makes)]
@@ -62,9 +66,7 @@ def _explained(fault: SystemFault, name: str) -> SystemFault:
             "it is mesh-six's own: run mesh-six's migrations on this database first, or check postgres.url"
         )
     if isinstance(fault, Denied):
-        remedy = (
-            f"let the owner of repo_registry run migrations/{name} once; this role needs no DDL after that"
-        )
+        remedy = f"let the owner of that table run the script {name} once; this role needs no DDL after that"
     explained = type(fault)(SYSTEM, said, remedy=remedy)
     explained.__cause__ = fault
     return explained

@@ -1,7 +1,8 @@
-"""The device flow of RFC 8628 against any issuer, one step a call (facts §7.2).
+"""The device flow of RFC 8628 against any issuer, one step a call.
 
 Keeps nothing between calls and never sleeps: when to ask again is the caller's to remember. An answer is
-judged by its `error` member, because issuers disagree about the status code that goes with it.
+judged by its `error` member, because issuers disagree about the status code that goes with it. The steps are
+in docs/systems/claude-login.md, "The device flow".
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import httpx
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from reconciler.clients.http import JsonClient, fault_of
-from reconciler.errors import ConfigurationError, Denied, Missing, Rejected
-from reconciler.systems import Reader, Sections, Settings, WebAddress, Writer
+from reconciler.model.errors import ConfigurationError, Denied, Missing, Rejected
+from reconciler.settings.giving import Reader, Sections, Settings, WebAddress, Writer
 
 SYSTEM = "oauth issuer"
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"

@@ -1,7 +1,8 @@
 """PostgreSQL: one connection per client, every statement bounded in time, every refusal one of our errors.
 
-Knows psycopg and no table. A quiet pass is counted in statements (design §9), so nothing is sent beside those
-that a caller wrote: autocommit sends no BEGIN, settings travel with the connection, nothing is prepared.
+Knows psycopg and no table. A pass that changes nothing is to cost a handful of statements, so nothing is sent
+beside those that a caller wrote: autocommit sends no BEGIN, settings travel with the connection, nothing is
+prepared. What is known of the server is in docs/systems/postgresql.md.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from psycopg.rows import dict_row
 from pydantic import AliasChoices, Field, SecretStr
 
 from reconciler.clients.retry import Retry
-from reconciler.errors import (
+from reconciler.model.errors import (
     Collision,
     ConfigurationError,
     Denied,
@@ -28,8 +29,8 @@ from reconciler.errors import (
     SystemFault,
     Unavailable,
 )
-from reconciler.systems import Reader, Sections, Settings, Writer
-from reconciler.traffic import count
+from reconciler.settings.giving import Reader, Sections, Settings, Writer
+from reconciler.settings.traffic import count
 
 SYSTEM = "PostgreSQL"
 CONNECT_TIMEOUT = 5
@@ -112,7 +113,8 @@ class Postgres(Reader):
         try:
             if self._open is None or self._open.closed:
                 return False
-            # Twice: the first may read the server's last words, and only the second its silence after them.
+            # Twice: where the server ended the session, the first reads its farewell, and only the second
+            # finds that the connection is closed.
             self._open.pgconn.consume_input()
             self._open.pgconn.consume_input()
         except psycopg.Error:

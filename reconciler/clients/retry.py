@@ -1,4 +1,4 @@
-"""The one retry layer (design §4 rule 6): for reads, and for writes that are proven repeatable.
+"""The one place that tries again: for reads, and for writes that are proven repeatable.
 
 A create is never retried here: whoever makes one reads first, and the next pass reads again.
 """
@@ -18,13 +18,13 @@ from tenacity import (
     wait_random,
 )
 
-from reconciler.errors import SystemFault, Unavailable
+from reconciler.model.errors import SystemFault, Unavailable
 
 ATTEMPTS = 4
 LONGEST_WAIT = 20.0
 """Seconds. A system that asks for more is `unknown` in this pass; no pass sleeps through an hour's limit."""
 DEADLINE = 10.0
-"""Seconds after which nothing is tried again: who kept us waiting for one timeout would do so for four."""
+"""Seconds after which nothing is tried again: a system that lets one attempt time out would let all four."""
 
 P = ParamSpec("P")
 T = TypeVar("T")

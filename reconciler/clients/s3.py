@@ -1,6 +1,6 @@
-"""An S3 store of recordings: which prefixes there are, and the empty objects that mark them (facts §15).
+"""An S3 store of recordings: which prefixes there are, and the empty objects that mark them.
 
-Knows the minio package. Nothing here deletes an object or overwrites one.
+Knows the minio package. Nothing here deletes an object or overwrites one. docs/systems/s3.md has the rest.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from minio.error import InvalidResponseError, MinioException, S3Error, ServerErr
 from pydantic import AliasChoices, Field, SecretStr
 
 from reconciler.clients.retry import Retry
-from reconciler.errors import (
+from reconciler.model.errors import (
     Collision,
     ConfigurationError,
     Denied,
@@ -27,8 +27,8 @@ from reconciler.errors import (
     SystemFault,
     Unavailable,
 )
-from reconciler.systems import HostOrWebAddress, Reader, Sections, Settings, Writer
-from reconciler.traffic import count
+from reconciler.settings.giving import HostOrWebAddress, Reader, Sections, Settings, Writer
+from reconciler.settings.traffic import count
 
 SYSTEM = "S3"
 TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)

@@ -1,7 +1,8 @@
-"""Vault's KV version 2 store: secrets, their versions and their custom metadata (facts §3).
+"""Vault's KV version 2 store: secrets, their versions and their custom metadata.
 
 Knows hvac, and nothing of what the secrets are for. Paths are those that a person types
-(`mesh-six/webhooks/x`), never the API's `secret/data/...` form.
+(`mesh-six/webhooks/x`), never the API's `secret/data/...` form. What is known of Vault is in
+docs/systems/vault.md.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from pydantic import AliasChoices, Field, SecretStr
 
 from reconciler.clients.retry import Retry
 from reconciler.clients.vault_adapter import SYSTEM, Gone, VaultAdapter, session
-from reconciler.errors import Collision, ConfigurationError, Denied, Missing, Rejected, SystemFault
-from reconciler.systems import HeaderSecret, Reader, Sections, Settings, WebAddress, Writer
+from reconciler.model.errors import Collision, ConfigurationError, Denied, Missing, Rejected, SystemFault
+from reconciler.settings.giving import HeaderSecret, Reader, Sections, Settings, WebAddress, Writer
 
 TIMEOUT = (5.0, 10.0)
 """Seconds to connect, and to wait for an answer."""
@@ -247,7 +248,7 @@ class VaultWriter(Vault, Writer):
         self._retry.repeat(
             self._kv().update_metadata,
             path,
-            # Sent with every update by hvac: what is there must be said again, or it is reset.
+            # hvac sends this setting with every update: unless what is there is said again, it is reset.
             delete_version_after=seen.delete_version_after if seen else "0s",
             mount_point=self._mount,
             custom_metadata={**before, **metadata},

@@ -10,8 +10,8 @@ import requests
 from hvac.adapters import JSONAdapter
 
 from reconciler.clients.http import retry_after
-from reconciler.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
-from reconciler.traffic import count
+from reconciler.model.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.settings.traffic import count
 
 SYSTEM = "Vault"
 
@@ -54,7 +54,7 @@ class VaultAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types
 
 
 def fault_of(said: str, response: requests.Response) -> SystemFault | None:
-    """Return the error that an answer stands for, or None when it is none (facts §3)."""
+    """Return the error that an answer stands for, or None when it is none."""
     status, body = response.status_code, _body(response)
     errors = " ".join(str(error) for error in body.get("errors") or [])
     said = f"{said} answered {status}"

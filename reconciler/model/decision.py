@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
+from reconciler.model.item import ItemId
 from reconciler.model.json import Object
 
 
@@ -20,24 +21,34 @@ class Action(StrEnum):
     ADOPT = "adopt"
 
 
-class Awaits(StrEnum):
-    """Which status a waiting resource gives its project."""
+@dataclass(frozen=True)
+class WaitingReason:
+    """What items of a kind may wait for: each kind declares its own.
 
-    MERGE = "waiting_merge"
-    SYNC = "waiting_sync"
-    AUTH = "waiting_auth"
+    `status`: the one word that people and programs read (`waiting_auth`). `meaning`: the same as a sentence
+    for the documentation. `person`: somebody has to act; else a machine does, and looking again helps.
+    """
+
+    status: str
+    meaning: str
+    person: bool
 
 
 @dataclass(frozen=True)
 class Change:
     """One write that is wanted. `before` and `after` are what a plan shows: never a secret value."""
 
-    slug: str
+    item: ItemId
     resource: str
     action: Action
     summary: str
     before: Object = field(default_factory=dict)
     after: Object = field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        """The item's slug."""
+        return self.item.slug
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,7 @@ class Waiting:
     """Nothing to do but wait: `again_in` for a machine; None for a person, who is told `todo`."""
 
     reason: str
-    awaits: Awaits
+    awaits: WaitingReason
     again_in: timedelta | None = None
     todo: str = ""
     outputs: Object = field(default_factory=dict)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, Union
+from typing import Any, TypeAlias, Union
 
 Json: TypeAlias = Union[bool, int, float, str, Sequence["Json"], Mapping[str, "Json"], "Later", None]
 """JSON, or a value inside it that only applying an earlier change can give."""
@@ -33,6 +33,27 @@ def canonical(value: Json) -> str:
 def digest(value: Json) -> str:
     """Return the SHA-256 of the canonical text, in hex."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object's pairs, for `json.loads(object_pairs_hook=…)`; ValueError where a key is there twice.
+
+    Of such a key nobody can tell which value was meant, and two programs would take different ones.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def json_object(text: bytes) -> dict[str, Any] | None:
+    """Return the one JSON object that a text is, each key once; None for anything else."""
+    try:
+        # utf-8-sig: editors of some systems put a mark in front.
+        document = json.loads(text.decode("utf-8-sig"), object_pairs_hook=once_each)
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def resolve(value: Json, outputs: Mapping[str, Object]) -> Json:

@@ -1,4 +1,7 @@
-"""What a resource looked like when a pass looked. Unknown is never absent (design §4 rule 1)."""
+"""What a resource looked like when a pass looked.
+
+Unknown is never absent: for what could not be read nothing is planned, or an outage would create all twice.
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,14 @@
-"""What came of one resource in one pass, and of one project; what `status` says of it (design §2)."""
+"""What came of one resource in one pass, and of one item; what `status` says of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-from reconciler.model.decision import Awaits
+from reconciler.model.decision import WaitingReason
+from reconciler.model.item import Identity, ItemId
 from reconciler.model.json import Object
 
 
@@ -24,14 +25,15 @@ class Condition(StrEnum):
 
 
 class Status(StrEnum):
-    """The status of a project: the first that applies, in this order."""
+    """The statuses that items of every kind may have; a kind adds those of its waiting reasons.
+
+    In this order the first that applies is an item's status, with the waiting reasons of its kind, in the
+    kind's order, behind `failed`.
+    """
 
     SUSPENDED = "suspended"
     OFFBOARDING = "offboarding"
     FAILED = "failed"
-    WAITING_MERGE = "waiting_merge"
-    WAITING_SYNC = "waiting_sync"
-    WAITING_AUTH = "waiting_auth"
     PENDING = "pending"
     RUNNING = "running"
     COMPLETED = "completed"
@@ -47,7 +49,7 @@ class Outcome:
     reason: str = ""
     remedy: str = ""
     todo: str = ""
-    awaits: Awaits | None = None
+    awaits: WaitingReason | None = None
     again_in: timedelta | None = None
     outputs: Object = field(default_factory=dict)
     section: Object | None = None
@@ -64,16 +66,27 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class ProjectReport:
-    """One project after a pass: its outcomes, its status, and what a person must do next, if anything."""
+class ItemReport:
+    """One item after a pass: its outcomes, its status, and what a person must do next, if anything."""
 
-    slug: str
-    kind: str
-    status: Status
+    id: ItemId
+    status: str
     phase: str
     todo: str
     outcomes: tuple[Outcome, ...]
     source: str = ""
+    identity: Identity | None = None
+    """What the item is, as far as this pass knows; None leaves what its status file says."""
+
+    @property
+    def slug(self) -> str:
+        """The item's slug."""
+        return self.id.slug
+
+    @property
+    def kind(self) -> str:
+        """The item's kind."""
+        return self.id.kind
 
     @property
     def unreadable(self) -> bool:
@@ -86,14 +99,18 @@ class ProjectReport:
         return min((o.again_in for o in self.outcomes if o.again_in is not None), default=None)
 
 
-def status_of(conditions: Iterable[tuple[Condition | None, Awaits | None]]) -> Status:
-    """Return the status that the written states of a project's resources give; None is one never written."""
+def status_of(conditions: Iterable[tuple[Condition | None, str]], waits: Sequence[WaitingReason]) -> str:
+    """Return the status that the written states of an item's resources give.
+
+    `conditions`: each with the status of its waiting reason, "" for none; a condition None is one that was
+    never written. `waits`: the reasons of the item's kind, the one that counts first in front.
+    """
     seen = list(conditions)
     if any(condition is Condition.ERROR for condition, _ in seen):
         return Status.FAILED
     waiting = {awaits for condition, awaits in seen if condition is Condition.WAITING}
-    for awaits in Awaits:
-        if awaits in waiting:
-            return Status(awaits)
+    for reason in waits:
+        if reason.status in waiting:
+            return reason.status
     settled = {Condition.OK, Condition.SKIPPED}
     return Status.COMPLETED if all(condition in settled for condition, _ in seen) else Status.PENDING

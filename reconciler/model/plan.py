@@ -1,4 +1,4 @@
-"""All that a pass would do: for every project, what each resource answered, and a digest of the changes."""
+"""All that a pass would do: for every item, what each resource answered, and a digest of the changes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from reconciler.model.decision import Change, Decision, Needed
+from reconciler.model.item import ItemId
 from reconciler.model.json import Json, digest
 from reconciler.model.observation import Unknown
 
@@ -23,11 +24,10 @@ Planned: TypeAlias = Decision | Blocked | Unknown
 
 
 @dataclass(frozen=True)
-class ProjectPlan:
-    """One project's answers by resource name, in the order in which they are applied."""
+class ItemPlan:
+    """One item's answers by resource name, in the order in which they are applied."""
 
-    slug: str
-    kind: str
+    id: ItemId
     planned: Mapping[str, Planned]
 
     @property
@@ -40,22 +40,23 @@ class ProjectPlan:
 class Plan:
     """The plan of a pass."""
 
-    projects: tuple[ProjectPlan, ...] = field(default_factory=tuple)
+    items: tuple[ItemPlan, ...] = field(default_factory=tuple)
 
-    def __iter__(self) -> Iterator[ProjectPlan]:
-        return iter(self.projects)
+    def __iter__(self) -> Iterator[ItemPlan]:
+        return iter(self.items)
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """Every change of every project, in order."""
-        return tuple(change for project in self.projects for change in project.changes)
+        """Every change of every item, in order."""
+        return tuple(change for item in self.items for change in item.changes)
 
     @property
     def digest(self) -> str:
         """SHA-256 over all changes: two plans with one digest do the same."""
         rows: list[Json] = [
             {
-                "slug": change.slug,
+                "kind": change.item.kind,
+                "slug": change.item.slug,
                 "resource": change.resource,
                 "action": change.action,
                 "before": change.before,

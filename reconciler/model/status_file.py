@@ -1,7 +1,7 @@
 """What a status file says, and how an outcome changes it. Knows no YAML: documents are plain mappings.
 
 Written only where the meaning changed: an unreadable resource keeps its last written state, and `since`
-moves only with the state (design §5).
+moves only with the state. So a quiet pass makes no commit, and git's history of the file is the item's.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from reconciler.model.decision import Awaits
+from reconciler.model.decision import WaitingReason
+from reconciler.model.item import Identity, ItemId
 from reconciler.model.json import Json, Object
-from reconciler.model.outcome import Condition, Outcome, ProjectReport, Status, status_of
+from reconciler.model.outcome import Condition, ItemReport, Outcome, Status, status_of
 
 _WRITTEN = {Condition.CHANGED: Condition.OK}
 
@@ -22,9 +23,14 @@ _WRITTEN = {Condition.CHANGED: Condition.OK}
 class StatusChange:
     """A status document that differs from the one in git, and what was consumed of it, by section."""
 
-    slug: str
+    id: ItemId
     document: Mapping[str, Json]
     consumed: Mapping[str, Mapping[str, str]]
+
+
+def status_path(item: ItemId) -> str:
+    """Return where an item's status file is."""
+    return f"status/{item.kind}/{item.slug}.yaml"
 
 
 def mapping(value: Any) -> Object:  # noqa: ANN401 - whatever a person's editor left there
@@ -43,8 +49,15 @@ def outputs(document: Object, resource: str) -> Object:
     return mapping(entry(document, resource).get("outputs"))
 
 
+def identity(document: Object) -> Identity | None:
+    """Return what a status file says that its item is; None when it says nothing, or nothing sensible."""
+    found = mapping(document.get("identity"))
+    claim, proof = found.get("claim"), found.get("proof", "")
+    return Identity(claim, proof) if isinstance(claim, str) and isinstance(proof, str) else None
+
+
 def document(
-    report: ProjectReport, old: Object, *, sections: Mapping[str, str], now: datetime
+    report: ItemReport, old: Object, *, sections: Mapping[str, str], now: datetime
 ) -> dict[str, Json]:
     """Return the whole new document; equal to the old one where nothing changed its meaning.
 
@@ -55,7 +68,9 @@ def document(
         for outcome in report.outcomes
         if (written := _entry(outcome, entry(old, outcome.resource), now))
     }
-    new: dict[str, Json] = {"status": str(report.status), "kind": report.kind, "source": report.source}
+    new: dict[str, Json] = {"status": report.status, "kind": report.kind, "source": report.source}
+    if (known := report.identity or identity(old)) is not None:
+        new["identity"] = {"claim": known.claim, **({"proof": known.proof} if known.proof else {})}
     if report.phase:
         new["phase"] = report.phase
     if report.todo:
@@ -70,11 +85,11 @@ def document(
     return new
 
 
-def restated(report: ProjectReport, old: Object) -> dict[str, Json]:
+def restated(report: ItemReport, old: Object) -> dict[str, Json]:
     """Return the old document with another status and nothing else touched (suspended, offboarding)."""
     new = {key: value for key, value in old.items() if key != "next"}
     first: dict[str, Json] = {
-        "status": str(report.status),
+        "status": report.status,
         "kind": report.kind,
         "source": report.source,
         "next": report.todo,
@@ -82,20 +97,20 @@ def restated(report: ProjectReport, old: Object) -> dict[str, Json]:
     return {**first, **{key: value for key, value in new.items() if key not in first}}
 
 
-def summary(outcomes: Sequence[Outcome], old: Object) -> tuple[Status, str, str]:
+def summary(outcomes: Sequence[Outcome], old: Object, waits: Sequence[WaitingReason]) -> tuple[str, str, str]:
     """Return (status, phase, what a person must do next) as the written states give them."""
-    rows: list[tuple[Condition | None, Awaits | None]] = []
+    rows: list[tuple[Condition | None, str]] = []
     phase = outcomes[-1].phase if outcomes else ""
     for outcome in reversed(outcomes):
         condition, awaits = _written_state(outcome, entry(old, outcome.resource))
         rows.append((condition, awaits))
         if condition not in {Condition.OK, Condition.SKIPPED}:
             phase = outcome.phase
-    status = status_of(rows)
+    status = status_of(rows, waits)
     return status, phase, _todo(status, outcomes, old)
 
 
-def _todo(status: Status, outcomes: Sequence[Outcome], old: Object) -> str:
+def _todo(status: str, outcomes: Sequence[Outcome], old: Object) -> str:
     """Return the sentence about the first resource that gives the status, as it is written now."""
     for outcome in outcomes:
         before = entry(old, outcome.resource)
@@ -103,21 +118,22 @@ def _todo(status: Status, outcomes: Sequence[Outcome], old: Object) -> str:
         reason, remedy = outcome.reason, outcome.remedy or outcome.todo
         if outcome.unreadable:
             reason, remedy = str(before.get("reason") or ""), str(before.get("remedy") or "")
-        if status is Status.FAILED and condition is Condition.ERROR:
+        if status == Status.FAILED and condition is Condition.ERROR:
             return f"{outcome.resource}: {reason} — {remedy}" if remedy else f"{outcome.resource}: {reason}"
-        if condition is Condition.WAITING and str(awaits) == str(status):
+        if condition is Condition.WAITING and awaits == status:
             return remedy or f"Nothing to do: {reason}."
     return ""
 
 
-def _written_state(outcome: Outcome, old: Object) -> tuple[Condition | None, Awaits | None]:
+def _written_state(outcome: Outcome, old: Object) -> tuple[Condition | None, str]:
+    """Return the state as it will be written, and the status of what it waits for ("" for nothing)."""
     if not outcome.unreadable:
-        return _WRITTEN.get(outcome.condition, outcome.condition), outcome.awaits
+        awaits = outcome.awaits.status if outcome.awaits else ""
+        return _WRITTEN.get(outcome.condition, outcome.condition), awaits
     try:
-        awaits = old.get("awaits")
-        return Condition(str(old["state"])), Awaits(str(awaits)) if awaits else None
+        return Condition(str(old["state"])), str(old.get("awaits") or "")
     except (KeyError, ValueError):
-        return None, None
+        return None, ""
 
 
 def _entry(outcome: Outcome, old: Object, now: datetime) -> Object:
@@ -130,12 +146,12 @@ def _entry(outcome: Outcome, old: Object, now: datetime) -> Object:
     since = old.get("since") if same and old.get("since") else now.strftime("%Y-%m-%dT%H:%M:%SZ")
     new: dict[str, Json] = {"state": str(condition), "since": since}
     if awaits:
-        new["awaits"] = str(awaits)
+        new["awaits"] = awaits
     if outcome.reason:
         new["reason"] = outcome.reason
     if remedy := outcome.remedy or outcome.todo:
         new["remedy"] = remedy
-    # Skipped too: what a project file switches off and on again is not asked for a second time.
+    # Also of a skipped one: when its file switches it on again, what was made before is still known.
     keeps = condition is not Condition.OK and not outcome.outputs
     kept = mapping(old.get("outputs")) if keeps else outcome.outputs
     if kept:

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import hmac
 import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from reconciler.sandbox.emulation import Emulators
 from reconciler.sandbox.faults import Faults, fault_from
 from reconciler.sandbox.http_front import Front, Handler, Proxied, TrackedProtocol
-from reconciler.sandbox.layout import EMULATED, PROXIED, Layout, Secrets, State
+from reconciler.sandbox.layout import Layout, Secrets, State
 from reconciler.sandbox.postgres_front import PostgresFront
+from reconciler.sandbox.system import Site
+from reconciler.sandbox.systems import systems
 from reconciler.sandbox.traffic import RequestLog
 
 
@@ -107,22 +110,24 @@ async def _run(layout: Layout) -> None:
     state, secrets = State.load(layout), Secrets(layout)
     if state is None:
         raise SystemExit(f"{layout.directory} is not a sandbox")
+    ports = state.ports
     faults, log = Faults(), RequestLog(layout.requests)
-    emulators = Emulators(layout, state.ports, secrets)
+    emulators = Emulators(Site(layout, ports, secrets))
     control = Control(secrets["control_token"], emulators, faults)
-    systems: dict[int, tuple[str, Handler]] = {
-        state.ports[name]: (name, emulators.handlers[name]) for name in EMULATED
-    }
-    systems |= {state.ports[name]: (name, Proxied(name, state.ports[f"{name}-server"])) for name in PROXIED}
-    front = Front(systems, faults, log)
+    handlers: dict[str, Handler] = {**emulators.handlers}
+    databases: dict[str, PostgresFront] = {}
+    for name, server in ((system.name, system.server) for system in systems() if system.server):
+        if server.protocol == "postgres":
+            databases[name] = PostgresFront(name, ports[f"{name}-server"], faults, log)
+        else:
+            handlers[name] = Proxied(ports[f"{name}-server"], server.harmless)
+    front = Front({ports[name]: (name, handler) for name, handler in handlers.items()}, faults, log)
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
-        app: Any = control if scope["server"][1] == state.ports["control"] else front
+        app: Any = control if scope["server"][1] == ports["control"] else front
         await app(scope, receive, send)
 
-    listeners = [_listener(port) for port in (*systems, state.ports["control"])]
-    postgres = PostgresFront(state.ports["postgres-server"], faults, log)
-    database = await asyncio.start_server(postgres, "127.0.0.1", state.ports["postgres"])
+    listeners = [_listener(ports[name]) for name in (*handlers, "control")]
     config = uvicorn.Config(
         dispatch,
         http=TrackedProtocol,
@@ -133,7 +138,9 @@ async def _run(layout: Layout) -> None:
         timeout_keep_alive=300,
         timeout_graceful_shutdown=1,
     )
-    async with database:
+    async with AsyncExitStack() as stack:
+        for name, database in databases.items():
+            await stack.enter_async_context(await asyncio.start_server(database, "127.0.0.1", ports[name]))
         await uvicorn.Server(config).serve(sockets=listeners)
     log.close()
 

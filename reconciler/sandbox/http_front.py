@@ -1,6 +1,6 @@
 """The HTTP side of the gateway: every request passes here, is logged, and fails when it is told to.
 
-It knows what a request means to the log (`describe`, `_wrote`) and nothing of what the systems do with it.
+It knows what a request means to the log (`describe`) and nothing of what the systems do with it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Front:
         """Serve one request."""
         system, handler = self._systems[scope["server"][1]]
         body = await _body(receive)
-        method, path = describe(system, scope, body)
+        method, path = describe(scope, body)
         fault = self._faults.strike(system, f"{method} {path}")
         kind = fault.kind if fault else ""
         if fault and not fault.after:
@@ -97,9 +97,9 @@ class Emulated:
 class Proxied:
     """Hands requests to a real server, byte for byte and with the Host they came with, as signatures need."""
 
-    def __init__(self, system: str, port: int) -> None:
-        self._system = system
+    def __init__(self, port: int, harmless: str) -> None:
         self._port = port
+        self._harmless = re.compile(harmless)
         self._pool = httpcore.AsyncConnectionPool(max_connections=100, max_keepalive_connections=20)
 
     async def __call__(self, scope: Scope, body: bytes) -> Answer:
@@ -114,7 +114,13 @@ class Proxied:
         except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
             return Answer(502, [], b"", wrote=False)
         answer = [(name.lower(), value) for name, value in got.headers if name.lower() not in _HOP_BY_HOP]
-        return Answer(got.status, answer, got.content, wrote=_wrote(self._system, scope, got.status))
+        return Answer(got.status, answer, got.content, wrote=self._wrote(scope, got.status))
+
+    def _wrote(self, scope: Scope, status: int) -> bool:
+        """Say whether a request changed what the server keeps."""
+        if status >= 400 or scope["method"] in {"GET", "HEAD", "LIST", "OPTIONS"}:
+            return False
+        return self._harmless.match(scope["path"]) is None
 
 
 class TrackedProtocol(H11Protocol):
@@ -133,13 +139,14 @@ class TrackedProtocol(H11Protocol):
         super().connection_lost(exc)
 
 
-def describe(system: str, scope: Scope, body: bytes) -> tuple[str, str]:
+def describe(scope: Scope, body: bytes) -> tuple[str, str]:
     """Return the method and the path of a request as the log shows them: nothing that can be a secret."""
     method, path = scope["method"], scope["path"]
     if path.endswith("/graphql"):
         return method, f"{path} {_operation(body)}"
     query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    if system == "vault" and method == "GET" and dict(query).get("list") == "true":
+    if method == "GET" and dict(query).get("list") == "true":
+        # The other way to write Vault's own method.
         method = "LIST"
     shown = "&".join(f"{name}={value}" if name in _SHOWN else name for name, value in query)
     return method, f"{path}?{shown}" if shown else path
@@ -153,22 +160,6 @@ def _operation(body: bytes) -> str:
         return "unreadable"
     found = re.match(r"\s*(query|mutation)?[^{]*\{\s*(?:\w+\s*:\s*)?(\w*)", str(document))
     return f"{found[1] or 'query'} {found[2]}" if found else "unreadable"
-
-
-def _wrote(system: str, scope: Scope, status: int) -> bool:
-    """Say whether a request to a real server changed what it keeps."""
-    if status >= 400 or scope["method"] in {"GET", "HEAD", "LIST", "OPTIONS"}:
-        return False
-    if system != "vault":
-        return True
-    # Logging in and asking about oneself are writes by their method only.
-    return (
-        re.match(
-            r"/v1/(auth/[^/]+/login|auth/token/(lookup|renew)|sys/(capabilities|tools|wrapping))",
-            scope["path"],
-        )
-        is None
-    )
 
 
 async def _body(receive: Receive) -> bytes:

@@ -8,23 +8,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import pyrage
-
-from reconciler.errors import UnsafeError
+from reconciler.model.errors import UnsafeError
 from reconciler.sandbox.processes import Process
 
 KIND = "mesh-six reconciler sandbox"
-BUCKET = "mesh-six-recordings"
-DATABASE = "mesh_six"
-OAUTH_CLIENT_ID = "mesh-six-sandbox"
-EMULATED = ("github", "argocd", "auth-service", "oauth-issuer", "litellm")
-PROXIED = ("vault", "s3")
 
 
 @dataclass(frozen=True)
@@ -134,22 +126,9 @@ class Secrets:
         self._values |= values
         write_private(self._path, json.dumps(self._values, indent=2) + "\n")
 
-    def make(self) -> None:
-        """Make those that the sandbox chooses itself, where they are not there yet."""
-        fresh = {
-            "control_token": secrets.token_hex(20),
-            "github_token": f"ghp_{secrets.token_hex(18)}",
-            "argocd_token": secrets.token_hex(20),
-            "auth_service_token": secrets.token_hex(20),
-            "litellm_admin_key": f"sk-{secrets.token_hex(16)}",
-            "postgres_password": secrets.token_hex(16),
-            "s3_access_key": secrets.token_hex(10),
-            "s3_secret_key": secrets.token_hex(20),
-            "api_token": f"mesh6_{secrets.token_urlsafe(32)}",
-            "webhook_secret": secrets.token_hex(20),
-            "age_identity": str(pyrage.x25519.Identity.generate()),
-        }
-        missing = {name: value for name, value in fresh.items() if name not in self}
+    def make(self, makers: Mapping[str, Callable[[], str]]) -> None:
+        """Make those that are not there yet."""
+        missing = {name: maker() for name, maker in makers.items() if name not in self}
         if missing:
             self.put(**missing)
 

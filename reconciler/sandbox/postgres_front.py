@@ -18,7 +18,6 @@ from reconciler.sandbox.faults import Fault, Faults
 from reconciler.sandbox.sockets import drop
 from reconciler.sandbox.traffic import RequestLog
 
-SYSTEM = "postgres"
 _SSL_REQUEST, _ENCRYPTION_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
 _CHUNK = 65_536
 _ERRORS = {"500": "XX000", "502": "57P01", "429": "53300"}
@@ -27,7 +26,8 @@ _ERRORS = {"500": "XX000", "502": "57P01", "429": "53300"}
 class PostgresFront:
     """Accepts clients and connects each to the server."""
 
-    def __init__(self, port: int, faults: Faults, log: RequestLog) -> None:
+    def __init__(self, system: str, port: int, faults: Faults, log: RequestLog) -> None:
+        self._system = system
         self._port = port
         self._faults = faults
         self._log = log
@@ -40,14 +40,16 @@ class PostgresFront:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         startup = await _startup(reader, writer)
-        if fault := self._faults.strike(SYSTEM, "CONNECT"):
-            self._log.add(system=SYSTEM, method="CONNECT", path="", status=0, wrote=False, fault=fault.kind)
+        if fault := self._faults.strike(self._system, "CONNECT"):
+            self._log.add(
+                system=self._system, method="CONNECT", path="", status=0, wrote=False, fault=fault.kind
+            )
             if fault.kind != "slow":
                 return await _fail(fault, writer, reader)
             await asyncio.sleep(fault.seconds)
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._port)
         server_writer.write(startup)
-        session = _Session(self._faults, self._log, writer, server_writer)
+        session = _Session(self._system, self._faults, self._log, writer, server_writer)
         pumps = {
             asyncio.create_task(session.from_client(reader)),
             asyncio.create_task(session.from_server(server_reader)),
@@ -75,8 +77,14 @@ class _Session:
     """One client's conversation with the server."""
 
     def __init__(
-        self, faults: Faults, log: RequestLog, client: asyncio.StreamWriter, server: asyncio.StreamWriter
+        self,
+        system: str,
+        faults: Faults,
+        log: RequestLog,
+        client: asyncio.StreamWriter,
+        server: asyncio.StreamWriter,
     ) -> None:
+        self._system = system
         self._faults = faults
         self._log = log
         self._client = client
@@ -122,7 +130,7 @@ class _Session:
     def _expect(self, statements: list[str]) -> Fault | None:
         struck: Fault | None = None
         for statement in statements:
-            fault = self._faults.strike(SYSTEM, statement)
+            fault = self._faults.strike(self._system, statement)
             struck = struck or fault
             if fault and not fault.after:
                 self._add(_Pending(statement, fault), status=0)
@@ -166,7 +174,7 @@ class _Session:
 
     def _add(self, pending: _Pending, *, status: int, wrote: bool = False) -> None:
         self._log.add(
-            system=SYSTEM,
+            system=self._system,
             method=sql.verb(pending.statement),
             path=sql.shortened(pending.statement),
             status=status,

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -17,16 +15,15 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode
 
-from reconciler.errors import InvalidFile, UsageError
-from reconciler.gitops.yaml_read import load_yaml
+from reconciler.model.errors import UsageError
+from reconciler.model.yaml_read import LARGEST
 
 BRANCH = "main"
 _REFERENCE = f"refs/heads/{BRANCH}"
 _FIXTURES = files("reconciler.sandbox") / "fixtures"
 # A fixed time makes the first commit the same in every sandbox.
 _SEEDED_AT = 1_767_225_600
-_LARGEST_READ = 64 * 1024
-_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
+_SUFFIXES = (".yaml", ".yml")
 
 
 def seed(path: Path, fixture: str) -> None:
@@ -145,46 +142,24 @@ def _content(path: Path) -> tuple[FileMode, bytes]:
     return FileMode.BLOB, path.read_bytes()
 
 
-@dataclass(frozen=True)
-class NamedRepository:
-    """What a project file says about its GitHub repository."""
-
-    owner: str
-    name: str
-    default_branch: str | None
-
-
-def named_repositories(directory: Path) -> list[NamedRepository]:
-    """Return the repository that each readable file of a folder names; a pass says what others lack."""
+def local_files(directory: Path) -> list[bytes]:
+    """Return the content of each YAML file of a folder, links left out, as far as a pass would read it."""
     found = []
     for path in project_files(directory):
-        if not path.is_symlink() and path.suffix in {".yaml", ".yml"}:
+        if not path.is_symlink() and path.suffix in _SUFFIXES:
             with path.open("rb") as file:
-                found.append(file.read(_LARGEST_READ))
-    return list(_named(found))
+                found.append(file.read(LARGEST + 1))
+    return found
 
 
-def merged_repositories(repository_path: Path) -> list[NamedRepository]:
+def merged_files(repository_path: Path) -> list[bytes]:
     """Return the same of the files that are merged already, by whoever."""
     repository = pygit2.Repository(str(repository_path))
-    tree = repository.references[_REFERENCE].peel(pygit2.Commit).tree
     index = pygit2.Index()
-    index.read_tree(tree)
+    index.read_tree(repository.references[_REFERENCE].peel(pygit2.Commit).tree)
     blobs = (
         repository[entry.id]
         for entry in index
-        if entry.path.startswith("projects/") and entry.path.endswith((".yaml", ".yml"))
+        if entry.path.startswith("projects/") and entry.path.endswith(_SUFFIXES)
     )
-    return list(_named(blob.data for blob in blobs if isinstance(blob, pygit2.Blob)))
-
-
-def _named(contents: Iterable[bytes]) -> Iterator[NamedRepository]:
-    for content in contents:
-        try:
-            values = load_yaml("", content).values
-        except InvalidFile:
-            continue
-        owner, name = str(values.get("repoOwner")), str(values.get("repoName"))
-        branch = values.get("defaultBranch")
-        if {"repoOwner", "repoName"} <= values.keys() and _NAME.fullmatch(owner) and _NAME.fullmatch(name):
-            yield NamedRepository(owner, name, branch if isinstance(branch, str) else None)
+    return [blob.data for blob in blobs if isinstance(blob, pygit2.Blob)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Passes write here how fresh their knowledge is, also the quiet ones (design §5).
+# A pass that changes nothing still notes here what it has verified; that is not counted as a write.
 EXEMPT = frozenset({"reconciler_verifications"})
 
 _TOKENS = re.compile(

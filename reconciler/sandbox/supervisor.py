@@ -15,21 +15,22 @@ from typing import Any
 import httpx
 import psycopg
 
-from reconciler.errors import Rejected, Unavailable, UnsafeError
-from reconciler.sandbox import ports, processes, repositories, settings
+from reconciler.model.errors import Rejected, Unavailable, UnsafeError
+from reconciler.sandbox import environment, ports, processes, repositories
 from reconciler.sandbox.faults import Fault
-from reconciler.sandbox.layout import EMULATED, PROXIED, Layout, Secrets, State
-from reconciler.sandbox.servers.openbao import OpenBao
-from reconciler.sandbox.servers.postgres import Postgres
-from reconciler.sandbox.servers.s3 import SeaweedFS
+from reconciler.sandbox.layout import Layout, Secrets, State
 from reconciler.sandbox.servers.server import Server
+from reconciler.sandbox.system import Site
+from reconciler.sandbox.systems import systems
 from reconciler.sandbox.traffic import LoggedRequest, LogReader
 
 Report = Callable[[str], None]
 
 _GATEWAY = "gateway"
-_GATEWAY_PORTS = (*EMULATED, *PROXIED, "postgres", "control")
-_SERVERS: tuple[type[Server], ...] = (OpenBao, Postgres, SeaweedFS)
+
+
+def _server_kinds() -> list[type[Server]]:
+    return [system.server for system in systems() if system.server]
 
 
 class Sandbox:
@@ -50,15 +51,15 @@ class Sandbox:
         with self._layout.locked():
             state = State.load(self._layout) or State(str(self.directory))
             secrets = Secrets(self._layout)
-            secrets.make()
+            secrets.make(environment.secret_makers())
             say = self._one_at_a_time(report)
-            servers = [kind(self._layout, state, secrets, say) for kind in _SERVERS]
+            servers = [kind(self._layout, state, secrets, say) for kind in _server_kinds()]
             down = [server for server in servers if not self._runs(state, server.name)]
             if self._choose_ports(state, down):
                 # The gateway knows the servers by their ports.
                 self._stop(state, [_GATEWAY])
             self._seed()
-            settings.write(self._layout, state.ports, secrets)
+            environment.write(Site(self._layout, state.ports, secrets))
             with ThreadPoolExecutor() as pool:
                 started = [pool.submit(self._start_server, state, server, say) for server in down]
                 if not self._runs(state, _GATEWAY):
@@ -102,18 +103,18 @@ class Sandbox:
         self._seed(anew=True)
         shutil.rmtree(self._layout.work, ignore_errors=True)
         with ThreadPoolExecutor() as pool:
-            jobs = [pool.submit(kind(self._layout, state, secrets).clear) for kind in _SERVERS]
+            jobs = [pool.submit(kind(self._layout, state, secrets).clear) for kind in _server_kinds()]
             jobs.append(pool.submit(self._control, "POST", "/clear"))
         for job in jobs:
             job.result()
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that point any program at this sandbox (design §7)."""
-        return settings.environment(self._layout, self._state().ports, Secrets(self._layout))
+        """Return the variables that point any program at this sandbox."""
+        return environment.environment(Site(self._layout, self._state().ports, Secrets(self._layout)))
 
     def configuration_file(self) -> Path:
         """Return the path of the sandbox's own reconciler.yaml: public settings only."""
-        return self._layout[settings.FILE]
+        return self._layout[environment.FILE]
 
     def mark(self) -> int:
         """Return the number of the last request so far, to be given to `requests`."""
@@ -147,21 +148,13 @@ class Sandbox:
         """Return the files of that folder which the config repository lacks or has otherwise."""
         return repositories.unmerged_projects(self._layout.config, directory)
 
-    def github_repositories(self, directory: Path | None = None) -> list[str]:
-        """Create the GitHub repository of every project file in the emulator; returns their full names.
+    def local_files(self, directory: Path) -> list[bytes]:
+        """Return the contents of that folder's YAML files, of whatever kind and however broken."""
+        return repositories.local_files(directory)
 
-        Of the files in that folder; without one, of those that are merged.
-        """
-        if directory is None:
-            named = repositories.merged_repositories(self._layout.config)
-        else:
-            named = repositories.named_repositories(directory)
-        for repository in named:
-            body = {"owner": repository.owner, "name": repository.name}
-            if repository.default_branch:
-                body["defaultBranch"] = repository.default_branch
-            self.emulator("github", "POST", "/_emulator/repositories", body)
-        return [f"{repository.owner}/{repository.name}" for repository in named]
+    def merged_files(self) -> list[bytes]:
+        """Return the contents of the YAML files that are merged already."""
+        return repositories.merged_files(self._layout.config)
 
     def _control(self, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON as it comes
         """Ask the gateway; returns the decoded answer, None when it is empty."""
@@ -196,11 +189,11 @@ class Sandbox:
     def _choose_ports(self, state: State, down: list[Server]) -> bool:
         """Choose ports for what has none, or whose port a stranger took; says whether any changed."""
         offsets = {name: server.twin_offset for server in down for name in server.ports}
-        if settings.SERVE not in state.ports:
+        if environment.SERVE not in state.ports:
             # Nothing of the sandbox listens there: it is for `reconcile serve --sandbox`.
-            offsets[settings.SERVE] = 0
+            offsets[environment.SERVE] = 0
         if not self._runs(state, _GATEWAY):
-            offsets |= dict.fromkeys(_GATEWAY_PORTS, 0)
+            offsets |= dict.fromkeys((*(system.name for system in systems()), "control"), 0)
         before = dict(state.ports)
         for name, offset in offsets.items():
             port = state.ports.get(name)

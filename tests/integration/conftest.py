@@ -15,7 +15,7 @@ import hvac.exceptions
 import psycopg
 import pytest
 
-from reconciler.systems import Sections
+from reconciler.settings.giving import Sections
 from tests.support import servers
 from tests.support.pod import Pod, assembled, git, pod
 from tests.support.pod_service import Service, auth_service_for_pods

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 from ruamel.yaml import YAML
 
-from reconciler import metrics
+from reconciler.engine import metrics
 from reconciler.model.outcome import Status
 from tests.support.debian import debian_program
 from tests.support.deployed import DEPLOY, ROOT, load

@@ -133,10 +133,10 @@ def test_what_people_do_in_git_is_told(clean_sandbox: Sandbox, tmp_path: Path) -
     with service(clean_sandbox) as running:
         assert running.call("GET", "/onboard/acme-bolts").status_code == 404
         someone.write({"projects/bolts.yaml": "repoOwner: acme\nrepoName: bolts\n"})
-        running.service.onboarding.refresh()
+        running.service.desk.catalogue.refresh()
         assert running.run("acme-bolts")["status"] == "pending"
         someone.write({"projects/bolts.yaml": None})
-        running.service.onboarding.refresh()
+        running.service.desk.catalogue.refresh()
         assert running.call("GET", "/onboard/acme-bolts").status_code == 404
 
 

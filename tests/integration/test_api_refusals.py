@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.faces.http.pushes import Pushes
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.service.pushes import Pushes
 from tests.support.reconciling import commits, merge
 from tests.support.service import REQUEST, TOKENS, Running, service
 

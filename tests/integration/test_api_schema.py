@@ -15,9 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from reconciler.faces.access import fingerprint, new_token
+from reconciler.faces.http.pushes import Pushes
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.service.access import fingerprint, new_token
-from reconciler.service.pushes import Pushes
 from tests.support.reconciling import git, merge
 from tests.support.service import service
 

@@ -1,4 +1,4 @@
-"""The Argo CD emulator over a real git repository: as slow, stale and unkind as facts §4 says."""
+"""The Argo CD emulator over a real git repository: as slow, stale and unkind as docs/systems/argocd.md."""
 
 from __future__ import annotations
 

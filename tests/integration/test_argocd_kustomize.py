@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 import reconciler.sandbox
-from reconciler.gitops.pods import PodsSettings
-from reconciler.gitops.render import Inputs, render_environment
-from reconciler.model.project_spec import ProjectSpec
+from reconciler.kinds.project.manifests.pods import PodsSettings
+from reconciler.kinds.project.manifests.render import Inputs, render_environment
+from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.sandbox.emulators.argocd.kustomize import BuildError, Kustomize
 from tests.support.argocd import BASE, Manifests
 from tests.support.kubectl import kubectl, kustomize

@@ -16,19 +16,19 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from reconciler.clients.argocd import ArgoCD, ArgoCDWriter
-from reconciler.errors import ConfigurationError, Denied, Missing, NotConfigured, Rejected, Unavailable
-from reconciler.gitops.manifest_tree import ManifestTree
-from reconciler.gitops.repository import Repository
-from reconciler.gitops.settings import Location
+from reconciler.engine.contract import Resource, Target
+from reconciler.git.locations import Location
+from reconciler.git.manifest_tree import ManifestTree
+from reconciler.git.repository import Repository
+from reconciler.kinds.project.resources.pod_health import PodHealth
+from reconciler.kinds.project.resources.sync import Sync
+from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Awaits, Decision, Failed, Needed, Settled, Waiting
+from reconciler.model.errors import ConfigurationError, Denied, Missing, NotConfigured, Rejected, Unavailable
+from reconciler.model.item import Item, Source
 from reconciler.model.json import Object
 from reconciler.model.observation import Known
-from reconciler.model.project import Project, Source
-from reconciler.model.project_spec import ProjectSpec
-from reconciler.resources.contract import Resource, Target
-from reconciler.resources.pod_health import PodHealth
-from reconciler.resources.sync import Sync
-from reconciler.systems import Sections, Writing
+from reconciler.settings.giving import Sections, Writing
 from tests.support.argocd import TOKEN, Argo, Manifests, emulated, environment
 from tests.support.serve import serve
 
@@ -84,11 +84,11 @@ class Passes:
         return {"tree": self.manifests.tree(slug)}
 
 
-def _project(slug: str) -> Project[ProjectSpec]:
+def _project(slug: str) -> Item[ProjectSpec]:
     spec = ProjectSpec.model_validate(
         {"repoOwner": "acme", "repoName": slug.removeprefix("acme-"), "slug": slug}
     )
-    return Project(slug, "project", spec, Source(f"projects/{slug}.yaml", "0" * 40))
+    return Item(slug, "project", spec, Source(f"projects/{slug}.yaml", "0" * 40))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.sandbox.emulators import auth_service
+from reconciler.sandbox.emulators.auth_service.app import create_app
 from reconciler.sandbox.emulators.store import Store
 from tests.support.serve import serve
 
@@ -32,7 +32,7 @@ GATEWAY = {"Authorization": "Bearer secret"}
 @pytest.fixture
 def http() -> Iterator[httpx.Client]:
     with (
-        serve(auth_service.create_app(Store(), token="secret", clock=lambda: NOW)) as url,
+        serve(create_app(Store(), token="secret", clock=lambda: NOW)) as url,
         httpx.Client(base_url=url) as client,
     ):
         made = {"id": SLUG, "displayName": "Widgets", "settingsJson": '{"a": 1}'}

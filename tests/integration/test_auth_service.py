@@ -13,11 +13,11 @@ from pydantic import SecretStr
 
 from reconciler.clients.auth_service import AuthServiceSettings, AuthServiceWriter, instant
 from reconciler.clients.http import trusted
-from reconciler.errors import Collision, ConfigurationError, Denied, Missing, Rejected, Unavailable
+from reconciler.model.errors import Collision, ConfigurationError, Denied, Missing, Rejected, Unavailable
 from reconciler.model.outcome import Status
-from reconciler.sandbox.emulators import auth_service
+from reconciler.sandbox.emulators.auth_service.app import create_app
 from reconciler.sandbox.emulators.store import Store
-from reconciler.systems import Sections
+from reconciler.settings.giving import Sections
 from tests.integration.conftest import VaultCorner
 from tests.support.login import LoginWorld, login_world
 from tests.support.serve import serve
@@ -29,7 +29,7 @@ PUSH = {"accessToken": "a", "refreshToken": "r", "expiresAt": "2026-01-01T08:00:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with serve(auth_service.create_app(Store(), token="secret", clock=lambda: NOW)) as address:
+    with serve(create_app(Store(), token="secret", clock=lambda: NOW)) as address:
         yield address
 
 

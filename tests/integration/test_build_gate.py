@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import ConfigurationError, Missing
-from reconciler.gitops import kustomize
-from reconciler.gitops.edits import Edit, Folder, ListEntry
-from reconciler.gitops.kustomize import BUILTIN, Gate, find_binary
-from reconciler.gitops.manifest_tree import NEW_KUSTOMIZATION, ManifestTree
-from reconciler.gitops.repository import Repository
-from reconciler.gitops.settings import Location
-from reconciler.gitops.snapshot import Snapshot
-from reconciler.systems import Sections
+from reconciler.git import kustomize
+from reconciler.git.edits import Edit, Folder, ListEntry
+from reconciler.git.kustomize import BUILTIN, Gate, find_binary
+from reconciler.git.locations import Location
+from reconciler.git.manifest_tree import NEW_KUSTOMIZATION, ManifestTree
+from reconciler.git.repository import Repository
+from reconciler.git.snapshot import Snapshot
+from reconciler.model.errors import ConfigurationError, Missing
+from reconciler.settings.giving import Sections
 from tests.support.git_server import git
 from tests.support.kubectl import kubectl
 

@@ -1,4 +1,4 @@
-"""Other passes and other writers beside a pass: one pass writes, and nobody's commit is lost (design §3, §9).
+"""Other passes and other writers beside a pass: one pass writes, and nobody's commit is lost.
 
 A pass is held up at a write by a slow system, for as long as it takes to get in its way.
 """
@@ -15,12 +15,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from reconciler.history import History
-from reconciler.loop import run_once
+from reconciler.engine.history import History
+from reconciler.engine.loop import run_once
+from reconciler.engine.result import BUSY
 from reconciler.model.decision import Change
 from reconciler.model.duration import parse_duration
 from reconciler.model.outcome import Status
-from reconciler.result import BUSY
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.doomed import running_pass
@@ -82,7 +82,7 @@ def test_a_second_pass_does_nothing_and_says_so(clean_sandbox: Sandbox, projects
 
 def test_who_waits_for_another_pass_is_told_so(clean_sandbox: Sandbox) -> None:
     cycle, said = cycle_of(clean_sandbox), list[str]()
-    with closing(History.writing(cycle.sections)) as another:
+    with closing(History.writing(cycle.sections, KINDS)) as another:
         assert another.alone
         clock = iter((0.0, 0.5, 2.0)).__next__
         run_once(
@@ -100,7 +100,7 @@ def test_a_pass_that_lost_its_lock_pushes_nothing(clean_sandbox: Sandbox, projec
             )
     assert commits(clean_sandbox) == before
     result = settle_at_once(clean_sandbox)
-    assert [each.status for each in result.reports] == [Status.WAITING_AUTH]
+    assert [each.status for each in result.reports] == ["waiting_auth"]
 
 
 def test_a_pass_that_lost_its_lock_begins_no_further_change(clean_sandbox: Sandbox, projects: Path) -> None:

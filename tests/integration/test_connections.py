@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from reconciler.service.connections import ImpatientProtocol
+from reconciler.faces.http.connections import ImpatientProtocol
 
 
 class Hasty(ImpatientProtocol):

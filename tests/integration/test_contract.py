@@ -1,4 +1,4 @@
-"""What every resource of every kind promises (design §4); a new resource is held to it by being in a kind."""
+"""What every resource of every kind promises; a new resource is held to it by being in a kind."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from reconciler.cycle import Cycle
-from reconciler.errors import SystemFault
-from reconciler.gitops.manifest_tree import ManifestTree
+from reconciler.engine.contract import Resource, Target
+from reconciler.engine.cycle import Cycle
+from reconciler.engine.result import Look
+from reconciler.faces.sealed_entry import seal_for
+from reconciler.git.manifest_tree import ManifestTree
 from reconciler.kinds import KINDS
 from reconciler.model.decision import Applied, Change, Failed
+from reconciler.model.errors import SystemFault
 from reconciler.model.observation import Known
 from reconciler.model.outcome import Condition, Outcome
-from reconciler.resources.contract import Resource, Target
-from reconciler.result import Look
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.seal_command import seal_tokens
-from reconciler.systems import Reader, Reading, Writing
+from reconciler.settings.giving import Reader, Reading, Writing
 from tests.support.foreign import FOREIGN, NOTHING_FOREIGN, Strangers
 from tests.support.inventory import Inventories, Inventory
 from tests.support.reconciling import commits, cycle_of, merge, settle_at_once, status
@@ -70,9 +70,9 @@ class Walk:
                     break
                 self.sandbox.emulator("argocd", "POST", "/_emulator/skip", {"seconds": 3})
             if step == 0:
-                seal_tokens(cycle, "acme-twiceapplied", TOKENS, only_print=False)
+                seal_for(cycle, "acme-twiceapplied", TOKENS, only_print=False)
         settle_at_once(self.sandbox)
-        seal_tokens(cycle, "acme-onceapplied", TOKENS, only_print=False)
+        seal_for(cycle, "acme-onceapplied", TOKENS, only_print=False)
         settle_at_once(self.sandbox)
 
     def inventories(self) -> tuple[Inventory, Inventory]:

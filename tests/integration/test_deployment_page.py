@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from reconciler.clients.vault import VaultWriter
-from reconciler.errors import Denied
+from reconciler.model.errors import Denied
 from tests.integration.conftest import VaultCorner
 from tests.support import crd
 from tests.support.deployed import DEPLOY, ROOT, Document, built, load, one

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 
-from reconciler.sealing import generate_identity
+from reconciler.crypto.sealing import generate_identity
 from tests.support.deployed import DEPLOY, Document, built, load, one
 from tests.support.git_server import git
 from tests.support.servers import free_port

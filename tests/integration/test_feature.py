@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 import yaml
 
-from reconciler.gitops.pods import PodsSettings
+from reconciler.kinds.project.manifests.pods import PodsSettings
 from tests.support.npm import npm_package
 from tests.support.pod import ROOT
 

@@ -18,9 +18,9 @@ from minio import Minio
 from minio.error import MinioException
 
 from reconciler.clients.http import trusted
-from reconciler.errors import Rejected
+from reconciler.model.errors import Rejected
 from reconciler.sandbox.faults import Fault, Kind
-from reconciler.sandbox.layout import BUCKET
+from reconciler.sandbox.servers.s3 import BUCKET
 from reconciler.sandbox.supervisor import Sandbox
 
 

@@ -9,13 +9,13 @@ import pytest
 from pydantic import SecretStr
 
 from reconciler.clients.vault import VaultSecret, VaultWriter
-from reconciler.errors import Collision
+from reconciler.kinds.project.resources.llm_key import LlmKey
+from reconciler.kinds.project.resources.webhook_secret import WebhookSecret
+from reconciler.kinds.project.vault_paths import marks
 from reconciler.model.decision import Failed, Settled
+from reconciler.model.errors import Collision
 from reconciler.model.observation import Absent, Known, Remembered, Unknown
-from reconciler.resources.llm_key import LlmKey
-from reconciler.resources.vault_paths import marks
-from reconciler.resources.webhook_secret import WebhookSecret
-from reconciler.systems import Sections
+from reconciler.settings.giving import Sections
 from tests.integration.conftest import VaultCorner
 from tests.support import servers
 from tests.support.passes import Passes, target

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from reconciler import ssh_keys
 from reconciler.clients.vault import VaultWriter
-from reconciler.errors import Denied
+from reconciler.crypto import ssh_keys
+from reconciler.kinds.project import vault_paths
+from reconciler.kinds.project.resources.git_access import GitAccess
+from reconciler.kinds.project.resources.git_access import path as key_path
+from reconciler.kinds.project.resources.webhook import Webhook
 from reconciler.model.decision import Action, Failed, Needed, Settled, Skipped
+from reconciler.model.errors import Denied
 from reconciler.model.observation import Remembered, Unknown
-from reconciler.resources import vault_paths
-from reconciler.resources.git_access import GitAccess
-from reconciler.resources.git_access import path as key_path
-from reconciler.resources.webhook import Webhook
 from tests.integration.conftest import VaultCorner
 from tests.support import servers
 from tests.support.github import TOKEN, VALID, Stage, stage, target

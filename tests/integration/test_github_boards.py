@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.kinds.project.resources.project_board import FIELDS, ProjectBoard, begun_title, marker
+from reconciler.kinds.project.resources.validate_repo import ValidateRepo
 from reconciler.model.decision import Failed, Needed, Settled
 from reconciler.model.observation import Absent, Known
-from reconciler.resources.project_board import FIELDS, ProjectBoard, begun_title, marker
-from reconciler.resources.validate_repo import ValidateRepo
-from reconciler.systems import Reading
+from reconciler.settings.giving import Reading
 from tests.support.github import Stage, stage, target
 
 TITLE = "widgets (mesh-six)"

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from reconciler.clients.github import BranchProtected, GitHub, GitHubSettings, GitHubWriter, Repository
 from reconciler.clients.github import RepositoryName as Name
-from reconciler.errors import (
+from reconciler.model.errors import (
     Collision,
     ConfigurationError,
     Denied,
@@ -22,7 +22,7 @@ from reconciler.errors import (
     Rejected,
     Unavailable,
 )
-from reconciler.systems import Reading, Sections
+from reconciler.settings.giving import Reading, Sections
 from tests.support.github import Stage, stage
 
 WIDGETS = Name("acme", "widgets")

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.gitops.devcontainer import default_text, has_feature
-from reconciler.gitops.pods import PodsSettings
+from reconciler.kinds.project.manifests.devcontainer_text import default_text, has_feature
+from reconciler.kinds.project.manifests.pods import PodsSettings
+from reconciler.kinds.project.resources.devcontainer import Devcontainer
 from reconciler.model.decision import Awaits, Failed, Needed, Settled, Waiting
-from reconciler.resources.devcontainer import Devcontainer
-from reconciler.systems import Writing
+from reconciler.settings.giving import Writing
 from tests.support.github import Stage, stage, target
 
 PATH = ".devcontainer/devcontainer.json"

@@ -1,4 +1,4 @@
-"""A GitHub App's way to a token: facts §1.8, by githubkit's own login and by hand."""
+"""A GitHub App's way to a token, by githubkit's own login and by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files, references and protected branches: facts §1.4 and §1.5, row by row."""
+"""Files, references and protected branches: docs/systems/github.md's tables, row by row."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from reconciler.sandbox.emulators.github import create_app
+from reconciler.sandbox.emulators.github.app import create_app
 from reconciler.sandbox.emulators.store import Store
 from tests.support.github_emulator import TOKEN
 from tests.support.serve import serve

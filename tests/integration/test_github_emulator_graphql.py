@@ -1,4 +1,4 @@
-"""GraphQL and project boards: facts §1.7."""
+"""GraphQL and project boards: costs, errors beside what is valid, and creating twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks (facts §1.6) and deploy keys."""
+"""Webhooks, whose secret never comes out, and deploy keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pull requests: facts §1.5."""
+"""Pull requests: their filters, and the refusals that are ordinary."""
 
 from __future__ import annotations
 

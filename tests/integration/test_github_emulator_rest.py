@@ -1,4 +1,4 @@
-"""What is common to all REST calls, and rate limits: facts §1.1–§1.3."""
+"""What is common to all REST calls, and rate limits."""
 
 from __future__ import annotations
 

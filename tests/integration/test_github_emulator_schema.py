@@ -25,7 +25,7 @@ from reconciler.sandbox.emulators.github.graphql_server import schema_text
 from tests.support.npm import npm_package
 
 ADDITIONS = {
-    # The option's id is in GitHub's documentation and not yet in the published schema (facts §1.7).
+    # The option's id is in GitHub's documentation and not yet in the published schema.
     "ProjectV2SingleSelectFieldOptionInput.id is not GitHub's",
 }
 

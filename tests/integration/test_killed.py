@@ -1,4 +1,4 @@
-"""Killed before or after any of its writes, the next pass converges: no duplicate, no orphan (design §9).
+"""Killed before or after any of its writes, the next pass converges: no duplicate, no orphan.
 
 A process is killed once for every write and side of it, each time at a project of its own; one settling of
 them all then has to leave exactly what a project has whose passes nobody disturbed.
@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.engine.result import PassResult
+from reconciler.faces.sealed_entry import seal_for
 from reconciler.model.outcome import Status
-from reconciler.result import PassResult
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.seal_command import seal_tokens
 from tests.support.doomed import WRITES, GitStep, When, killed_at_push, killed_at_write, subject
 from tests.support.inventory import Inventories
 from tests.support.reconciling import cycle_of, merge, settle_at_once, without_kustomize
@@ -96,7 +96,7 @@ class Casualties:
         for slug in slugs:
             tokens = {"accessToken": "a", "refreshToken": "b", "expiresAt": 1_900_000_000_000}
             text = json.dumps(tokens).encode()
-            seal_tokens(cycle_of(self.sandbox), slug, text, only_print=False)
+            seal_for(cycle_of(self.sandbox), slug, text, only_print=False)
 
     def _expected_totals(self, pulls: int) -> dict[str, int]:
         count = len(self.slugs)
@@ -138,7 +138,7 @@ def test_in_the_first_pass_over_a_project(casualties: Casualties) -> None:
     assert writes > 20
     casualties.merge(2 * writes + len(PUSHES))
     casualties.kill([*casualties.at_every_write(writes), *casualties.at_every_push(PUSHES)])
-    casualties.settle(Status.WAITING_AUTH)
+    casualties.settle("waiting_auth")
 
 
 def test_when_argo_cd_is_asked_to_look(casualties: Casualties) -> None:
@@ -149,7 +149,7 @@ def test_when_argo_cd_is_asked_to_look(casualties: Casualties) -> None:
     for slug, kill in zip(casualties.slugs[1:], casualties.at_every_write(writes), strict=True):
         casualties.writes_of_a_pass(slug)
         kill(slug)
-    casualties.settle(Status.WAITING_AUTH)
+    casualties.settle("waiting_auth")
 
 
 def test_when_a_branch_is_protected(casualties: Casualties) -> None:
@@ -161,7 +161,7 @@ def test_when_a_branch_is_protected(casualties: Casualties) -> None:
     for slug in casualties.slugs:
         casualties.put_github(slug, protection="ruleset")
     casualties.kill(casualties.at_every_write(writes, match))
-    casualties.settle(Status.WAITING_MERGE, pulls=1)
+    casualties.settle("waiting_merge", pulls=1)
 
 
 def test_while_a_login_is_handed_over(casualties: Casualties) -> None:
@@ -184,7 +184,7 @@ def test_while_a_changed_file_is_carried_out(casualties: Casualties) -> None:
     settle_at_once(casualties.sandbox)
     casualties.write(casualties.slugs, CHANGED)
     casualties.kill([*casualties.at_every_write(writes), *casualties.at_every_push(PUSHES)])
-    casualties.settle(Status.WAITING_AUTH)
+    casualties.settle("waiting_auth")
 
 
 @pytest.mark.parametrize("side", SIDES)

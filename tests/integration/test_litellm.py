@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.errors import Collision, Missing, Rejected
 from reconciler.model.decision import Action, Failed, Needed, Settled
-from reconciler.sandbox.emulators.litellm import create_app
+from reconciler.model.errors import Collision, Missing, Rejected
+from reconciler.sandbox.emulators.litellm.app import create_app
 from reconciler.sandbox.emulators.store import Store
 from tests.integration.conftest import VaultCorner
 from tests.support.litellm import (

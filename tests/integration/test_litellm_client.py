@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from reconciler.clients.litellm import LiteLLMWriter
-from reconciler.errors import Collision, ConfigurationError, Denied, Missing, Rejected, Unavailable
+from reconciler.model.errors import Collision, ConfigurationError, Denied, Missing, Rejected, Unavailable
 from tests.integration.conftest import VaultCorner
 from tests.support.litellm import ALIAS, EVERYTHING, FIRST, World, emulated, settled, token
 from tests.support.passes import target

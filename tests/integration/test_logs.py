@@ -8,7 +8,7 @@ import sys
 LONG_PASS = """
 import logging, sys, threading
 from apscheduler.schedulers.background import BackgroundScheduler
-from reconciler.logs import configure_logs
+from reconciler.faces.cli.logs import configure_logs
 
 configure_logs(logging.INFO)
 scheduler, refused = BackgroundScheduler(), threading.Event()

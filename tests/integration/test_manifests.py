@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from reconciler.gitops.edits import Edit
-from reconciler.gitops.manifest_tree import ManifestEdits, ManifestTree
+from reconciler.engine.contract import Target
+from reconciler.engine.repositories import Repositories
+from reconciler.git.edits import Edit
+from reconciler.git.manifest_tree import ManifestEdits, ManifestTree
+from reconciler.kinds.project.resources.manifests import Manifests as ManifestsResource
+from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Decision, Failed, Needed, Settled
+from reconciler.model.item import Item, Source
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known
-from reconciler.model.project import Project, Source
-from reconciler.model.project_spec import ProjectSpec
-from reconciler.repositories import Repositories
-from reconciler.resources.contract import Target
-from reconciler.resources.manifests import Manifests as ManifestsResource
-from reconciler.systems import Reading, Sections, Writing
+from reconciler.settings.giving import Reading, Sections, Writing
 from tests.support.argocd import BASE, Manifests
 from tests.support.kubectl import kustomize
 
@@ -94,7 +94,7 @@ class House:
         repositories = Repositories(sections)
         tree = ManifestTree(repositories.manifests.fetch())
         spec = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": "widgets", **fields})
-        project = Project("acme-widgets", "project", spec, Source("projects/acme-widgets.yaml", "0" * 40))
+        project = Item("acme-widgets", "project", spec, Source("projects/acme-widgets.yaml", "0" * 40))
         target = Target(project, datetime(2026, 1, 1, tzinfo=UTC))
         resource = ManifestsResource(sections)
         seen = resource.observe([target], Reading(sections, given={ManifestTree: tree}))["acme-widgets"]

@@ -10,9 +10,9 @@ import kubernetes_validate
 import pytest
 from ruamel.yaml import YAML
 
-from reconciler.gitops.pods import PodsSettings
-from reconciler.gitops.render import Inputs, render_environment
-from reconciler.model.project_spec import ProjectSpec
+from reconciler.kinds.project.manifests.pods import PodsSettings
+from reconciler.kinds.project.manifests.render import Inputs, render_environment
+from reconciler.kinds.project.spec import ProjectSpec
 from tests.support.kubectl import kustomize
 
 KUBERNETES = "1.37"
@@ -29,7 +29,7 @@ commonLabels:   # deprecated, and in use all the same
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: mesh-six}\n"
 NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
-# What the CustomResourceDefinition of external-secrets.io/v1 asks of the fields that we use (facts §10).
+# What the CustomResourceDefinition of external-secrets.io/v1 asks of the fields that we use.
 STORE_KINDS = {"SecretStore", "ClusterSecretStore"}
 POLICIES = {"Owner", "Merge", "Orphan", "None"}
 KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")

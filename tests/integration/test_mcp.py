@@ -18,6 +18,8 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
 
+from reconciler.faces.cli.options import made_outside
+from reconciler.kinds import KINDS
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import commits, git, settle_at_once
 from tests.support.service import REQUEST, TOKENS, Running, service, until
@@ -97,7 +99,7 @@ def test_on_standard_input_and_output(clean_sandbox: Sandbox, tmp_path: Path) ->
     connect = partial(stdio, clean_sandbox, tmp_path / "log", "mcp")
     started = done(connect, "onboard-project", **REQUEST)
     assert (started["id"], started["status"]) == ("acme-gears", "pending")
-    clean_sandbox.github_repositories()
+    made_outside(clean_sandbox, KINDS)
     settle_at_once(clean_sandbox)
     assert done(connect, "get-onboarding-status", workflowId="acme-gears")["status"] == "waiting_auth"
     done(connect, "submit-oauth-code", workflowId="acme-gears", **TOKENS)
@@ -118,7 +120,7 @@ async def described(connect: Connect) -> dict[str, Any]:
         return {tool.name: tool for tool in (await client.list_tools()).tools}
 
 
-def test_the_tools_take_the_parameters_of_the_seed(
+def test_the_tools_take_the_parameters_that_mesh_six_gave_them(
     running: Running, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     tools = anyio.run(described, partial(streamable, running, "reader"))

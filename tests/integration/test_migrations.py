@@ -7,7 +7,7 @@ import threading
 import psycopg
 import pytest
 
-from reconciler.errors import Denied, Missing, SystemFault, Unavailable
+from reconciler.model.errors import Denied, Missing, SystemFault, Unavailable
 from tests.integration.conftest import Database
 from tests.support.databases import MIGRATIONS, limited, migrated, store, tables
 

@@ -15,10 +15,17 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from reconciler.clients.oauth_issuer import Granted, OAuthIssuer, OAuthIssuerWriter, OAuthSettings, Poll
-from reconciler.errors import ConfigurationError, Denied, NotConfigured, Rejected, SystemFault, Unavailable
-from reconciler.sandbox.emulators import oauth_issuer
+from reconciler.model.errors import (
+    ConfigurationError,
+    Denied,
+    NotConfigured,
+    Rejected,
+    SystemFault,
+    Unavailable,
+)
+from reconciler.sandbox.emulators.oauth_issuer.app import create_app
 from reconciler.sandbox.emulators.store import Store
-from reconciler.systems import Reading, Sections
+from reconciler.settings.giving import Reading, Sections
 from tests.support.serve import serve
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,7 +67,7 @@ def issuer() -> Iterator[Issuer]:
     made = Issuer()
     with serve(made) as url:
         made.url = url
-        made.app = oauth_issuer.create_app(Store(), base_url=url, clock=lambda: made.seconds)
+        made.app = create_app(Store(), base_url=url, clock=lambda: made.seconds)
         yield made
 
 
@@ -114,9 +121,9 @@ def test_codes_survive_a_restart() -> None:
     store = Store()
     made = Issuer()
     with serve(made) as made.url:
-        made.app = oauth_issuer.create_app(store, base_url=made.url, clock=lambda: made.seconds)
+        made.app = create_app(store, base_url=made.url, clock=lambda: made.seconds)
         code = made.ask()["device_code"]
-        made.app = oauth_issuer.create_app(store, base_url=made.url, clock=lambda: made.seconds)
+        made.app = create_app(store, base_url=made.url, clock=lambda: made.seconds)
         assert made.poll(code).json() == {"error": "authorization_pending"}
 
 

@@ -8,9 +8,9 @@ import hvac
 import pytest
 
 from reconciler.clients.retry import ATTEMPTS
+from reconciler.engine.one_by_one import PATIENCE
 from reconciler.kinds import KINDS
 from reconciler.model.outcome import Condition
-from reconciler.resources.one_by_one import PATIENCE
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import cycle_of, merge

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.clients import postgres as client_module
+from reconciler.clients.pass_store import LOCK_KEY, RunStore
 from reconciler.clients.postgres import PostgresSettings
-from reconciler.clients.registry import Registry
-from reconciler.clients.run_store import LOCK_KEY, RunStore
-from reconciler.errors import (
+from reconciler.kinds.project.run_row import RunRow
+from reconciler.kinds.project.tables.registry import Registry
+from reconciler.model.errors import (
     Collision,
     ConfigurationError,
     Denied,
@@ -20,7 +21,6 @@ from reconciler.errors import (
     Rejected,
     Unavailable,
 )
-from reconciler.model.run import RunRow
 from tests.integration.conftest import Database
 from tests.support import servers
 from tests.support.databases import MIGRATIONS, limited, migrated, registry, row, store, tables

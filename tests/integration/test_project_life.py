@@ -12,9 +12,11 @@ import hvac
 import pytest
 import yaml
 
-from reconciler.gitops.devcontainer import DEFAULT_PATH
+from reconciler.engine.result import PassResult
+from reconciler.faces.cli.options import made_outside
+from reconciler.kinds import KINDS
+from reconciler.kinds.project.manifests.devcontainer_text import DEFAULT_PATH
 from reconciler.model.outcome import Condition, Status
-from reconciler.result import PassResult
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import commits, cycle_of, git, merge, settle_at_once, status
 from tests.support.remote_git import Person, person
@@ -87,7 +89,7 @@ def test_a_repository_made_again_is_another_one(
     clean_sandbox: Sandbox, someone: Person, tmp_path: Path
 ) -> None:
     rename(clean_sandbox, "attic")  # its name is free then, as after a deletion
-    clean_sandbox.github_repositories(tmp_path / "projects")
+    made_outside(clean_sandbox, KINDS, tmp_path / "projects")
     mark = clean_sandbox.mark()
     result = cycle_of(clean_sandbox).run()
     assert result.exit_code == 1
@@ -308,6 +310,6 @@ def test_what_was_lost_and_made_again_changes_no_manifests_that_do_not_tell_of_i
     result = cycle_of(clean_sandbox).run()
     assert resource in of(result, Condition.CHANGED)["acme-pumps"]
     assert {"manifests", "sync", "pod-health"} <= of(result, Condition.OK)["acme-pumps"]
-    assert statuses(result) == {"acme-pumps": Status.WAITING_AUTH}
+    assert statuses(result) == {"acme-pumps": "waiting_auth"}
     assert commits(clean_sandbox)[1] == manifests
     assert cycle_of(clean_sandbox).run().commits == ()

@@ -128,7 +128,7 @@ def test_without_github_what_is_merged_is_still_told(running: Running, config: H
     running.service.schedule.wake("merged")
     running.wait("acme-gears", "waiting_auth")
     config.sandbox.inject(Fault("github", "500", times=1_000))
-    running.service.onboarding.refresh()
+    running.service.desk.catalogue.refresh()
     assert running.run("acme-gears")["status"] == "waiting_auth"
     assert running.call("POST", "/onboard", json={**REQUEST, "repoName": "cogs"}).status_code == 503
 

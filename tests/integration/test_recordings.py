@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.errors import Denied, SystemFault
+from reconciler.kinds.project.resources.recordings import Recordings
 from reconciler.model.decision import Needed, Settled
+from reconciler.model.errors import Denied, SystemFault
 from reconciler.model.observation import Unknown
-from reconciler.resources.recordings import Recordings
-from reconciler.systems import Sections
+from reconciler.settings.giving import Sections
 from tests.integration.conftest import Database
 from tests.support import servers
 from tests.support.passes import Passes, target

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from reconciler.clients.run_store import RunStoreWriter
-from reconciler.errors import Collision
+from reconciler.clients.pass_store import RunStoreWriter
+from reconciler.kinds.project.resources.registry import RegistryRowResource
 from reconciler.model.decision import Action, Failed, Needed, Settled
+from reconciler.model.errors import Collision
 from reconciler.model.observation import Absent, Known
-from reconciler.resources.registry import RegistryRowResource
-from reconciler.shipped import shipped
+from reconciler.settings.shipped import shipped
 from tests.integration.conftest import Database
 from tests.support.passes import Passes, target
 

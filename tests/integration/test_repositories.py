@@ -8,7 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from reconciler.errors import ConfigurationError, Denied
+from reconciler.faces.cli.options import made_outside
+from reconciler.kinds import KINDS
+from reconciler.model.errors import ConfigurationError, Denied
 from reconciler.model.outcome import Condition, Status
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import commits, cycle_of, git, merge, settle_at_once, status
@@ -119,7 +121,7 @@ def test_a_protected_config_branch_is_a_sentence_and_exit_code_1(
 def test_one_repository_for_both_gets_one_commit_for_both(clean_sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "projects").mkdir()
     (tmp_path / "projects" / "widgets.yaml").write_text(WIDGETS)
-    clean_sandbox.github_repositories(tmp_path / "projects")
+    made_outside(clean_sandbox, KINDS, tmp_path / "projects")
     someone = person(clean_sandbox, tmp_path / "clone", "MANIFESTS_REPOSITORY")
     someone.write({"projects/widgets.yaml": WIDGETS})
     one = {"CONFIG_REPOSITORY": clean_sandbox.environment()["MANIFESTS_REPOSITORY"]}

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from reconciler.errors import Denied, Missing, SystemFault, Unavailable
-from reconciler.gitops import clone
-from reconciler.gitops.edits import Edit, Fate, File, Folder, Guard, ListEntry
-from reconciler.gitops.repository import Repository
-from reconciler.gitops.settings import Location
-from reconciler.gitops.tree import Kind
+from reconciler.git import clone
+from reconciler.git.edits import Edit, Fate, File, Folder, Guard, ListEntry
+from reconciler.git.locations import Location
+from reconciler.git.repository import Repository
+from reconciler.git.tree import Kind
+from reconciler.model.errors import Denied, Missing, SystemFault, Unavailable
 from tests.support.git_server import GitServer, git
 from tests.support.serve import serve
 

@@ -14,8 +14,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from reconciler.clients.s3 import ObjectStore, ObjectStoreWriter, S3Settings
-from reconciler.errors import ConfigurationError, Denied, Rejected, Unavailable
-from reconciler.systems import Sections
+from reconciler.model.errors import ConfigurationError, Denied, Rejected, Unavailable
+from reconciler.settings.giving import Sections
 from tests.support import servers
 from tests.support.serve import serve
 

@@ -21,9 +21,10 @@ import pytest
 import urllib3
 from minio import Minio, S3Error
 
-from reconciler.errors import UnsafeError
+from reconciler.model.errors import UnsafeError
 from reconciler.sandbox import ports
-from reconciler.sandbox.layout import BUCKET, Layout, State
+from reconciler.sandbox.layout import Layout, State
+from reconciler.sandbox.servers.s3 import BUCKET
 from reconciler.sandbox.supervisor import Sandbox
 
 NAMES = {

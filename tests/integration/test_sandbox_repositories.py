@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pygit2
 import pytest
 
-from reconciler.errors import UsageError
+from reconciler.faces.cli.options import made_outside
+from reconciler.kinds import KINDS
+from reconciler.kinds.project.sandbox import make_repositories
+from reconciler.model.errors import UsageError
 from reconciler.sandbox import repositories
-from reconciler.sandbox.repositories import NamedRepository
+from reconciler.sandbox.emulators.store import Store
+from reconciler.sandbox.layout import Layout
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.kubectl import kustomize
 
@@ -125,11 +130,12 @@ def test_merging_is_on_top_of_what_others_pushed(config: Path, projects: Path) -
     assert [str(head.id), *map(str, head.parent_ids)] == [second, first]
 
 
-def test_repositories_are_named_by_plausible_files_only(projects: Path) -> None:
+def test_repositories_are_made_for_plausible_files_only(clean_sandbox: Sandbox, projects: Path) -> None:
     files = {
         "plain.yaml": "# about\nrepoOwner: acme\nrepoName: widgets\n",
         "quoted.yml": "repoName: \"web.site\" # shown\r\nrepoOwner: 'acme'\r\ndefaultBranch: release/1\r\n",
         "half.yaml": "repoOwner: acme\n",
+        "null.yaml": "repoOwner: acme\nrepoName:\n",
         "traversal.yaml": "repoOwner: ../..\nrepoName: /etc\n",
         "nested.yaml": "x:\n  repoOwner: acme\n  repoName: nested\n",
         "notes.txt": "repoOwner: acme\nrepoName: notes\n",
@@ -139,16 +145,37 @@ def test_repositories_are_named_by_plausible_files_only(projects: Path) -> None:
         (projects / name).write_text(text, newline="")
     (projects / "binary.yaml").write_bytes(b"\xff\xfe\x00" * 100)
     (projects / "huge.yaml").write_bytes(b"a: &a [*a]\n" * 1_000_000)
-    assert repositories.named_repositories(projects) == [
-        NamedRepository("acme", "widgets", None),
-        NamedRepository("acme", "web.site", "release/1"),
-    ]
-
-
-def test_github_has_the_repositories_of_the_project_files(clean_sandbox: Sandbox, projects: Path) -> None:
-    (projects / "widgets.yaml").write_text("repoOwner: acme\nrepoName: widgets\n")
-    (projects / "web.yaml").write_text("repoOwner: acme\nrepoName: web\ndefaultBranch: trunk\n")
+    (projects / "link.yaml").symlink_to(projects / "plain.yaml")
+    contents = repositories.local_files(projects)
+    assert len(contents) == len(files) - 1 + 2
     mark = clean_sandbox.mark()
     for _ in range(2):
-        assert sorted(clean_sandbox.github_repositories(projects)) == ["acme/web", "acme/widgets"]
+        assert make_repositories(clean_sandbox, contents) == ["acme/widgets", "acme/web.site"]
     assert clean_sandbox.requests(mark) == []
+    assert branches(clean_sandbox) == {"acme/widgets": "main", "acme/web.site": "release/1"}
+
+
+def branches(sandbox: Sandbox) -> dict[str, str]:
+    """Return the default branch of every repository that the emulator has."""
+    with closing(Store(Layout(sandbox.directory).store("github"))) as store:
+        kept = [each for _, each in store.items("github.repositories")]
+    return {f"{each['owner']}/{each['name']}": each["defaultBranch"] for each in kept}
+
+
+def test_what_is_merged_is_what_every_file_says(config: Path, projects: Path) -> None:
+    (projects / "a.yaml").write_text("a: 1\n")
+    (projects / "notes.txt").write_text("a: 2\n")
+    repositories.merge_projects(config, projects)
+    assert repositories.merged_files(config) == repositories.local_files(projects) == [b"a: 1\n"]
+
+
+def test_the_command_line_makes_what_people_have_made(clean_sandbox: Sandbox, projects: Path) -> None:
+    (projects / "widgets.yaml").write_text("repoOwner: acme\nrepoName: widgets\n")
+    made_outside(clean_sandbox, KINDS)
+    assert branches(clean_sandbox) == {}
+    made_outside(clean_sandbox, KINDS, projects)
+    assert branches(clean_sandbox) == {"acme/widgets": "main"}
+    (projects / "web.yaml").write_text("repoOwner: acme\nrepoName: web\ndefaultBranch: trunk\n")
+    clean_sandbox.merge_projects(projects)
+    made_outside(clean_sandbox, KINDS)
+    assert branches(clean_sandbox) == {"acme/widgets": "main", "acme/web": "trunk"}

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.loop import run_once
+from reconciler.engine.loop import run_once
 from reconciler.model.duration import parse_duration
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import cycle_of, git, merge, settle_at_once, status
+from tests.support.silence import Silence
 
 PROGRAM = Path(sys.executable).with_name("reconcile")
 PROJECTS = {
@@ -121,6 +122,6 @@ def test_a_pass_that_cannot_start_leaves_no_heartbeat_and_is_tried_again(
 
 def test_a_wait_that_runs_out_names_the_machines(clean_sandbox: Sandbox, tmp_path: Path) -> None:
     merge(clean_sandbox, tmp_path / "projects", bolts=PROJECTS["bolts"])
-    result = run_once(cycle_of(clean_sandbox), wait=parse_duration("0.001s"), announce=lambda line: None)
+    result = run_once(cycle_of(clean_sandbox), wait=parse_duration("0.001s"), progress=Silence())
     assert result.exit_code == 1
     assert any("--wait is over" in problem and "acme-bolts/sync" in problem for problem in result.problems)

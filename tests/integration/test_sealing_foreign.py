@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from reconciler.sealing import Opened, Tokens, generate_identity, recipient_of, seal, unseal
+from reconciler.crypto.sealing import Opened, Tokens, generate_identity, recipient_of, seal, unseal
 from tests.support.npm import npm_package
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

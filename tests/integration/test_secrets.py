@@ -1,4 +1,4 @@
-"""No secret that the system can hold appears where people read (design §4, §9).
+"""No secret that the system can hold appears where people read.
 
 The program runs as people run it, in processes of its own with `-v`; every system's answers repeat what they
 were sent. Then all that was printed, committed, logged or stored is searched for every secret there was.

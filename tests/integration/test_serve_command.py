@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from reconciler.gitops.yaml_read import load_yaml
+from reconciler.model.yaml_read import load_yaml
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import commits
 

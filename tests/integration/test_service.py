@@ -17,7 +17,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from reconciler.cycle import COMMIT_TRAILER
+from reconciler.engine.cycle import COMMIT_TRAILER
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import cycle_of, git, merge, settle_at_once, status

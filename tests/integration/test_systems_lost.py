@@ -8,9 +8,9 @@ from pathlib import Path
 import hvac
 import pytest
 
-from reconciler.errors import ConfigurationError
+from reconciler.engine.result import PassResult
+from reconciler.model.errors import ConfigurationError
 from reconciler.model.outcome import Condition, Status
-from reconciler.result import PassResult
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import commits, cycle_of, merge, settle_at_once, status
@@ -53,7 +53,7 @@ def assert_only_unread(sandbox: Sandbox, result: PassResult, unread: set[str]) -
     assert result.commits == ()
     assert result.changes == 0
     assert {each.slug: each.status for each in result.reports} == {
-        "acme-widgets": Status.WAITING_AUTH,
+        "acme-widgets": "waiting_auth",
         "acme-gears": Status.COMPLETED,
     }
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from reconciler.cycle import Cycle
+from reconciler.engine.cycle import Cycle
 from reconciler.kinds import KINDS
 from reconciler.model.outcome import Condition
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.systems import Sections
+from reconciler.settings.giving import Sections
 from tests.support.reconciling import cycle_of, git, merge, settle_at_once, status
 from tests.support.verdicts import of, outcomes
 

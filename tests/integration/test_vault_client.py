@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
-from reconciler.errors import Collision, ConfigurationError, Denied, Rejected, Unavailable
+from reconciler.model.errors import Collision, ConfigurationError, Denied, Rejected, Unavailable
 from tests.integration.conftest import VaultCorner
 from tests.support import servers
 from tests.support.serve import serve

@@ -10,9 +10,9 @@ import minio
 import psycopg
 import pytest
 
+from reconciler.faces.sealed_entry import seal_for
 from reconciler.model.outcome import Status
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.seal_command import seal_tokens
 from tests.support.reconciling import commits, cycle_of, git, merge, settle, settle_at_once, status
 
 TOKENS = json.dumps(
@@ -36,7 +36,7 @@ def test_a_project_goes_all_the_way_to_completed(clean_sandbox: Sandbox, project
     result = settle(clean_sandbox)
     assert result.exit_code == 0
     assert {each.slug: each.status for each in result.reports} == {
-        "acme-widgets": Status.WAITING_AUTH,
+        "acme-widgets": "waiting_auth",
         "acme-gears": Status.COMPLETED,
     }
     waiting = status(clean_sandbox, "acme-widgets")
@@ -44,7 +44,7 @@ def test_a_project_goes_all_the_way_to_completed(clean_sandbox: Sandbox, project
     assert "reconcile seal acme-widgets" in waiting["next"]
     assert waiting["oauth"]["state"] == "pending"
 
-    seal_tokens(cycle_of(clean_sandbox), "acme-widgets", TOKENS, only_print=False)
+    seal_for(cycle_of(clean_sandbox), "acme-widgets", TOKENS, only_print=False)
     assert settle(clean_sandbox).exit_code == 0
     done = status(clean_sandbox, "acme-widgets")
     assert done["status"] == "completed"
@@ -168,7 +168,7 @@ def test_with_status_deleted_everything_is_adopted_and_nothing_made_twice(
 ) -> None:
     merge(clean_sandbox, projects, widgets=WIDGETS, gears=GEARS)
     settle_at_once(clean_sandbox)
-    seal_tokens(cycle_of(clean_sandbox), "acme-widgets", TOKENS, only_print=False)
+    seal_for(cycle_of(clean_sandbox), "acme-widgets", TOKENS, only_print=False)
     settle_at_once(clean_sandbox)
     before = counts(clean_sandbox)
     clone = tmp_path / "clone"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import httpx
 import pytest
 
-from reconciler.sandbox.emulators.litellm import create_app
+from reconciler.sandbox.emulators.litellm.app import create_app
 from reconciler.sandbox.emulators.store import Store
 from tests.live.compare import TALLY, Call, Server, compare
 from tests.live.install import VERSION

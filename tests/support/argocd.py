@@ -12,7 +12,7 @@ import pygit2
 from starlette.types import Message, Receive, Scope, Send
 
 from reconciler.clients.http import trusted
-from reconciler.sandbox.emulators.argocd import create_app
+from reconciler.sandbox.emulators.argocd.app import create_app
 from reconciler.sandbox.emulators.store import Store
 from tests.support.serve import serve
 

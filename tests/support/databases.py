@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reconciler.clients.registry import RegistryRow, RegistryWriter
-from reconciler.clients.run_store import RunStoreWriter
-from reconciler.shipped import shipped
+from reconciler.clients.pass_store import RunStoreWriter
+from reconciler.kinds.project.tables.registry import RegistryRow, RegistryWriter
+from reconciler.settings.shipped import shipped
 from tests.integration.conftest import Database
 
 MIGRATIONS = shipped("migrations")

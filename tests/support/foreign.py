@@ -14,7 +14,7 @@ import httpx
 import hvac
 import psycopg
 
-from reconciler import ssh_keys
+from reconciler.crypto import ssh_keys
 from reconciler.sandbox.emulators.store import Store
 from reconciler.sandbox.layout import Layout
 from reconciler.sandbox.supervisor import Sandbox

@@ -15,8 +15,8 @@ from types import SimpleNamespace
 
 import tenacity.nap
 
-from reconciler.cli import main
 from reconciler.clients.http import trusted
+from reconciler.faces.cli.main import main
 
 PATIENCE = 120.0
 """Seconds."""
@@ -28,10 +28,10 @@ PROCESSES.set_forkserver_preload(
         "tests.support.doomed",
         "httpcore",
         "reconciler.clients.github.connection",
-        "reconciler.loop",
-        "reconciler.plan_view",
-        "reconciler.seal_command",
-        "reconciler.status_view",
+        "reconciler.engine.loop",
+        "reconciler.faces.cli.plan_view",
+        "reconciler.faces.sealed_entry",
+        "reconciler.faces.cli.status_view",
     ]
 )
 # Whom connections trust is found out once for all, too.

@@ -12,15 +12,15 @@ import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reconciler.clients.http import trusted
-from reconciler.errors import SystemFault
+from reconciler.engine.contract import Resource, Target
+from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Applied, Decision, Needed
+from reconciler.model.errors import SystemFault
+from reconciler.model.item import Item, Source
 from reconciler.model.observation import Observation, Unknown
-from reconciler.model.project import Project, Source
-from reconciler.model.project_spec import ProjectSpec
-from reconciler.resources.contract import Resource, Target
-from reconciler.sandbox.emulators.github import create_app
+from reconciler.sandbox.emulators.github.app import create_app
 from reconciler.sandbox.emulators.store import Store
-from reconciler.systems import Reading, Sections, Writing
+from reconciler.settings.giving import Reading, Sections, Writing
 from tests.support.serve import serve
 
 TOKEN = "ghp_token-of-the-tests"
@@ -223,7 +223,7 @@ def target(
     """Return acme/widgets, or what `spec` says, as a resource is asked about it."""
     made = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": "widgets", **spec})
     slug = made.slug or made.default_slug()
-    project = Project(slug, "project", made, Source(f"projects/{slug}.yaml", "0" * 40))
+    project = Item(slug, "project", made, Source(f"projects/{slug}.yaml", "0" * 40))
     return Target(
         project=project,
         now=NOW,

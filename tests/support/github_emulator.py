@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reconciler.sandbox.emulators.github import create_app
+from reconciler.sandbox.emulators.github.app import create_app
 from reconciler.sandbox.emulators.store import Store
 
 TOKEN = "the-token-that-may-do-everything"

@@ -21,9 +21,10 @@ import pygit2
 from psycopg.rows import dict_row
 from pydantic import SecretStr
 
-from reconciler import ssh_keys
+from reconciler.crypto import ssh_keys
 from reconciler.sandbox.emulators.store import Store
-from reconciler.sandbox.layout import BUCKET, Layout
+from reconciler.sandbox.layout import Layout
+from reconciler.sandbox.servers.s3 import BUCKET
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import git, status
 

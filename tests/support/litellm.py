@@ -12,12 +12,12 @@ import httpx
 
 from reconciler.clients.http import trusted
 from reconciler.clients.litellm import LiteLLMWriter
+from reconciler.kinds.project.resources.litellm import LiteLLMTeam
 from reconciler.model.decision import Settled
 from reconciler.model.json import Object
-from reconciler.resources.litellm import LiteLLMTeam
-from reconciler.sandbox.emulators.litellm import create_app
+from reconciler.sandbox.emulators.litellm.app import create_app
 from reconciler.sandbox.emulators.store import Store
-from reconciler.systems import Sections
+from reconciler.settings.giving import Sections
 from tests.integration.conftest import VaultCorner
 from tests.support.passes import Passes, target
 from tests.support.serve import serve

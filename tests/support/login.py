@@ -22,22 +22,23 @@ from reconciler.clients.auth_service import AuthServiceWriter
 from reconciler.clients.http import trusted
 from reconciler.clients.oauth_issuer import OAuthIssuerWriter
 from reconciler.clients.vault import VaultSecret, VaultWriter
-from reconciler.gitops.status_file import merge
+from reconciler.crypto.sealing import Tokens, generate_identity, seal
+from reconciler.engine.stages import apply, observe, report
+from reconciler.engine.stages import plan as planning
+from reconciler.git.status_file import merge
+from reconciler.kinds.project.resources.app_settings import AppSettings
+from reconciler.kinds.project.resources.credentials import Credentials
+from reconciler.kinds.project.resources.oauth import OAuth
+from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Settled
+from reconciler.model.item import Item, Source
 from reconciler.model.loaded import Loaded
 from reconciler.model.observation import Known
-from reconciler.model.outcome import ProjectReport
-from reconciler.model.project import Project, Source
-from reconciler.model.project_spec import ProjectSpec
-from reconciler.resources.credentials import Credentials
-from reconciler.resources.oauth import OAuth
-from reconciler.resources.settings import AppSettings
-from reconciler.sandbox.emulators import auth_service, oauth_issuer
+from reconciler.model.outcome import ItemReport
+from reconciler.sandbox.emulators.auth_service import app as auth_service
+from reconciler.sandbox.emulators.oauth_issuer import app as oauth_issuer
 from reconciler.sandbox.emulators.store import Store
-from reconciler.sealing import Tokens, generate_identity, seal
-from reconciler.stages import apply, observe, report
-from reconciler.stages import plan as planning
-from reconciler.systems import Reading, Sections, Writing
+from reconciler.settings.giving import Reading, Sections, Writing
 from tests.integration.conftest import VaultCorner
 from tests.support.serve import serve
 
@@ -153,7 +154,7 @@ class LoginWorld:
         }
         return Sections({**values, **self.overrides}, {})
 
-    def run(self, fuse: Fuse | None = None, *, later: timedelta = timedelta(0)) -> dict[str, ProjectReport]:
+    def run(self, fuse: Fuse | None = None, *, later: timedelta = timedelta(0)) -> dict[str, ItemReport]:
         """Do one pass; Killed when the fuse says so, and then nothing is committed."""
         self.now += later
         sections = self.sections()
@@ -164,7 +165,7 @@ class LoginWorld:
                 target.slug: target
                 for target in observe.targets(
                     each,
-                    loaded.projects,
+                    loaded.items,
                     loaded,
                     self.verifications,
                     now=self.now,
@@ -178,10 +179,10 @@ class LoginWorld:
         try:
             wanted = {name: list(each.values()) for name, each in targets.items()}
             findings = observe.observe(resources, wanted, read)
-            slugs = [(project.slug, "project") for project in loaded.projects]
+            slugs = [(project.slug, "project") for project in loaded.items]
             plan = planning.plan(slugs, resources, targets, findings)
             reports = {}
-            for project, each in zip(loaded.projects, plan, strict=True):
+            for project, each in zip(loaded.items, plan, strict=True):
                 outcomes = apply.apply(
                     each,
                     resources,
@@ -265,11 +266,11 @@ class LoginWorld:
     def statuses_copy(self) -> dict[str, Any]:
         return deepcopy(self.statuses)
 
-    def _projects(self) -> Iterator[Project[ProjectSpec]]:
+    def _projects(self) -> Iterator[Item[ProjectSpec]]:
         for slug, fields in self.specs.items():
             owner, _, name = slug.partition("-")
             spec = ProjectSpec.model_validate({"repoOwner": owner, "repoName": name, **fields})
-            yield Project(slug, "project", spec, Source(f"projects/{slug}.yaml", "0" * 40))
+            yield Item(slug, "project", spec, Source(f"projects/{slug}.yaml", "0" * 40))
 
     def _resources(self, sections: Sections) -> list[Any]:
         given = [
@@ -278,7 +279,7 @@ class LoginWorld:
         ]
         return [*given, *(make(sections) for make in (OAuth, AppSettings, Credentials))]
 
-    def _commit(self, resources: Sequence[Any], reports: Mapping[str, ProjectReport], loaded: Loaded) -> None:
+    def _commit(self, resources: Sequence[Any], reports: Mapping[str, ItemReport], loaded: Loaded) -> None:
         keys = {
             each.name: report.SectionKey(each.section, each.human_keys) for each in resources if each.section
         }

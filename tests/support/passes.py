@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from reconciler.engine.contract import Resource, Target
+from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Applied, Decision, Needed
+from reconciler.model.item import Item, Source
 from reconciler.model.json import Object
 from reconciler.model.observation import Observation, Unknown
-from reconciler.model.project import Project, Source
-from reconciler.model.project_spec import ProjectSpec
-from reconciler.resources.contract import Resource, Target
-from reconciler.systems import Reading, Writing
+from reconciler.settings.giving import Reading, Writing
 
 OUTPUTS: Mapping[str, Object] = {
     "validate-repo": {"id": 7, "nodeId": "R_7", "defaultBranch": "trunk", "fullName": "acme/widgets"},
@@ -31,7 +31,7 @@ def target(name: str = "widgets", *, remembered: Object | None = None, **spec: A
     wanted = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": name, **spec})
     slug = wanted.slug or wanted.default_slug()
     return Target(
-        project=Project(slug, "project", wanted, Source(f"projects/{slug}.yaml", "0" * 40)),
+        item=Item(slug, "project", wanted, Source(f"projects/{slug}.yaml", "0" * 40)),
         now=datetime(2026, 1, 1, tzinfo=UTC),
         remembered=remembered or {},
         verify=remembered is None,

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from reconciler.sandbox.emulators import auth_service
+from reconciler.sandbox.emulators.auth_service.app import create_app
 from reconciler.sandbox.emulators.store import Store
 from tests.support.serve import serve
 
@@ -78,7 +78,7 @@ class Service:
 @contextmanager
 def auth_service_for_pods(port: int = 0) -> Iterator[Service]:
     """Serve an auth-service whose gateway checks pods' tokens; it knows nothing yet."""
-    service = Service(auth_service.create_app(Store(), token="secret"))
+    service = Service(create_app(Store(), token="secret"))
     with serve(service, port=port) as url, service.http:
         service.http.base_url = httpx.URL(url)
         yield service

@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from reconciler.config import load_sections
-from reconciler.cycle import Cycle
-from reconciler.gitops.status_file import load_status
+from reconciler.engine.cycle import Cycle
+from reconciler.engine.loop import run_once
+from reconciler.engine.result import PassResult
+from reconciler.faces.cli.options import made_outside
+from reconciler.git.status_file import load_status
 from reconciler.kinds import KINDS
-from reconciler.loop import run_once
 from reconciler.model.duration import parse_duration
-from reconciler.result import PassResult
 from reconciler.sandbox.supervisor import Sandbox
+from reconciler.settings.config import load_sections
+from tests.support.silence import Silence
 
 MOST_PASSES = 12
 
@@ -32,12 +34,12 @@ def merge(sandbox: Sandbox, folder: Path, **files: str) -> None:
     for name, text in files.items():
         (folder / f"{name.replace('_', '-')}.yaml").write_text(text, encoding="utf-8")
     sandbox.merge_projects(folder)
-    sandbox.github_repositories(folder)
+    made_outside(sandbox, KINDS, folder)
 
 
 def settle(sandbox: Sandbox, **environment: str) -> PassResult:
     """Run passes until only people are awaited."""
-    return run_once(cycle_of(sandbox, **environment), wait=parse_duration("60s"), announce=lambda line: None)
+    return run_once(cycle_of(sandbox, **environment), wait=parse_duration("60s"), progress=Silence())
 
 
 def settle_at_once(sandbox: Sandbox, *, only: Sequence[str] = (), **environment: str) -> PassResult:

@@ -10,15 +10,16 @@ from typing import Any
 
 import httpx
 
-from reconciler.config import ServeSettings
-from reconciler.cycle import Cycle
-from reconciler.gitops.yaml_read import load_yaml
+from reconciler.engine.cycle import Cycle
+from reconciler.faces.access import fingerprint, new_token
+from reconciler.faces.cli.options import made_outside
+from reconciler.faces.http.app import Service, application
+from reconciler.faces.http.run import service_of
 from reconciler.kinds import KINDS
+from reconciler.model.yaml_read import load_yaml
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.service.access import fingerprint, new_token
-from reconciler.service.app import Service, application
-from reconciler.service.run import service_of
-from reconciler.systems import Sections
+from reconciler.settings.config import ServeSettings
+from reconciler.settings.giving import Sections
 from tests.support.serve import serve
 
 SCOPES = {"reader": ["read"], "writer": ["read", "write"], "courier": ["submit-tokens"]}
@@ -85,7 +86,7 @@ def service(
     def before() -> None:
         if repositories:
             # Stands in for the people who have the repository that they ask to be onboarded.
-            sandbox.github_repositories()
+            made_outside(sandbox, KINDS)
 
     cycle = Cycle(sections, KINDS, before=before)
     made = service_of(cycle, sections.get(ServeSettings))

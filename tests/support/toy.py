@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
+from reconciler.engine.contract import Resource, Target
 from reconciler.model.decision import (
     Action,
     Applied,
@@ -17,11 +18,10 @@ from reconciler.model.decision import (
     Settled,
     Waiting,
 )
+from reconciler.model.item import Item, Source, Spec
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
-from reconciler.model.project import Project, Source, Spec
-from reconciler.resources.contract import Resource, Target
-from reconciler.systems import Reading, Sections, Writing
+from reconciler.settings.giving import Reading, Sections, Writing
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -109,8 +109,8 @@ def resource(
     return ToyResource(Sections({}, {}))
 
 
-def project(name: str) -> Project[ThingSpec]:
-    return Project(name, "thing", ThingSpec(name=name), Source(f"projects/{name}.yaml", "0" * 40))
+def project(name: str) -> Item[ThingSpec]:
+    return Item(name, "thing", ThingSpec(name=name), Source(f"projects/{name}.yaml", "0" * 40))
 
 
 def waiting(*, person: bool) -> Waiting:

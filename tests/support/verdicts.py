@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from reconciler.engine.result import PassResult
 from reconciler.model.outcome import Condition, Outcome
-from reconciler.result import PassResult
 
 
 def of(result: PassResult, condition: Condition) -> dict[str, set[str]]:

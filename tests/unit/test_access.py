@@ -7,11 +7,11 @@ from datetime import UTC, date, datetime
 import pytest
 from click.testing import CliRunner
 
-from reconciler.cli import reconcile
-from reconciler.config import ApiToken, Scope, ServeSettings
-from reconciler.errors import UsageError
-from reconciler.gitops.yaml_read import load_yaml
-from reconciler.service.access import Access, fingerprint, new_token
+from reconciler.faces.access import Access, fingerprint, new_token
+from reconciler.faces.cli.main import reconcile
+from reconciler.model.errors import UsageError
+from reconciler.model.yaml_read import load_yaml
+from reconciler.settings.config import ApiToken, Scope, ServeSettings
 
 ALICE, BOB = new_token(), new_token()
 TOKENS = (

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.backoff import LONGEST, Backoff
+from reconciler.engine.backoff import LONGEST, Backoff
+from reconciler.model.item import Item, Source
 from reconciler.model.loaded import Loaded
-from reconciler.model.outcome import Condition, Outcome, ProjectReport, Status
-from reconciler.model.project import Project, Source
+from reconciler.model.outcome import Condition, ItemReport, Outcome, Status
 from tests.support.toy import NOW, ThingSpec
 
 STEP = timedelta(minutes=5)
@@ -19,14 +19,14 @@ HUMAN = {"oauth": ("sealed",)}
 
 
 def loaded(*slugs: str, blob: str = "a", sealed: str | None = None) -> Loaded:
-    projects: list[Project[Any]] = [
-        Project(slug, "thing", ThingSpec(name=slug), Source(f"projects/{slug}.yaml", blob)) for slug in slugs
+    projects: list[Item[Any]] = [
+        Item(slug, "thing", ThingSpec(name=slug), Source(f"projects/{slug}.yaml", blob)) for slug in slugs
     ]
     return Loaded("c", tuple(projects), {slug: {"oauth": {"sealed": sealed}} for slug in slugs})
 
 
-def report(slug: str, condition: Condition, status: Status = Status.FAILED) -> ProjectReport:
-    return ProjectReport(slug, "thing", status, "", "", (Outcome("r", "p", condition),))
+def report(slug: str, condition: Condition, status: Status = Status.FAILED) -> ItemReport:
+    return ItemReport(slug, "thing", status, "", "", (Outcome("r", "p", condition),))
 
 
 class Rehearsal:

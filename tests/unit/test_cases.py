@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
@@ -14,13 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
-import reconciler.resources
+from reconciler.engine.contract import Resource, Target
+from reconciler.kinds import KINDS
+from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Decision, Failed, Needed, Settled, Skipped, Waiting
+from reconciler.model.item import Item, Source
 from reconciler.model.observation import Absent, Known, Remembered, Seen
-from reconciler.model.project import Project, Source
-from reconciler.model.project_spec import ProjectSpec
-from reconciler.resources.contract import Resource, Target
-from reconciler.systems import Sections
+from reconciler.settings.giving import Sections
 
 CASES = Path(__file__).parent.parent / "cases"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -38,16 +36,7 @@ class CaseLoader(yaml.CSafeLoader):
 
 @cache
 def resource_types() -> dict[str, type[Resource[Any, Any]]]:
-    for module in pkgutil.iter_modules(reconciler.resources.__path__):
-        importlib.import_module(f"reconciler.resources.{module.name}")
-
-    def below(kind: type[Any]) -> Iterator[type[Any]]:
-        for child in kind.__subclasses__():
-            yield child
-            yield from below(child)
-
-    ours = (kind for kind in below(Resource) if kind.__module__.startswith(reconciler.resources.__name__))
-    return {kind.name: kind for kind in ours if hasattr(kind, "name")}
+    return {resource.name: resource for kind in KINDS.values() for resource in kind.resources}
 
 
 def files() -> list[Path]:
@@ -69,7 +58,7 @@ def target_of(case: Mapping[str, Any]) -> Target[ProjectSpec]:
     spec = ProjectSpec.model_validate(case["project"])
     slug = spec.slug or case.get("slug") or spec.default_slug()
     return Target(
-        project=Project(slug, "project", spec, Source(f"projects/{slug}.yaml", "0" * 40)),
+        item=Item(slug, "project", spec, Source(f"projects/{slug}.yaml", "0" * 40)),
         now=case.get("now", NOW),
         remembered=case.get("remembered", {}),
         section=case.get("section", {}),

@@ -10,9 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.errors import InvalidFile
-from reconciler.gitops.devcontainer import add_feature, default_text, feature_id, has_feature
-from reconciler.gitops.pods import PodsSettings
+from reconciler.kinds.project.manifests.devcontainer_text import (
+    add_feature,
+    default_text,
+    feature_id,
+    has_feature,
+)
+from reconciler.kinds.project.manifests.pods import PodsSettings
+from reconciler.model.errors import InvalidFile
 
 TOOLS = "registry.bto.bar/jaybrto/devcontainer-features/mesh-six-tools:1"
 

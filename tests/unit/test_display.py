@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler import display
-from reconciler.display import Program
+from reconciler.faces.cli import display
+from reconciler.faces.cli.display import Program
+from reconciler.faces.cli.progress import brief
 from reconciler.model.decision import Awaits
-from reconciler.model.outcome import Condition, Outcome, ProjectReport, Status
-from reconciler.progress import brief
+from reconciler.model.outcome import Condition, ItemReport, Outcome, Status
 
 PROGRAM = Program(".venv/bin/reconcile", " --sandbox")
 
@@ -17,8 +17,8 @@ def outcome(resource: str, condition: Condition, reason: str = "", **more: objec
     return Outcome(resource, "initialization", condition, reason=reason, **more)  # type: ignore[arg-type]
 
 
-def report(slug: str, status: Status, *outcomes: Outcome, todo: str = "") -> ProjectReport:
-    return ProjectReport(slug, "project", status, "initialization", todo, outcomes)
+def report(slug: str, status: Status, *outcomes: Outcome, todo: str = "") -> ItemReport:
+    return ItemReport(slug, "project", status, "initialization", todo, outcomes)
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -60,7 +60,7 @@ def test_status_words_are_literal_and_lines_whole(capsys: pytest.CaptureFixture[
 def test_commands_are_shown_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
     todo = "Hand over tokens with `reconcile seal acme-widgets` (docs/sealing.md)."
     waiting = outcome("oauth", Condition.WAITING, awaits=Awaits.AUTH, todo=todo)
-    reports = [report("acme-widgets", Status.WAITING_AUTH, waiting, todo=todo)]
+    reports = [report("acme-widgets", "waiting_auth", waiting, todo=todo)]
     (row,) = display.rows_of(reports, PROGRAM)
     assert "`.venv/bin/reconcile seal acme-widgets --sandbox < tokens.json`" in row.todo
     display.next_commands(display.console(), reports, PROGRAM, sandbox=False)
@@ -70,7 +70,7 @@ def test_commands_are_shown_as_they_are_typed(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_device_login_gets_no_command_to_seal(capsys: pytest.CaptureFixture[str]) -> None:
-    reports = [report("a", Status.WAITING_AUTH, todo="Open https://x and type the code B to log in.")]
+    reports = [report("a", "waiting_auth", todo="Open https://x and type the code B to log in.")]
     display.next_commands(display.console(), reports, PROGRAM, sandbox=True)
     assert shown(capsys) == []
 

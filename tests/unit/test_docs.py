@@ -13,11 +13,12 @@ import yaml
 
 from docs import configuration, project_schema
 from docs.configuration import SECTIONS
-from reconciler.errors import InvalidFile
-from reconciler.gitops.settings import GitSettings
-from reconciler.kinds import KINDS, json_schema
-from reconciler.project_file import InvalidFiles, parse
-from reconciler.systems import Settings
+from reconciler.engine.item_file import InvalidFiles, parse
+from reconciler.engine.schema import json_schema
+from reconciler.git.locations import GitSettings
+from reconciler.kinds import KINDS
+from reconciler.model.errors import InvalidFile
+from reconciler.settings.giving import Settings
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = sorted((ROOT / "projects").glob("*.yaml"))

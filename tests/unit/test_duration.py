@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from reconciler.config import ScheduleSettings
-from reconciler.errors import ConfigurationError
 from reconciler.model.duration import parse_duration
+from reconciler.model.errors import ConfigurationError
+from reconciler.settings.config import ScheduleSettings
 
 
 def test_a_schedule_may_be_without_jitter_but_not_without_interval() -> None:

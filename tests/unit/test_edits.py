@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.gitops.edits import Edit, Fate, File, Folder, Guard, ListEntry, StatusKeys, apply_edits
-from reconciler.gitops.status_file import load_status
-from reconciler.gitops.tree import EMPTY_TREE, Draft, Kind, Memory, folder_id, object_id_of
+from reconciler.git.edits import Edit, Fate, File, Folder, Guard, ListEntry, StatusKeys, apply_edits
+from reconciler.git.status_file import load_status
+from reconciler.git.tree import EMPTY_TREE, Draft, Kind, Memory, folder_id, object_id_of
 
 BASE = "k8s/base/kustomization.yaml"
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from reconciler.errors import Collision, ConfigurationError, Denied, NotConfigured, Unavailable
+from reconciler.engine.contract import Resource
+from reconciler.engine.stages import apply, observe, plan, report
 from reconciler.model.decision import Change, Needed, Skipped
+from reconciler.model.errors import Collision, ConfigurationError, Denied, NotConfigured, Unavailable
 from reconciler.model.json import Later, Object
 from reconciler.model.loaded import Loaded
-from reconciler.model.outcome import Condition, ProjectReport, Status
+from reconciler.model.outcome import Condition, ItemReport, Status
 from reconciler.model.plan import Plan
 from reconciler.model.status_file import document
-from reconciler.resources.contract import Resource
-from reconciler.stages import apply, observe, plan, report
-from reconciler.systems import Reading, Sections, Writing
+from reconciler.settings.giving import Reading, Sections, Writing
 from tests.support.toy import NOW, ThingSpec, World, failed, project, resource, waiting
 
 Toy = Resource[ThingSpec, Any]
@@ -25,7 +25,7 @@ Toy = Resource[ThingSpec, Any]
 @dataclass(frozen=True)
 class Run:
     plan: Plan
-    reports: Mapping[str, ProjectReport]
+    reports: Mapping[str, ItemReport]
     documents: Mapping[str, Any]
     announced: Sequence[Change]
 
@@ -211,7 +211,7 @@ def test_what_waits_blocks_only_what_needs_it() -> None:
         "after": Condition.BLOCKED,
         "beside": Condition.CHANGED,
     }
-    assert made.reports["a"].status is Status.WAITING_AUTH
+    assert made.reports["a"].status == "waiting_auth"
     assert made.reports["a"].todo == "log in"
 
 
@@ -247,14 +247,14 @@ def test_what_a_person_is_asked_for_survives_an_outage_and_an_error_of_another_r
     assert before["a"]["next"].startswith("first:")
     world.on_read["login"] = Denied("World", "refused the token")
     after = run([resource(world, "first"), login], "a", statuses=before).reports["a"]
-    assert (after.status, after.todo) == (Status.WAITING_AUTH, "log in")
+    assert (after.status, after.todo) == ("waiting_auth", "log in")
 
 
 def test_what_needs_a_deferred_change_waits_for_the_commit() -> None:
     world = World()
     resources = [resource(world, "files", is_deferred=True), resource(world, "sync", needs=("files",))]
     made = run(resources, "a")
-    assert made.reports["a"].status is Status.WAITING_SYNC
+    assert made.reports["a"].status == "waiting_sync"
     assert made.reports["a"].again_in == timedelta(seconds=1)
     assert ("sync", "a") not in world.values
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.errors import ConfigurationError
-from reconciler.gitops.settings import (
+from reconciler.git.locations import (
     ConfigRepositorySettings,
     ManifestRepositorySettings,
     config_location,
     manifest_location,
 )
-from reconciler.systems import Sections
+from reconciler.model.errors import ConfigurationError
+from reconciler.settings.giving import Sections
 
 WORK = {"directory": "/var/cache/mesh-six"}
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.gitops.clone import Clone
-from reconciler.gitops.snapshot import Snapshot
-from reconciler.gitops.status_file import dump_status
-from reconciler.gitops.tree import EMPTY_TREE, Draft
+from reconciler.engine.stages.load import load
+from reconciler.git.clone import Clone
+from reconciler.git.snapshot import Snapshot
+from reconciler.git.status_file import dump_status
+from reconciler.git.tree import EMPTY_TREE, Draft
 from reconciler.kinds import KINDS
-from reconciler.stages.load import load
 
 LARGE = 100_000
 """Characters of what a status file remembers."""

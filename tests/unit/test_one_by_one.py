@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from reconciler.clients.retry import ATTEMPTS, DEADLINE, LONGEST_WAIT, Retry
-from reconciler.errors import Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.engine.contract import Target
+from reconciler.engine.one_by_one import OUT_OF_TIME, PATIENCE, SECONDS, STOPPED, read_each
+from reconciler.model.errors import Denied, Missing, Rejected, SystemFault, Unavailable
 from reconciler.model.observation import Known, Observation, Unknown
-from reconciler.resources.contract import Target
-from reconciler.resources.one_by_one import OUT_OF_TIME, PATIENCE, SECONDS, STOPPED, read_each
-from reconciler.systems import Reading, Sections
+from reconciler.settings.giving import Reading, Sections
 from tests.support.toy import NOW, Thing, ThingSpec, project
 
 NAMES = [f"t{number:02}" for number in range(12)]

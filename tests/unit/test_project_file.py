@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from reconciler.errors import InvalidFile
-from reconciler.gitops.yaml_read import LARGEST
+from reconciler.engine.item_file import InvalidFiles, parse, refuse_clashes
 from reconciler.kinds import KINDS
-from reconciler.model.project import Project
-from reconciler.project_file import InvalidFiles, parse, refuse_clashes
+from reconciler.model.errors import InvalidFile
+from reconciler.model.item import Item
+from reconciler.model.yaml_read import LARGEST
 
 TWO = "repoOwner: acme\nrepoName: widgets\n"
 CASES: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parents[1] / "bad-files" / "fields.yaml")
@@ -31,7 +31,7 @@ def faults(content: bytes, path: str = "projects/x.yaml") -> list[InvalidFile]:
     return list(raised.value.found)
 
 
-def project(text: str, path: str = "projects/x.yaml") -> Project[Any]:
+def project(text: str, path: str = "projects/x.yaml") -> Item[Any]:
     return parse(path, text.encode(), KINDS)
 
 

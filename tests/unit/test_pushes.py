@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from reconciler.cycle import COMMIT_TRAILER, new_pass_id
-from reconciler.service.pushes import OLDEST, REMEMBERED, Delivery, Pushes, Verdict
+from reconciler.engine.cycle import COMMIT_TRAILER, new_pass_id
+from reconciler.faces.http.pushes import OLDEST, REMEMBERED, Delivery, Pushes, Verdict
 
 NOW = 1_800_000_000
 SECRET = SecretStr("the webhook's secret")

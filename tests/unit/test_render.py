@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from reconciler.errors import ConfigurationError
-from reconciler.gitops.pods import PodsSettings
-from reconciler.gitops.render import Inputs, all_files, is_ours, render_environment
-from reconciler.model.project_spec import ProjectSpec
-from reconciler.resources import vault_paths
+from reconciler.kinds.project import vault_paths
+from reconciler.kinds.project.manifests.pods import PodsSettings
+from reconciler.kinds.project.manifests.render import Inputs, all_files, is_ours, render_environment
+from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.model.errors import ConfigurationError
 
 SLUG = "acme-widgets"
 ALL = Inputs(branch="main", webhook_secret="1 of 2026", git_access="ssh-ed25519 AAAA", llm_key="1 of 2026")
@@ -284,7 +284,7 @@ def test_the_longest_slug_fits_every_limit() -> None:
     files = render_environment(project(), slug, pods(extraSecrets="x"), ALL)
     for content in files.values():
         for document in documents(content):
-            # A StatefulSet's pods carry its name and a hash of ten characters in a label (facts §11).
+            # A StatefulSet's pods carry its name and a hash of ten characters in a label, which may have 63.
             name = document["metadata"].get("name", "")
             assert len(name) <= (52 if document["kind"] == "StatefulSet" else 63)
 

@@ -6,18 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from reconciler.faces.http.onboarding import View
+from reconciler.faces.http.runs import OnboardingRun, Proposed, runs_of
 
-from reconciler.errors import InvalidFile
+from reconciler.faces.http.listing import Pages
 from reconciler.kinds import KINDS
+from reconciler.kinds.project.run_row import Recorded
+from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.model.errors import InvalidFile
+from reconciler.model.item import Item, Source
 from reconciler.model.json import Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Status
-from reconciler.model.project import Project, Source
-from reconciler.model.project_spec import ProjectSpec
-from reconciler.model.run import Recorded
-from reconciler.service.listing import Pages
-from reconciler.service.onboarding import View
-from reconciler.service.runs import OnboardingRun, Proposed, runs_of
 from tests.support.toy import NOW
 
 WAITING: Object = {
@@ -45,9 +45,9 @@ FAILED: Object = {
 }
 
 
-def project(name: str = "gears") -> Project[Any]:
+def project(name: str = "gears") -> Item[Any]:
     spec = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": name})
-    return Project(f"acme-{name}", "project", spec, Source(f"projects/{name}.yaml", "0" * 40))
+    return Item(f"acme-{name}", "project", spec, Source(f"projects/{name}.yaml", "0" * 40))
 
 
 def run(**loaded: Any) -> OnboardingRun:
@@ -61,7 +61,7 @@ def test_a_status_file_gives_the_columns_of_the_table() -> None:
         id="acme-gears",
         repo_owner="acme",
         repo_name="gears",
-        status=Status.WAITING_AUTH,
+        status="waiting_auth",
         current_phase="auth_settings",
         current_activity="oauth",
         completed_activities=("validate-repo", "webhook", "manifests"),

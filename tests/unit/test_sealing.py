@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from reconciler.errors import ConfigurationError
-from reconciler.sealing import (
+from reconciler.crypto.sealing import (
     LARGEST,
     Opened,
     Refusal,
@@ -27,6 +26,7 @@ from reconciler.sealing import (
     seal,
     unseal,
 )
+from reconciler.model.errors import ConfigurationError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = NOW + timedelta(hours=8)

@@ -15,9 +15,9 @@ from reconciler.clients.oauth_issuer import OAuthSettings
 from reconciler.clients.postgres import PostgresSettings
 from reconciler.clients.s3 import S3Settings
 from reconciler.clients.vault import VaultSettings
-from reconciler.config import load_sections
-from reconciler.errors import ConfigurationError, UnusableSetting
-from reconciler.systems import Sections, Settings
+from reconciler.model.errors import ConfigurationError, UnusableSetting
+from reconciler.settings.config import load_sections
+from reconciler.settings.giving import Sections, Settings
 
 ADDRESSES: dict[str, tuple[type[Settings], str]] = {
     "ARGOCD_SERVER": (ArgoSettings, "server"),

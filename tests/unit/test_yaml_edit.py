@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from reconciler.errors import InvalidFile
-from reconciler.gitops.yaml_edit import entries, insert_entries
+from reconciler.git.yaml_edit import entries, insert_entries
+from reconciler.model.errors import InvalidFile
 
 PATH = "k8s/base/kustomization.yaml"
 

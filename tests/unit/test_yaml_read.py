@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from reconciler.errors import InvalidFile
-from reconciler.gitops.yaml_read import LARGEST, MOST_VALUES, load_documents, load_yaml
+from reconciler.model.errors import InvalidFile
+from reconciler.model.yaml_read import LARGEST, MOST_VALUES, load_documents, load_yaml
 
 
 def refused(content: bytes | str) -> InvalidFile:

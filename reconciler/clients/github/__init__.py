@@ -1,5 +1,9 @@
-"""GitHub: repositories, boards, webhooks, deploy keys, files and pull requests (facts §1, §2)."""
+"""GitHub: repositories, boards, webhooks, deploy keys, files and pull requests.
 
+What is known of GitHub, and of githubkit, is in docs/systems/github.md.
+"""
+
+from reconciler.clients.github.credentials import GitHubSettings
 from reconciler.clients.github.faults import BranchProtected
 from reconciler.clients.github.models import (
     Board,
@@ -12,7 +16,6 @@ from reconciler.clients.github.models import (
     RepositoryName,
 )
 from reconciler.clients.github.reader import GitHub
-from reconciler.clients.github.settings import GitHubSettings
 from reconciler.clients.github.writer import GitHubWriter
 
 __all__ = [

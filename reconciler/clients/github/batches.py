@@ -12,10 +12,10 @@ from typing import TypeAlias
 from reconciler.clients.github.faults import TooHeavy
 from reconciler.clients.github.models import Repository, RepositoryName
 from reconciler.clients.retry import LONGEST_WAIT, Retry
-from reconciler.errors import Denied, Missing, SystemFault, Unavailable
+from reconciler.model.errors import Denied, Missing, SystemFault, Unavailable
 
 BATCH = 40
-"""Repositories per query: 3 points, and far from the ten seconds that GitHub gives a query (facts §1.7)."""
+"""Repositories per query: 3 points, and far from the ten seconds that GitHub gives a query."""
 PATIENCE = 8
 """Failed requests in a row after which the rest is not asked any more; halving 40 down to one takes seven."""
 

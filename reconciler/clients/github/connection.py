@@ -1,8 +1,8 @@
 """The seam to githubkit: one request in, decoded JSON or one of our errors out. Nothing is retried here.
 
 githubkit is used without its retries (they repeat mutations), its cache (shared between identities) and
-its models (they refuse what Enterprise Server sends); facts §2. Importing it takes half a second, so
-this module is imported with the first request only.
+its models (they refuse what Enterprise Server sends); docs/systems/github.md, "githubkit", has more.
+Importing it takes half a second, so this module is imported with the first request only.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from githubkit import AppInstallationAuthStrategy, GitHub, TokenAuthStrategy
 from githubkit.cache import MemCacheStrategy
 from githubkit.exception import GitHubException, RequestError, RequestFailed, RequestTimeout
 
+from reconciler.clients.github.credentials import GitHubSettings
 from reconciler.clients.github.faults import SYSTEM, TooHeavy, fault_of, graphql_fault
-from reconciler.clients.github.settings import GitHubSettings
 from reconciler.clients.http import trusted
-from reconciler.errors import Denied, Rejected, SystemFault, Unavailable
-from reconciler.traffic import count, remaining
+from reconciler.model.errors import Denied, Rejected, SystemFault, Unavailable
+from reconciler.settings.traffic import count, remaining
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
-"""GitHub gives up by itself after 10 seconds (facts §1.2)."""
+"""More than the 10 seconds after which GitHub gives up by itself: its 502 says more than silence."""
 HEADERS = {"X-GitHub-Api-Version": "2022-11-28"}
 
 

@@ -1,6 +1,6 @@
-"""GitHub's refusals as our errors (facts §1.1, §1.2, §1.4): the only place that knows its phrases.
+"""GitHub's refusals as our errors: the only place that knows its phrases.
 
-Bodies are searched for known phrases and never quoted.
+Bodies are searched for known phrases and never quoted. Which refusal looks how is in docs/systems/github.md.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from reconciler.clients.http import retry_after
-from reconciler.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.model.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
 
 SYSTEM = "GitHub"
 SECONDARY_WAIT = 60.0
-"""Seconds, when a secondary limit names no time (facts §1.2)."""
+"""Seconds, when a secondary limit names no time: GitHub's documentation asks for a minute at least."""
 
 _TAKEN = (
     "already exists",

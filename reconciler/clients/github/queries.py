@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from reconciler.clients.github.faults import SYSTEM
 from reconciler.clients.github.models import Board, BoardField, DeployKey, File, Repository, RepositoryName
-from reconciler.errors import Rejected
+from reconciler.model.errors import Rejected
 
 T = TypeVar("T")
 
@@ -21,7 +21,8 @@ fragment P on ProjectV2{id number title url closed readme owner{id}
   fields(first:100){nodes{__typename
     ...on ProjectV2FieldCommon{id name dataType} ...on ProjectV2SingleSelectField{options{id name}}}}}
 """
-# The boards' fields make the cost: 40 repositories are 3 points of 5,000 an hour (facts §1.7).
+# GitHub charges a query by its connections, a point for each hundred. Here a repository has seven: its
+# boards, the fields of at most five, its deploy keys. So 40 repositories are 3 points of 5,000 an hour.
 _REPOSITORY = (
     """
 fragment R on Repository{id databaseId nameWithOwner isArchived isDisabled viewerPermission

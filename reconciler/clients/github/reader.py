@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from reconciler.clients.github import queries
 from reconciler.clients.github.batches import Found, fault_of_all, read_all
+from reconciler.clients.github.credentials import GitHubSettings
 from reconciler.clients.github.faults import SYSTEM, TooHeavy, graphql_fault
 from reconciler.clients.github.models import (
     Board,
@@ -25,10 +26,9 @@ from reconciler.clients.github.models import (
     Repository,
     RepositoryName,
 )
-from reconciler.clients.github.settings import GitHubSettings
 from reconciler.clients.retry import Retry
-from reconciler.errors import Denied, Missing, Rejected, SystemFault
-from reconciler.systems import Reader, Sections, Settings
+from reconciler.model.errors import Denied, Missing, Rejected, SystemFault
+from reconciler.settings.giving import Reader, Sections, Settings
 
 if TYPE_CHECKING:
     from reconciler.clients.github.connection import Connection
@@ -119,7 +119,7 @@ class GitHub(Reader):
     def pull_requests(self, full_name: str, *, head: str, base: str) -> tuple[PullRequest, ...]:
         """Return the pull requests from a branch of this repository into another, newest first."""
         owner = full_name.split("/", 1)[0]
-        # Without the owner, GitHub ignores `head` and gives everybody's (facts §1.5).
+        # Without the owner, GitHub ignores `head` and gives everybody's pull requests.
         params: dict[str, str | int] = {
             "state": "all",
             "head": f"{owner}:{head}",
@@ -137,7 +137,8 @@ class GitHub(Reader):
     def branch_restrictions(self, full_name: str, branch: str) -> frozenset[str]:
         """Return the types of a branch's active rules, and `protected` when it is protected the older way.
 
-        Neither shows the other (facts §1.4), and neither shows all: what a write is answered counts.
+        GitHub has both ways side by side and neither shows the other, so it is asked twice. What a write is
+        answered counts all the same: a token may not be told of every rule.
         """
         quoted = quote(branch, safe="")
         path = f"/repos/{full_name}/rules/branches/{quoted}"

@@ -17,11 +17,11 @@ from pydantic import SecretStr
 
 from reconciler.clients.github import queries
 from reconciler.clients.github.batches import Found
+from reconciler.clients.github.credentials import GitHubSettings
 from reconciler.clients.github.faults import graphql_fault
 from reconciler.clients.github.models import Board, BoardField, PullRequest, RepositoryName
 from reconciler.clients.github.reader import GitHub
-from reconciler.clients.github.settings import GitHubSettings
-from reconciler.systems import Writer
+from reconciler.settings.giving import Writer
 
 
 class GitHubWriter(GitHub, Writer):
@@ -85,7 +85,7 @@ class GitHubWriter(GitHub, Writer):
     ) -> None:
         """Set everything of a webhook in one request.
 
-        The secret is always sent: GitHub removes the one that an update leaves out (facts §1.6).
+        The secret is always sent: GitHub removes the one that an update leaves out.
         """
         body = {"active": True, "events": list(events), "config": _config(url, secret)}
         self._write("PATCH", f"/repos/{full_name}/hooks/{number}", body)

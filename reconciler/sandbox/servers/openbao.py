@@ -7,9 +7,10 @@ from typing import Any
 
 import httpx
 
-from reconciler.errors import Unavailable
+from reconciler.model.errors import Unavailable
 from reconciler.sandbox.processes import Process, start
 from reconciler.sandbox.servers.server import Server, package
+from reconciler.sandbox.system import System
 
 OURS = "mesh-six"
 _METADATA = "/v1/secret/metadata/"
@@ -21,6 +22,8 @@ class OpenBao(Server):
     name = "vault"
     title = "OpenBao"
     ports = ("vault-server", "vault-cluster")
+    # Logging in and asking about oneself are writes by their method only.
+    harmless = r"/v1/(auth/[^/]+/login|auth/token/(lookup|renew)|sys/(capabilities|tools|wrapping))"
 
     def start(self) -> Process:
         """Start it sealed."""
@@ -87,3 +90,12 @@ def _delete(client: httpx.Client, folder: str) -> None:
             _delete(client, f"{folder}{key}")
         else:
             client.delete(f"{_METADATA}{folder}{key}").raise_for_status()
+
+
+SYSTEM = System(
+    name=OpenBao.name,
+    # Its token is not ours to choose: it comes of its first start.
+    environment=lambda site: {"VAULT_ADDR": site.url("vault"), "VAULT_TOKEN": site.secrets["vault_token"]},
+    sections=lambda site: {"vault": {"address": site.url("vault"), "mount": "secret"}},
+    server=OpenBao,
+)

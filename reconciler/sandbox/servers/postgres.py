@@ -9,6 +9,7 @@ of `nobody`, who is let through (not into) the folders above.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import signal
 import stat
@@ -19,11 +20,12 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from reconciler.errors import Unavailable
-from reconciler.sandbox.layout import DATABASE
+from reconciler.model.errors import Unavailable
 from reconciler.sandbox.processes import Process, rights_of, start
 from reconciler.sandbox.servers.server import Server, package
+from reconciler.sandbox.system import Site, System
 
+DATABASE = "mesh_six"
 _FIXTURE = files("reconciler.sandbox") / "fixtures" / "repo_registry.sql"
 # A killed server loses nothing by these, only a power failure may, which is no loss here.
 _FAST = ("fsync=off", "full_page_writes=off")
@@ -35,6 +37,7 @@ class Postgres(Server):
     name = "postgres"
     title = "PostgreSQL"
     ports = ("postgres-server",)
+    protocol = "postgres"
 
     def start(self) -> Process:
         """Make the cluster where there is none, and start it."""
@@ -149,3 +152,18 @@ def _open_to_all(folder: Path) -> None:
         if not path.is_symlink():
             mode = stat.S_IMODE(path.stat().st_mode)
             path.chmod(mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0))
+
+
+def _url(site: Site) -> str:
+    password, port = site.secrets["postgres_password"], site.ports["postgres"]
+    return f"postgresql://{DATABASE}:{password}@127.0.0.1:{port}/{DATABASE}"
+
+
+SYSTEM = System(
+    name=Postgres.name,
+    secrets={"postgres_password": lambda: secrets.token_hex(16)},
+    environment=lambda site: {"DATABASE_URL": _url(site)},
+    # Its address holds the password, so it only comes by the environment.
+    sections=lambda site: {},
+    server=Postgres,
+)

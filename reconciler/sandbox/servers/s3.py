@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import sysconfig
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import urllib3
 from minio import Minio, S3Error
 from minio.deleteobjects import DeleteObject
 
-from reconciler.sandbox.layout import BUCKET
 from reconciler.sandbox.processes import Process, start
 from reconciler.sandbox.servers.server import Server
+from reconciler.sandbox.system import System
+
+BUCKET = "mesh-six-recordings"
 
 
 class SeaweedFS(Server):
@@ -98,3 +101,19 @@ def _has_bucket(client: Minio) -> bool:
     except (urllib3.exceptions.HTTPError, S3Error):
         return False
     return True
+
+
+SYSTEM = System(
+    name=SeaweedFS.name,
+    secrets={
+        "s3_access_key": lambda: secrets.token_hex(10),
+        "s3_secret_key": lambda: secrets.token_hex(20),
+    },
+    environment=lambda site: {
+        "MINIO_ENDPOINT": site.url("s3"),
+        "MINIO_ACCESS_KEY": site.secrets["s3_access_key"],
+        "MINIO_SECRET_KEY": site.secrets["s3_secret_key"],
+    },
+    sections=lambda site: {"s3": {"endpoint": site.url("s3"), "bucket": BUCKET}},
+    server=SeaweedFS,
+)

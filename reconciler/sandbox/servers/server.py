@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from reconciler.errors import ConfigurationError, Unavailable
+from reconciler.model.errors import ConfigurationError, Unavailable
 from reconciler.sandbox.layout import Layout, Secrets, State
 from reconciler.sandbox.processes import Process
 
@@ -26,6 +26,10 @@ class Server(ABC):
     """The names of the ports it listens on itself."""
     twin_offset: ClassVar[int] = 0
     """Not 0: for every port it also listens on port + this."""
+    protocol: ClassVar[Literal["http", "postgres"]] = "http"
+    """What clients speak to it; the gateway has a front for each."""
+    harmless: ClassVar[str] = r"(?!)"
+    """A pattern of the HTTP paths at which nothing is kept, whatever the method; by default of none."""
 
     def __init__(
         self,

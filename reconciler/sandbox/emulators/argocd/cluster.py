@@ -96,7 +96,7 @@ def health(live: Live, now: float, build_seconds: float, fault: Mapping[str, Any
 
 
 def pod_health(workload: Live, now: float, build_seconds: float, fault: Mapping[str, Any] | None) -> Health:
-    """Return the health of a workload's pod: Progressing until it is Ready (facts §4)."""
+    """Return the health of a workload's pod: Progressing until it is Ready."""
     if fault:
         return {"status": str(fault["status"]), "message": str(fault.get("message", ""))}
     if now < workload["rolledOutAt"] + build_seconds:

@@ -4,7 +4,8 @@
          ─► objects applied ─► operation finished ─► compared again (reconciledAt) ─► pods Ready, once built
 
 Between "applied" and "compared again" the answer is already Synced but its health is from before the apply:
-that is the stale window of facts §4 rule 2. Each arrow takes `pace` seconds, the build `build_seconds`.
+that is the stale window, in which no health counts. Each arrow takes `pace` seconds, the build
+`build_seconds`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An emulator of GitHub: REST, GraphQL and real git repositories, as unkind as facts §1 says GitHub is.
+"""An emulator of GitHub: REST, GraphQL and real git repositories, as unkind as docs/systems/github.md says.
 
 The seam below `/_emulator/` needs no credentials and is for the sandbox and for tests only. A body is one
 object or, with `POST`, a list of them; the answer has the same shape.
@@ -31,6 +31,36 @@ object or, with `POST`, a list of them; the answer has the same shape.
           forget: true}
 """
 
-from reconciler.sandbox.emulators.github.app import create_app
+from __future__ import annotations
 
-__all__ = ["create_app"]
+import secrets
+from typing import TYPE_CHECKING
+
+from reconciler.sandbox.system import Site, System
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from reconciler.sandbox.emulators.store import Store
+
+GIT_FOLDER = "git/github"
+
+
+def _app(store: Store, site: Site) -> Starlette:
+    from reconciler.sandbox.emulators.github.app import create_app
+
+    return create_app(store, token=site.secrets["github_token"], git_directory=site.layout[GIT_FOLDER])
+
+
+SYSTEM = System(
+    name="github",
+    secrets={"github_token": lambda: f"ghp_{secrets.token_hex(18)}"},
+    environment=lambda site: {
+        "GITHUB_API_URL": site.url("github"),
+        "GITHUB_TOKEN": site.secrets["github_token"],
+    },
+    # GitHub wants a second between writes; the emulator does not.
+    sections=lambda site: {"github": {"apiUrl": site.url("github"), "writePause": 0}},
+    app=_app,
+    folders=(GIT_FOLDER,),
+)

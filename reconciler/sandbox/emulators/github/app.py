@@ -103,7 +103,7 @@ def create_app(
             *_rest(world),
         ]
     )
-    # A slash at the end is a 404 (facts §1.1), not a redirect.
+    # A slash at the end is a 404, not a redirect.
     app.router.redirect_slashes = False
     if git_directory is None:
         weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Project boards (Projects V2) as documents, and the rules of their fields (facts §1.7).
+"""Project boards (Projects V2) as documents, and the rules of their fields.
 
 Knows no GraphQL and no rights. A board document: id, number, owner (login), ownerId, title, readme,
 shortDescription, public, closed, creator, createdAt, updatedAt, fields, repositories (numeric ids). A field
@@ -140,7 +140,7 @@ class Boards:
     def update_field(
         self, board: Document, field: Document, name: str | None, options: Sequence[Document] | None
     ) -> Document:
-        """Rename it, or overwrite its options: those that come without their id get a new one (facts §1.7).
+        """Rename it, or overwrite its options: those that come without their id get a new one.
 
         An empty list of options is ignored.
         """

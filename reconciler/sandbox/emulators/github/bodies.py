@@ -1,4 +1,4 @@
-"""JSON bodies that several calls share, as GitHub's OpenAPI description has them (facts §1.3)."""
+"""JSON bodies that several calls share, as GitHub's OpenAPI description has them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def owner_node_id(owner: Document) -> str:
 
 
 def repository(call: Call, document: Document) -> Body:
-    """Return a full repository; `node_id` is old-style on purpose (facts §1.3)."""
+    """Return a full repository. `node_id` is of the old style on purpose: REST's and GraphQL's may differ."""
     full_name = f"{document['owner']}/{document['name']}"
     address, page = f"{call.api}/repos/{full_name}", f"{call.site}/{full_name}"
     host = call.site.partition("://")[2]

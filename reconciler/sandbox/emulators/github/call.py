@@ -1,4 +1,4 @@
-"""One request, from its headers to its answer: what is the same for every call (facts §1.1, §1.2).
+"""One request, from its headers to its answer: what is the same for every call.
 
 Handlers are plain functions of a `Call`; they run one at a time on the event loop, so that read and write
 of one request are never torn apart by another.

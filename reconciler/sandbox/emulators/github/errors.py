@@ -1,4 +1,4 @@
-"""GitHub's refusals: the bodies of facts §1.1 and the `type` of GraphQL errors (facts §1.7).
+"""GitHub's refusals: the bodies that REST answers with, and the `type` of GraphQL errors.
 
 Knows no route and no state.
 """
@@ -58,7 +58,7 @@ def not_supplied(field: str) -> Refusal:
 
 
 def validation_failed(resource: str, code: str, *, field: str = "", message: str = "") -> Refusal:
-    """Return a 422 with one entry in `errors`; code is one of those in facts §1.1."""
+    """Return a 422 with one entry in `errors`; `code` is GitHub's, such as `invalid` or `custom`."""
     entry = {"resource": resource, "code": code}
     if field:
         entry["field"] = field

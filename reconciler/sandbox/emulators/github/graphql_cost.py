@@ -1,4 +1,4 @@
-"""What a query costs before it runs (facts §1.7): points, nodes, and paging that GitHub insists on.
+"""What a query costs before it runs: points, nodes, and paging that GitHub insists on.
 
 Points: one request per instance of a connection, every `first` taken as full, divided by 100. Knows only
 the schema.

@@ -1,4 +1,4 @@
-"""POST /graphql: from text to answer. Errors come inside a 200, next to what is valid (facts §1.7)."""
+"""POST /graphql: from text to answer. Errors come inside a 200, next to what is valid."""
 
 from __future__ import annotations
 

@@ -214,7 +214,7 @@ def board_seen(session: Session, node_id: str) -> dict[str, Any] | None:
 
 
 def visible_boards(session: Session, boards: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out the boards that the token cannot see; it gets no error for them (facts §1.7)."""
+    """Leave out the boards that the token cannot see; it gets no error for them."""
     return [board for board in boards if _sees(session, board)]
 
 

@@ -1,6 +1,6 @@
 """Who a token stands for and what it may do; knows no route.
 
-Three kinds, because they are refused differently (facts §1.1): a `classic` token gets 404 for what its user
+Three kinds, because they are refused differently: a `classic` token gets 404 for what its user
 may not do, `app` (installation) and `fine-grained` tokens get 403 with the permission that was needed.
 """
 
@@ -101,7 +101,7 @@ class Identity:
             raise not_found()
 
     def manages_boards(self, owner: Mapping[str, Any], access: str) -> bool:
-        """Whether it may read or write that owner's boards; a user's only by a classic token (facts §1.7)."""
+        """Whether it may read or write that owner's boards; a user's only by a classic token."""
         if self.is_user:
             return self.default != "none" if access == "read" else self.default in LEVELS[3:]
         granted = self.permissions.get("organization_projects", "none")

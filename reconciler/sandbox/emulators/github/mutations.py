@@ -1,4 +1,4 @@
-"""The mutations of boards (facts §1.7). None knows whether it ran before: creating twice gives two."""
+"""The mutations of boards. None knows whether it ran before: creating twice gives two."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Global node ids: opaque to clients, decodable for us.
 
 REST still shows a repository's old-style id where GraphQL shows the new one; both are accepted and they are
-not string-equal (facts §1.3).
+not string-equal.
 """
 
 from __future__ import annotations

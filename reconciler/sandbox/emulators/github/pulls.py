@@ -32,7 +32,7 @@ def find(world: World, repository: Mapping[str, Any], number: int) -> Document |
 
 
 def create(world: World, repository: Mapping[str, Any], wish: Mapping[str, Any], user: str) -> Document:
-    """Open one; both 422s of facts §1.5 are ordinary outcomes."""
+    """Open one. One that is open already, and branches that do not differ, are 422 and ordinary outcomes."""
     head, base = wish["head"], wish["base"]
     owner, colon, branch = head.rpartition(":")
     if colon and owner.lower() != repository["owner"].lower():

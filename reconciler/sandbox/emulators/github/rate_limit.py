@@ -1,4 +1,4 @@
-"""The primary limit, counted, and both limits on demand (facts §1.2).
+"""The primary limit, counted, and both limits on demand.
 
 The primary limit is 5,000 requests and 5,000 GraphQL points an hour and token, 60 requests without a token.
 The secondary limit is a mood of the original that nobody can compute: tests switch it on through the admin

@@ -2,7 +2,7 @@
 
 A repository document: id, owner, name, ownerType, defaultBranch, private, archived, empty, files (of the
 first commit), protection (none | classic | classic-403 | ruleset), createdAt, updatedAt. Names are looked
-up in lower case; an old name keeps pointing at the repository until another takes it (facts §1.1).
+up in lower case; an old name keeps pointing at the repository until another takes it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A GitHub App's installation: a signed JWT in, a token for an hour out (facts §1.8)."""
+"""A GitHub App's installation: a signed JWT in, a token for an hour out."""
 
 from __future__ import annotations
 

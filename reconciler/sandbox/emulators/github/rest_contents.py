@@ -1,4 +1,4 @@
-"""Files, with every answer of facts §1.4's table."""
+"""Files, with every answer of the table in docs/systems/github.md, "Files"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""References (facts §1.5)."""
+"""References: branches by their full name, `refs/heads/…`."""
 
 from __future__ import annotations
 

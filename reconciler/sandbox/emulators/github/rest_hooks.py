@@ -1,4 +1,4 @@
-"""Webhooks (facts §1.6). A secret goes in and never comes out."""
+"""Webhooks. A secret goes in and never comes out."""
 
 from __future__ import annotations
 

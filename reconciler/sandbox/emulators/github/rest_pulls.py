@@ -1,4 +1,4 @@
-"""Pull requests (facts §1.5)."""
+"""Pull requests, and the filters of their list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who am I, repositories, branches and the rules on them (facts §1.1–§1.5)."""
+"""Who am I, repositories, branches and the rules on them."""
 
 from __future__ import annotations
 

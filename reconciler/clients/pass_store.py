@@ -1,0 +1,84 @@
+"""What a pass keeps in PostgreSQL: its lock, and when things were last verified.
+
+Nothing here is the only copy of anything: without it a pass reads more, and nobody holds a second pass off.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from reconciler.clients.migrations import migrate
+from reconciler.clients.postgres import Postgres
+from reconciler.model.errors import Missing
+from reconciler.model.item import ItemId
+from reconciler.settings.giving import Writer
+
+LOCK_KEY = 0x6D65_7368_0000_0001
+"""Any fixed number will do, as long as nobody else in that database uses it: "mesh", then ours."""
+
+_LOCK = "SELECT pg_try_advisory_lock(%(key)s) AS taken"
+_VERIFICATIONS = "SELECT kind, slug, resource, verified_at FROM reconciler_verifications"
+_VERIFY = """
+    INSERT INTO reconciler_verifications (kind, slug, resource, verified_at)
+    SELECT * FROM unnest(
+        %(kinds)s::text[], %(slugs)s::text[], %(resources)s::text[], %(moments)s::timestamptz[])
+    ON CONFLICT (kind, slug, resource) DO UPDATE SET verified_at = EXCLUDED.verified_at
+"""
+
+
+class PassStore(Postgres):
+    """Reads; a database that was never migrated is an empty one."""
+
+    def verifications(self) -> Mapping[tuple[ItemId, str], datetime]:
+        """Return when each resource of an item was last read one by one. One statement."""
+        try:
+            rows = self.rows(_VERIFICATIONS)
+        except Missing:
+            return {}
+        return {(ItemId(row["kind"], row["slug"]), row["resource"]): row["verified_at"] for row in rows}
+
+
+class PassStoreWriter(PassStore, Writer):
+    """Writes too, and holds the lock that makes a pass the only one that writes."""
+
+    def acquire(self, *, patience: float = 1.0) -> bool:
+        """Take the lock for as long as this client is open; False when another pass holds it.
+
+        One statement when it is free. The server needs a moment to see that the session of a pass just ended
+        is gone, so a taken lock is asked for again for `patience` seconds.
+        """
+        until = time.monotonic() + patience
+        while not self.rows(_LOCK, {"key": LOCK_KEY})[0]["taken"]:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.1)
+        self._pinned = True
+        return True
+
+    def still_held(self) -> bool:
+        """Whether the session that holds the lock is alive, as far as this end can see. Sends nothing.
+
+        Once it is lost every statement of this client raises Unavailable.
+        """
+        return self._pinned and self._alive()
+
+    def migrate(self, folders: Sequence[Path]) -> tuple[str, ...]:
+        """Run the migrations that are needed; return their names. One statement when none is."""
+        return migrate(self, folders)
+
+    def save_verifications(self, verified: Mapping[tuple[ItemId, str], datetime]) -> None:
+        """Remember when these were read; one statement, none for nothing."""
+        if verified:
+            items, resources = zip(*verified, strict=True)
+            self.rows(
+                _VERIFY,
+                {
+                    "kinds": [item.kind for item in items],
+                    "slugs": [item.slug for item in items],
+                    "resources": list(resources),
+                    "moments": list(verified.values()),
+                },
+            )

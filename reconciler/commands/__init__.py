@@ -1,1 +1,0 @@
-"""Groups of commands that `cli.py` puts under `reconcile`, and the options that several share."""

@@ -1,0 +1,1 @@
+"""The pass over any kind of item: contract, stages, schedule, history. Names no kind and no system."""

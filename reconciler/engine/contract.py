@@ -1,0 +1,136 @@
+"""The contract of a resource: observe, plan, apply, and what it says of itself. The engine knows no more.
+
+Three promises hold it together, and the contract suite tests each of them for every resource:
+
+- `observe` asks for all items at once and never writes; what it could not read is `Unknown`, never `Absent`.
+- `plan` is pure: the same target and observation give the same decision, and none is left after `apply`.
+- `apply` makes one change, may be repeated, and leaves alone what carries no mark of ours.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Generic
+
+from pydantic import SecretStr
+
+from reconciler.model.decision import Applied, Change, Decision, Failed, Skipped
+from reconciler.model.item import Identity, Item, ItemId, SpecT
+from reconciler.model.json import Object
+from reconciler.model.observation import Observation, Seen, State, StateT
+from reconciler.settings.giving import Reading, Sections, Settings, Writing
+
+
+@dataclass(frozen=True)
+class Target(Generic[SpecT]):
+    """One item as one resource is asked about it.
+
+    `remembered`: the outputs kept in the status file; empty when there are none.
+    `section`: the resource's own part of the status file, with what a person wrote there.
+    `identity`: what the status file says that the item is; None before the first pass.
+    `verify`: True when it must be read one by one in this pass (new, hinted, or its audit is due).
+    `verified_at`: when it was last read one by one.
+    `siblings`: the same section of the other status files of the kind, by slug.
+    """
+
+    item: Item[SpecT]
+    now: datetime
+    remembered: Object = field(default_factory=dict)
+    section: Object = field(default_factory=dict)
+    identity: Identity | None = None
+    verify: bool = True
+    verified_at: datetime | None = None
+    siblings: Mapping[str, Object] = field(default_factory=dict)
+
+    @property
+    def id(self) -> ItemId:
+        """The item's kind and slug."""
+        return self.item.id
+
+    @property
+    def slug(self) -> str:
+        """The item's slug."""
+        return self.item.slug
+
+    @property
+    def spec(self) -> SpecT:
+        """The item's desired state."""
+        return self.item.spec
+
+
+@dataclass(frozen=True)
+class SealedForm:
+    """What a person seals for a resource: the reconciler asks for it in the resource's section.
+
+    That section then has `recipient` and `requestId`, and, once somebody did it, the sealed text under `key`;
+    `state: rejected` in it says that the text there was of no use.
+
+    `read` takes what was handed in and the time: it returns the fields to seal, or the sentence why not.
+    `what`: what is handed in, as "… is <what>"; `made_up`: one that will do in the sandbox. `handed_over`:
+    what there is to do once it is there.
+    """
+
+    key: str
+    read: Callable[[bytes, datetime], Mapping[str, str | int | SecretStr] | str]
+    what: str
+    made_up: str
+    handed_over: str
+
+
+class Resource(ABC, Generic[SpecT, StateT]):
+    """One thing that one item has in one external system.
+
+    A subclass's docstring says what it will never delete or change, and a case proves it.
+    """
+
+    name: ClassVar[str]
+    phase: ClassVar[str]
+    system: ClassVar[str]
+    state: ClassVar[type[State]]
+    """The type of what observe finds."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Resources whose outputs this one cannot do without; it is blocked, or skipped, with them."""
+    uses: ClassVar[tuple[str, ...]] = ()
+    """Resources whose outputs it takes when they are not skipped; it waits for them otherwise."""
+    provides: ClassVar[tuple[str, ...]] = ()
+    """Names of outputs that others may read."""
+    section: ClassVar[str] = ""
+    """Its own top-level key of the status file, if any."""
+    human_keys: ClassVar[tuple[str, ...]] = ()
+    """Keys of that section which people write and the reconciler only removes when consumed."""
+    sealed: ClassVar[SealedForm | None] = None
+    """What people seal for it, if it asks for anything."""
+    audited: ClassVar[bool] = False
+    """True when it is read one by one, so only on a hint or when its audit is due."""
+    deferred: ClassVar[bool] = False
+    """True when what apply did takes effect only once the pass has published its commit."""
+    settings: ClassVar[tuple[type[Settings], ...]] = ()
+    """Sections of the configuration that it reads beside its clients'."""
+
+    def __init__(self, sections: Sections) -> None:
+        self.sections = sections
+
+    def unwanted(self, target: Target[SpecT]) -> Skipped | Failed | None:
+        """Return why this item is to have none, by file and settings alone; then it is not even read."""
+        return None
+
+    @abstractmethod
+    def observe(self, targets: Sequence[Target[SpecT]], read: Reading) -> Mapping[str, Observation[StateT]]:
+        """Read all targets, which are of one kind, at once; by slug, one observation for every target.
+
+        Raises SystemFault or NotConfigured when that concerns all of them.
+        """
+
+    @abstractmethod
+    def plan(self, target: Target[SpecT], seen: Seen[StateT], outputs: Mapping[str, Object]) -> Decision:
+        """Compare desired and seen. `outputs` by resource name, for those that are needed or used."""
+
+    @abstractmethod
+    def apply(self, target: Target[SpecT], change: Change, write: Writing) -> Applied:
+        """Make one change. `change.after` has no `Later` left. Raises SystemFault."""
+
+
+AnyResource = Resource[Any, Any]

@@ -1,0 +1,261 @@
+"""The pass: load → observe → plan → apply → report → publish, once. Read this file first."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from reconciler.crypto.sealing import SealingSettings
+from reconciler.engine.contract import AnyResource
+from reconciler.engine.history import History, Reported
+from reconciler.engine.kind import Kinds
+from reconciler.engine.naming import chosen_item
+from reconciler.engine.repositories import Repositories
+from reconciler.engine.result import BUSY, KindView, Look, PassResult
+from reconciler.engine.stages import apply, observe, publish, report
+from reconciler.engine.stages import plan as planning
+from reconciler.engine.stages.load import load
+from reconciler.git.manifest_tree import ManifestEdits
+from reconciler.git.snapshot import Snapshot
+from reconciler.model.decision import Change
+from reconciler.model.errors import ConfigurationError
+from reconciler.model.item import Item, ItemId
+from reconciler.model.loaded import Loaded
+from reconciler.model.outcome import Condition, ItemReport, Outcome
+from reconciler.model.plan import ItemPlan, Plan
+from reconciler.settings.config import ScheduleSettings
+from reconciler.settings.giving import Reading, Sections, Writing
+
+log = structlog.get_logger()
+
+Announce = Callable[[Change], None]
+Postpone = Callable[[Loaded, datetime], frozenset[ItemId]]
+"""Names the items that a pass is to leave alone for now."""
+
+COMMIT_TRAILER = "Reconciler-Pass"
+"""Ends the message of every commit that a pass makes; its value is the `pass_id` of the log."""
+
+
+def new_pass_id() -> str:
+    """Return what tells one pass from all others."""
+    return secrets.token_hex(6)
+
+
+class Cycle:
+    """Passes over one configuration. Nothing is carried from one pass to the next."""
+
+    def __init__(
+        self,
+        sections: Sections,
+        kinds: Kinds,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Wire a cycle; `before` is called before each pass (the sandbox merges `projects/` there)."""
+        self.sections = sections
+        self.kinds = kinds
+        self.repositories = Repositories(sections)
+        self._clock = clock
+        self._before = before
+        self._resources: Mapping[str, tuple[AnyResource, ...]] = {
+            name: tuple(make(sections) for make in kind.resources) for name, kind in kinds.items()
+        }
+
+    def look(self, *, only: Sequence[str] = (), merged: Mapping[str, bytes] = {}) -> Look:
+        """Load, observe and plan; writes nothing. `only` limits it to these items (SLUG or KIND/SLUG).
+
+        `merged`: files by path, as if a pull request with them was merged into the config repository.
+        """
+        self.sections.renew()
+        with closing(History.reading(self.sections, self.kinds)) as history:
+            fetched = self.repositories.fetched(history.problems, merged)
+            with closing(Reading(self.sections, given=fetched.readers)) as read:
+                look = self._look(fetched.config, read, history, only)
+                return replace(look, reports=tuple(self._foreseen(look, look.plan)))
+
+    def run(
+        self,
+        *,
+        stopping: Callable[[], bool] = lambda: False,
+        announce: Announce = lambda change: None,
+        only: Sequence[str] = (),
+        postpone: Postpone = lambda loaded, now: frozenset(),
+        pass_id: str = "",
+    ) -> PassResult:
+        """Do one whole pass; every line that it logs has its `pass_id`, and so has every commit."""
+        pass_id = pass_id or new_pass_id()
+        with structlog.contextvars.bound_contextvars(pass_id=pass_id):
+            return self._run({COMMIT_TRAILER: pass_id}, stopping, announce, only, postpone)
+
+    def _run(
+        self,
+        trailers: Mapping[str, str],
+        stopping: Callable[[], bool],
+        announce: Announce,
+        only: Sequence[str],
+        postpone: Postpone,
+    ) -> PassResult:
+        self.sections.renew()
+        self._before()
+        with closing(History.writing(self.sections, self.kinds)) as history:
+            if not history.alone:
+                return PassResult((), (), (BUSY,), 0, (), busy=True)
+            fetched = self.repositories.fetched(history.problems)
+            with closing(Reading(self.sections, given=fetched.readers, stopping=stopping)) as read:
+                look = self._look(fetched.config, read, history, only, postpone)
+            history.begin(self._changing(look))
+            edits = ManifestEdits()
+            with closing(
+                Writing(self.sections, given={**fetched.readers, ManifestEdits: lambda: edits})
+            ) as write:
+                outcomes = {
+                    item.id: apply.apply(
+                        item,
+                        look.views[item.id.kind],
+                        write,
+                        stopping=lambda: stopping() or history.is_lost(),
+                        announce=announce,
+                    )
+                    for item in look.plan
+                }
+            pushed = publish.manifests(
+                self.repositories,
+                fetched.gate,
+                edits.by_item,
+                look.loaded,
+                confirm=history.confirm,
+                trailers=trailers,
+            )
+            return self._conclude(look, outcomes, pushed, history, trailers)
+
+    def load(self) -> Loaded:
+        """Return the items and status files as they stand in the config repository."""
+        return load(self.repositories.config.fetch(), self.kinds)
+
+    def _look(
+        self,
+        config: Snapshot,
+        read: Reading,
+        history: History,
+        only: Sequence[str],
+        postpone: Postpone = lambda loaded, now: frozenset(),
+    ) -> Look:
+        now = self._clock()
+        loaded = load(config, self.kinds)
+        postponed = postpone(loaded, now)
+        active = _selected(loaded, only, postponed)
+        views: dict[str, KindView] = {}
+        planned: list[ItemPlan] = []
+        for kind in self.kinds:
+            members = [item for item in active if item.kind == kind]
+            views[kind] = self._view(kind, members, loaded, read, history, now)
+            planned += planning.plan(views[kind], [item.slug for item in members])
+        return Look(now, loaded, views, Plan(tuple(planned)), tuple(history.problems), postponed)
+
+    def _view(
+        self,
+        kind: str,
+        members: Sequence[Item[Any]],
+        loaded: Loaded,
+        read: Reading,
+        history: History,
+        now: datetime,
+    ) -> KindView:
+        within = self.sections.get(ScheduleSettings).verify_within
+        asked = {
+            resource.name: observe.targets(
+                resource, members, loaded, history.verifications, now=now, verify_within=within
+            )
+            for resource in self._resources[kind]
+        }
+        return KindView(
+            self.kinds[kind],
+            self._resources[kind],
+            {name: {target.slug: target for target in targets} for name, targets in asked.items()},
+            observe.observe(self._resources[kind], asked, read),
+        )
+
+    def _foreseen(self, look: Look, plans: Iterable[ItemPlan]) -> Iterator[ItemReport]:
+        """Yield the reports of items whose plan is carried out as it stands."""
+        items = {item.id: item for item in look.loaded.items}
+        for each in plans:
+            view = look.views[each.id.kind]
+            outcomes = tuple(
+                apply.outcome_of(
+                    resource,
+                    each.planned[resource.name],
+                    view.targets[resource.name][each.id.slug].remembered,
+                )
+                for resource in view.resources
+            )
+            yield report.report(items[each.id], view.kind, outcomes, look.loaded)
+
+    def _changing(self, look: Look) -> list[Reported]:
+        """Return the items that this pass is about to change, with what is foreseen of them."""
+        items = {item.id: item for item in look.loaded.items}
+        foreseen = self._foreseen(look, [each for each in look.plan if each.changes])
+        return [(items[each.id], each) for each in foreseen]
+
+    def _conclude(
+        self,
+        look: Look,
+        outcomes: Mapping[ItemId, tuple[Outcome, ...]],
+        pushed: publish.Published,
+        history: History,
+        trailers: Mapping[str, str],
+    ) -> PassResult:
+        """Report, publish status files, and record what was seen."""
+        items = {item.id: item for item in look.loaded.items}
+        done: list[Reported] = []
+        for item, came in outcomes.items():
+            view = look.views[item.kind]
+            amended = publish.amend(came, pushed.refused.get(item), view.resources)
+            done.append((items[item], report.report(items[item], view.kind, amended, look.loaded)))
+        reports = [each for _, each in done]
+        resting = list(report.at_rest(look.loaded))
+        stated = publish.statuses(
+            self.repositories,
+            report.status_changes([*reports, *resting], look.loaded, self.kinds, now=look.now),
+            pushed.together,
+            look.loaded,
+            kinds=self.kinds,
+            public_key=self._public_key(history.problems),
+            confirm=history.confirm,
+            trailers=trailers,
+        )
+        verified = [pair for view in look.views.values() for pair in observe.verified(view)]
+        history.record(done, {each.id: each.status for each in resting}, verified, look.now)
+        return PassResult(
+            reports=(*reports, *resting, *report.as_written(look.loaded, look.postponed, self.kinds)),
+            broken=look.loaded.broken,
+            problems=(*history.problems, *pushed.problems, *stated.problems),
+            changes=sum(o.condition is Condition.CHANGED for each in reports for o in each.outcomes),
+            commits=(*pushed.commits, *stated.commits),
+            verified=observe.longest_ago(look.views.values(), look.now),
+        )
+
+    def _public_key(self, problems: list[str]) -> str:
+        """Return whom to seal to; "" when there is nobody, or no key that can be used."""
+        try:
+            return self.sections.get(SealingSettings).recipient
+        except ConfigurationError as error:
+            problems.append(str(error))
+            return ""
+
+
+def _selected(loaded: Loaded, only: Sequence[str], postponed: frozenset[ItemId]) -> list[Item[Any]]:
+    chosen = {chosen_item(name, [item.id for item in loaded.items]) for name in only}
+    return [
+        item
+        for item in loaded.items
+        if not item.spec.suspend
+        and item.id not in loaded.unreadable_statuses
+        and item.id not in postponed
+        and (not only or item.id in chosen)
+    ]

@@ -1,0 +1,94 @@
+"""The config and the manifest repository of a configuration; they may be one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+
+from reconciler.git.edits import File
+from reconciler.git.kustomize import Gate
+from reconciler.git.locations import Location, config_location, manifest_location
+from reconciler.git.manifest_tree import ManifestTree
+from reconciler.git.repository import Repository
+from reconciler.git.snapshot import Snapshot
+from reconciler.model.errors import SystemFault
+from reconciler.settings.giving import Reader, Sections
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The repositories as one pass sees them.
+
+    `readers` makes the manifests' tree, and `gate` its check, when first asked for: a pass over items that
+    write no manifests fetches none.
+    """
+
+    config: Snapshot
+    readers: Mapping[type[Reader], Callable[[], Reader]]
+    gate: Callable[[], Gate]
+
+
+class Repositories:
+    """Made when first used, so that commands that need no git need no setting for it.
+
+    Clones are not for several threads: who works beside the passes names a folder for its own.
+    """
+
+    def __init__(self, sections: Sections, clones: str = "") -> None:
+        self._sections = sections
+        self._clones = clones
+        self._made: dict[str, Repository] = {}
+
+    @property
+    def config(self) -> Repository:
+        """The repository with `projects/` and `status/`; ConfigurationError when none is set."""
+        location = config_location(self._sections)
+        return self._at("config", replace(location, clones=location.clones / self._clones))
+
+    @property
+    def manifests(self) -> Repository:
+        """The repository that Argo CD reads; the very same object where both are one."""
+        return self.config if self.together else self._at("manifests", manifest_location(self._sections))
+
+    @property
+    def together(self) -> bool:
+        """Tell whether one commit carries manifests and status."""
+        return manifest_location(self._sections).is_same(config_location(self._sections))
+
+    def fetched(self, problems: list[str], merged: Mapping[str, bytes] = {}) -> Fetched:
+        """Fetch the config repository, and the manifests' once somebody asks; a fault of those is a problem.
+
+        `merged`: files by path, as if they were in the config repository.
+        """
+        files = [File(item=None, path=path, content=content) for path, content in merged.items()]
+        config = self.config.preview(files) if files else self.config.fetch()
+
+        @cache
+        def manifests() -> Snapshot | SystemFault:
+            if self.together:
+                return config
+            try:
+                return self.manifests.fetch()
+            except SystemFault as fault:
+                problems.append(str(fault))
+                return fault
+
+        def snapshot() -> Snapshot:
+            found = manifests()
+            if isinstance(found, SystemFault):
+                raise found
+            return found
+
+        return Fetched(
+            config, {ManifestTree: lambda: ManifestTree(snapshot())}, lambda: Gate(self._sections, snapshot())
+        )
+
+    def _at(self, which: str, location: Location) -> Repository:
+        """Return the repository; another one once its credentials were rotated."""
+        made = self._made.get(which)
+        if made is None or made.location != location:
+            if made is not None:
+                made.close()
+            made = self._made[which] = Repository(location)
+        return made

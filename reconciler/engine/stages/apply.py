@@ -1,0 +1,220 @@
+"""Stage four: run the changes, item by item. A failure stops only what depends on it there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from reconciler.engine.contract import AnyResource, Target
+from reconciler.engine.deciding import being_committed, safely
+from reconciler.engine.result import KindView
+from reconciler.model.decision import Change, Decision, Failed, Needed, Settled, Skipped, Waiting
+from reconciler.model.errors import DEFECT, Collision, ReconcilerError, Unavailable
+from reconciler.model.json import Object, resolve
+from reconciler.model.observation import Finding, Seen, Unconfigured, Unknown
+from reconciler.model.outcome import Condition, Outcome
+from reconciler.model.plan import Blocked, ItemPlan, Planned
+from reconciler.settings.giving import Writing
+
+log = structlog.get_logger()
+
+Announce = Callable[[Change], None]
+
+
+def apply(
+    plan: ItemPlan,
+    view: KindView,
+    write: Writing,
+    *,
+    stopping: Callable[[], bool],
+    announce: Announce,
+) -> tuple[Outcome, ...]:
+    """Run one item's changes in order; one outcome for every resource of the plan.
+
+    Once `stopping` says so, no further change is begun. `announce` hears of each change before it is made.
+    """
+    outcomes: dict[str, Outcome] = {}
+    unneeded: set[str] = set()
+    for resource in view.resources:
+        target = view.targets[resource.name][plan.id.slug]
+        answer = plan.planned[resource.name]
+        held_back = _held_back(resource, view, outcomes)
+        if held_back is None and _may_be_unneeded(resource, answer, unneeded):
+            again = _planned_again(resource, target, view.findings[resource.name][plan.id.slug], outcomes)
+            # What turns out to be another change than the plan has shown is left to the next pass.
+            if not isinstance(again, Needed):
+                answer = again
+                unneeded.add(resource.name)
+        if not isinstance(answer, Needed):
+            outcome = outcome_of(resource, answer, target.remembered)
+        elif held_back is not None:
+            outcome = held_back
+        elif stopping():
+            outcome = _unknown(resource, "not done, because the pass had to stop")
+        else:
+            outcome = _change(resource, target, answer.change, outcomes, write, announce)
+        outcomes[resource.name] = outcome
+    return tuple(outcomes.values())
+
+
+def _may_be_unneeded(resource: AnyResource, answer: Planned, unneeded: Set[str]) -> bool:
+    """Tell whether to plan a resource once more, now that what it reads is known and no longer foreseen.
+
+    A plan that has to foresee an output cannot compare, so it plans a change; with the output at hand that
+    may turn out to be none. This matters for what is *deferred* only: a commit without a difference is none,
+    but whoever needs it was told to wait for it until the next pass. So a deferred resource is planned again,
+    and after one that turned out unneeded (`unneeded`) so is everything that was waiting for it.
+    """
+    if isinstance(answer, Needed):
+        return resource.deferred
+    waits = isinstance(answer, Waiting | Blocked)
+    return waits and not unneeded.isdisjoint((*resource.needs, *resource.uses))
+
+
+def _planned_again(
+    resource: AnyResource, target: Target[Any], finding: Finding[Any], outcomes: Mapping[str, Outcome]
+) -> Decision:
+    """Plan once more, with what is known by now of what had to be made first."""
+    assert not isinstance(finding, Unknown | Unconfigured)  # noqa: S101 - neither waits nor changes anything
+    seen: Seen[Any] = finding
+    inputs = (*resource.needs, *resource.uses)
+    given = {
+        name: outcomes[name].outputs for name in inputs if outcomes[name].condition is not Condition.SKIPPED
+    }
+    return safely(resource, target, lambda: resource.plan(target, seen, given))
+
+
+def outcome_of(resource: AnyResource, answer: Planned, remembered: Object) -> Outcome:
+    """Return what an answer means for a resource that is not changed in this pass."""
+    if isinstance(answer, Blocked):
+        return Outcome(
+            resource.name,
+            resource.phase,
+            Condition.BLOCKED,
+            reason=f"waits for {answer.by}",
+            because_unknown=answer.because_unknown,
+        )
+    if isinstance(answer, Unknown):
+        again = None if answer.retry_after is None else timedelta(seconds=answer.retry_after)
+        return Outcome(
+            resource.name,
+            resource.phase,
+            Condition.UNKNOWN,
+            reason=answer.reason,
+            remedy=answer.remedy,
+            again_in=again or timedelta(seconds=10),
+            outputs=remembered,
+        )
+    if isinstance(answer, Skipped):
+        return Outcome(
+            resource.name,
+            resource.phase,
+            Condition.SKIPPED,
+            reason=answer.reason,
+            unconfigured=answer.unconfigured,
+        )
+    if isinstance(answer, Needed):
+        return Outcome(resource.name, resource.phase, Condition.CHANGED, reason=answer.change.summary)
+    return _outcome(resource, answer, Condition.OK)
+
+
+def _outcome(resource: AnyResource, answer: Settled | Waiting | Failed, settled: Condition) -> Outcome:
+    if isinstance(answer, Failed):
+        return Outcome(
+            resource.name,
+            resource.phase,
+            Condition.ERROR,
+            reason=f"conflict: {answer.reason}" if answer.conflict else answer.reason,
+            remedy=answer.remedy,
+            outputs=answer.outputs,
+            section=answer.section,
+        )
+    if isinstance(answer, Waiting):
+        return Outcome(
+            resource.name,
+            resource.phase,
+            Condition.WAITING,
+            reason=answer.reason,
+            todo=answer.todo,
+            awaits=answer.awaits,
+            again_in=answer.again_in,
+            outputs=answer.outputs,
+            section=answer.section,
+            consumed=answer.consumed,
+        )
+    return Outcome(
+        resource.name,
+        resource.phase,
+        settled,
+        reason=answer.note,
+        outputs=answer.outputs,
+        section=answer.section,
+        consumed=answer.consumed,
+    )
+
+
+def _change(
+    resource: AnyResource,
+    target: Target[Any],
+    change: Change,
+    outcomes: Mapping[str, Outcome],
+    write: Writing,
+    announce: Announce,
+) -> Outcome:
+    announce(change)
+    try:
+        after = resolve(change.after, {name: outcome.outputs for name, outcome in outcomes.items()})
+        assert isinstance(after, Mapping)  # noqa: S101 - `after` is an object, and so is what it resolves to
+        ready = replace(change, after=after)
+        return _outcome(resource, resource.apply(target, ready, write), Condition.CHANGED)
+    except Unavailable as error:
+        reason = f"may or may not have happened: {error.message}"
+        return _unknown(resource, reason, error.retry_after, error.remedy)
+    except Collision as error:
+        return _unknown(resource, f"{error.message}; the next pass looks again")
+    except ReconcilerError as error:
+        return Outcome(
+            resource.name, resource.phase, Condition.ERROR, reason=error.message, remedy=error.remedy
+        )
+    except Exception as error:  # a defect that one change meets is that change's, and never the pass's
+        log.error(
+            "apply failed unexpectedly",
+            resource=resource.name,
+            item=str(target.id),
+            error=type(error).__name__,
+        )
+        log.debug("traceback", exc_info=True)
+        return Outcome(
+            resource.name,
+            resource.phase,
+            Condition.ERROR,
+            reason=f"unexpected {type(error).__name__}",
+            remedy=DEFECT,
+        )
+
+
+def _unknown(
+    resource: AnyResource, reason: str, retry_after: float | None = None, remedy: str = ""
+) -> Outcome:
+    wait = timedelta(seconds=5.0 if retry_after is None else retry_after)
+    return Outcome(
+        resource.name, resource.phase, Condition.UNKNOWN, reason=reason, remedy=remedy, again_in=wait
+    )
+
+
+def _held_back(resource: AnyResource, view: KindView, outcomes: Mapping[str, Outcome]) -> Outcome | None:
+    """Return the outcome of a resource that cannot be changed yet, by what came of those that it reads."""
+    deferred = {each.name for each in view.resources if each.deferred}
+    for name in (*resource.needs, *resource.uses):
+        before = outcomes[name]
+        stuck = before.condition in {Condition.WAITING, Condition.BLOCKED}
+        empty = before.condition in {Condition.UNKNOWN, Condition.ERROR} and not before.outputs
+        if stuck or empty:
+            return outcome_of(resource, Blocked(name, before.unreadable), {})
+        if name in deferred and before.condition is Condition.CHANGED:
+            return _outcome(resource, being_committed(view.kind, name), Condition.OK)
+    return None

@@ -1,0 +1,45 @@
+"""`reconcile sandbox`: start, stop and reach the servers of --sandbox."""
+
+from __future__ import annotations
+
+import click
+
+from reconciler.faces.cli.options import sandbox_here
+
+
+@click.group()
+def sandbox() -> None:
+    """Start, stop and reach the servers of --sandbox."""
+
+
+@sandbox.command()
+def up() -> None:
+    """Start whatever is down."""
+    sandbox_here().up(lambda line: click.echo(line, err=True))
+    click.echo('The sandbox is up. Point other programs at it with: eval "$(reconcile sandbox env)"')
+
+
+@sandbox.command()
+def down() -> None:
+    """Stop exactly what this sandbox started; its data stays."""
+    sandbox_here().down()
+    click.echo("The sandbox is down; its data stays in .sandbox/.")
+
+
+@sandbox.command()
+def env() -> None:
+    """Start what is down and print `export NAME='value'` lines."""
+    import shlex
+
+    servers = sandbox_here()
+    servers.up(lambda line: click.echo(line, err=True))
+    for name, value in servers.environment().items():
+        quoted = shlex.quote(value)
+        click.echo(f"export {name}={quoted if quoted.startswith(chr(39)) else chr(39) + value + chr(39)}")
+
+
+@sandbox.command()
+def reset() -> None:
+    """Stop the sandbox and delete everything that it keeps."""
+    sandbox_here().reset(lambda line: click.echo(line, err=True))
+    click.echo("The sandbox is gone; the next --sandbox pass makes a new one.")

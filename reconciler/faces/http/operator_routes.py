@@ -1,0 +1,138 @@
+"""What machines ask: probes, metrics, and GitHub's deliveries of pushes to the config repository."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response, Security
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.security import APIKeyHeader
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from reconciler.engine.schedule import Schedule
+from reconciler.faces.http.problems import answers
+from reconciler.faces.http.pushes import Delivery, Pushes, Verdict
+from reconciler.settings.config import ServeSettings
+
+WEBHOOK = "/webhooks/github"
+LARGEST_DELIVERY = 5 * 1024 * 1024
+"""Bytes. GitHub sends up to 25 MB; a push that large waits for the schedule."""
+READ_AT_ONCE = 4
+"""Deliveries; anybody can send one, and only what was read shows whether its signature fits."""
+_SIGNED = re.compile(r"sha256=[0-9a-f]{64}")
+_SIGNATURE = APIKeyHeader(
+    name="X-Hub-Signature-256",
+    scheme_name="GitHubSignature",
+    description="`sha256=` and the HMAC of the body with the webhook's secret, as GitHub makes it.",
+    auto_error=False,
+)
+_PUSH = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "description": "GitHub's payload; only that of a push is read."},
+            "example": {
+                "ref": "refs/heads/main",
+                "commits": [{"message": "Add acme/widgets"}],
+                "repository": {"pushed_at": 1790000000},
+            },
+        }
+    },
+}
+_REFUSED = {Verdict.UNSIGNED: 401, Verdict.MALFORMED: 400, Verdict.REPEATED: 409, Verdict.OLD: 409}
+
+
+class Health(BaseModel):
+    """What a probe is answered."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    status: str
+    """For people; probes go by the HTTP status."""
+    last_pass: datetime | None = None
+    """When the last pass ended that ran to its end; null before the first."""
+
+
+class Delivered(BaseModel):
+    """What came of a delivery."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    result: str
+    """For people who look at the delivery on GitHub."""
+
+
+def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -> APIRouter:
+    """Return the routes that need no bearer token."""
+    routes = APIRouter(tags=["operation"])
+    reading = asyncio.Semaphore(READ_AT_ONCE)
+
+    @routes.get("/healthz", response_model=Health, responses={200: {"description": "It answers"}})
+    async def get_health() -> Health:
+        """Tell that the process answers."""
+        return Health(status="alive", last_pass=schedule.last_ended)
+
+    @routes.get(
+        "/readyz",
+        response_model=Health,
+        responses={200: {"description": "Ready"}, 503: {"model": Health, "description": "Not ready"}},
+    )
+    async def get_readiness() -> Response:
+        """Tell whether a pass has ended lately."""
+        age = schedule.since_last
+        ready = age is not None and age <= settings.ready_within
+        last = schedule.last_ended
+        health = Health(status="ready" if ready else "no pass has ended lately", last_pass=last)
+        return JSONResponse(health.model_dump(mode="json"), 200 if ready else 503)
+
+    @routes.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        responses={200: {"description": "All metrics in Prometheus's text format"}},
+    )
+    async def get_metrics() -> Response:
+        """Tell Prometheus about passes."""
+        # Not in a thread, which requests that wait for git may have taken all of.
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @routes.post(
+        WEBHOOK,
+        status_code=202,
+        response_model=Delivered,
+        responses={
+            200: {"model": Delivered, "description": "Taken; there is nothing to do"},
+            202: {"description": "A pass begins"},
+            **answers(400, 401, 409, 413, 503),
+        },
+        max_body_size=LARGEST_DELIVERY,
+        openapi_extra={"requestBody": _PUSH},
+    )
+    async def receive_delivery(
+        request: Request,
+        response: Response,
+        signature: Annotated[str | None, Security(_SIGNATURE)],
+        x_github_event: Annotated[str, Header(description="The event's name.", examples=["push"])] = "",
+    ) -> Delivered:
+        """Take a delivery of the config repository's webhook; a push begins a pass at once."""
+        if pushes is None:
+            raise HTTPException(503, "No webhook is configured here: set RECONCILER_WEBHOOK_SECRET.")
+        if not _SIGNED.fullmatch(signature or ""):
+            raise HTTPException(401, f"This delivery is refused: {Verdict.UNSIGNED}.")
+        async with reading:
+            delivery = Delivery(await request.body(), x_github_event, signature or "")
+            verdict = await run_in_threadpool(pushes.judge, delivery)
+        if status := _REFUSED.get(verdict):
+            raise HTTPException(status, f"This delivery is refused: {verdict}.")
+        if verdict is Verdict.BEGINS:
+            schedule.wake("the config repository was pushed to")
+        else:
+            response.status_code = 200
+        return Delivered(result=verdict)
+
+    return routes

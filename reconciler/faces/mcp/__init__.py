@@ -1,0 +1,1 @@
+"""The MCP server: the same operations as the HTTP API, for agents."""

@@ -1,0 +1,240 @@
+"""What is to change in a repository, as meaning and not as text, so that it can be replayed on any head.
+
+Pure over a `Draft`: knows no remote, no commit and no kind by name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reconciler.git.status_file import HumanKeys, dump_status, load_status, merge
+from reconciler.git.tree import Draft
+from reconciler.git.yaml_edit import insert_entries
+from reconciler.model.errors import Collision, InvalidFile
+from reconciler.model.item import ItemId
+from reconciler.model.json import Object
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The edit stands only while this path of the config repository holds this blob.
+
+    `or_gone`: also when nothing is there any more.
+    """
+
+    path: str
+    blob: str
+    or_gone: bool = False
+
+    def holds(self, draft: Draft) -> bool:
+        """Tell whether that file is still as it was."""
+        entry = draft.entry(self.path)
+        return self.or_gone if entry is None else entry.id == self.blob
+
+    @property
+    def broken(self) -> tuple[str, str]:
+        """Why it no longer holds, and what comes of that."""
+        return f"{self.path} changed meanwhile", "the next pass sees the change"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit(ABC):
+    """One edit for one item; None for what is nobody's own. Saying it twice is the same as saying it once."""
+
+    item: ItemId | None
+    guard: Guard | None = None
+
+    @abstractmethod
+    def apply(self, draft: Draft) -> bool:
+        """Make it so; False when it was so already.
+
+        InvalidFile or Collision when what people put there does not let it.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class File(Edit):
+    """One file has this content."""
+
+    path: str
+    content: bytes
+
+    def apply(self, draft: Draft) -> bool:
+        """Write the file."""
+        return draft.put(self.path, self.content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewFile(Edit):
+    """One file that is not there yet has this content; one that says something else is left alone."""
+
+    path: str
+    content: bytes
+
+    def apply(self, draft: Draft) -> bool:
+        """Write the file; Collision when there is another one, or something that is no file."""
+        if draft.entry(self.path) is not None and draft.read(self.path) != self.content:
+            raise Collision("git", f"{self.path} is there already", remedy="change that one")
+        return draft.put(self.path, self.content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder(Edit):
+    """A folder is exactly these files, by name; whatever else is in it goes."""
+
+    path: str
+    files: Mapping[str, bytes]
+
+    def apply(self, draft: Draft) -> bool:
+        """Write the files and remove the others."""
+        others = [name for name in draft.names(self.path) if not self._has_place(draft, name)]
+        removed = [draft.remove(f"{self.path}/{name}") for name in others]
+        written = [draft.put(f"{self.path}/{name}", content) for name, content in self.files.items()]
+        return any(written) or any(removed)
+
+    def _has_place(self, draft: Draft, name: str) -> bool:
+        entry = draft.entry(f"{self.path}/{name}")
+        return name in self.files and entry is not None and entry.regular
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListEntry(Edit):
+    """A list of a YAML file that people edit too has this entry. A missing file starts as `new_file`."""
+
+    path: str
+    value: str
+    key: str = "resources"
+    new_file: str = ""
+
+    def apply(self, draft: Draft) -> bool:
+        """Insert the line, keeping every other byte."""
+        return bool(_insert(draft, [self]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusKeys(Edit):
+    """A status file says this, except for what people write there.
+
+    `human`: the keys that people write, by top-level section; they stay as they are found at the head.
+    `consumed`: what was used of them; such a key goes if it still holds exactly that text.
+    `moved_from`: where the file still lies, if that is elsewhere; what people wrote there moves with it.
+    """
+
+    path: str
+    moved_from: str = ""
+    document: Object
+    human: HumanKeys = field(default_factory=dict)
+    consumed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def apply(self, draft: Draft) -> bool:
+        """Write the file unless it says the same already, in whatever format."""
+        content, lies_at = draft.read(self.path), self.path
+        if content is None and self.moved_from:
+            content, lies_at = draft.read(self.moved_from), self.moved_from
+        if content is None:
+            return draft.put(self.path, dump_status(self.document))
+        found = load_status(lies_at, content)
+        wanted = merge(found, self.document, self.human, self.consumed)
+        if lies_at != self.path:
+            return draft.put(self.path, dump_status(wanted)) | draft.remove(lies_at)
+        return found != wanted and draft.put(self.path, dump_status(wanted))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HumanEntry(Edit):
+    """One key of a section of a status file holds a text, as a person would have written it there."""
+
+    path: str
+    section: str
+    key: str
+    value: str
+
+    def apply(self, draft: Draft) -> bool:
+        """Set the key; Collision when the file or the section is gone."""
+        content = draft.read(self.path)
+        found = load_status(self.path, content) if content is not None else {}
+        section = found.get(self.section)
+        if not isinstance(section, dict):
+            raise Collision("git", f"{self.path} has no section {self.section} any more")
+        if section.get(self.key) == self.value:
+            return False
+        return draft.put(self.path, dump_status({**found, self.section: {**section, self.key: self.value}}))
+
+
+class Fate(StrEnum):
+    """What became of an edit. `LEFT_OUT`: its guard no longer held; `REFUSED`: the files did not let it."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    LEFT_OUT = "left out"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One edit and what became of it; `reason` is for people and empty when all is well."""
+
+    edit: Edit
+    fate: Fate
+    reason: str = ""
+    remedy: str = ""
+
+
+def apply_edits(draft: Draft, edits: Sequence[Edit]) -> list[Outcome]:
+    """Apply every edit whose guard holds; what cannot be applied stops no other item. In the order given.
+
+    An item gets its list entries only if its other edits could be made: an entry alone would name nothing.
+    """
+    outcomes: dict[int, Outcome] = {}
+    entries: dict[tuple[str, str], list[int]] = {}
+    for index, edit in enumerate(edits):
+        if edit.guard is not None and not edit.guard.holds(draft):
+            outcomes[index] = Outcome(edit, Fate.LEFT_OUT, *edit.guard.broken)
+        elif isinstance(edit, ListEntry):
+            entries.setdefault((edit.path, edit.key), []).append(index)
+        else:
+            outcomes[index] = _attempt(draft, edit)
+    refused = {outcome.edit.item for outcome in outcomes.values() if outcome.fate is Fate.REFUSED}
+    for indexes in entries.values():
+        # One parse for a list, and not one for each of a thousand lines.
+        group = [edit for index in indexes if isinstance(edit := edits[index], ListEntry)]
+        fates = _attempt_entries(draft, [edit for edit in group if edit.item not in refused])
+        for index, edit in zip(indexes, group, strict=True):
+            reason = f"the other files of {edit.item} could not be written"
+            outcomes[index] = fates.get(edit.value) or Outcome(edit, Fate.REFUSED, reason)
+    return [outcomes[index] for index in range(len(edits))]
+
+
+def _attempt(draft: Draft, edit: Edit) -> Outcome:
+    try:
+        return Outcome(edit, Fate.APPLIED if edit.apply(draft) else Fate.UNCHANGED)
+    except (InvalidFile, Collision) as error:
+        return _refused(edit, error)
+
+
+def _refused(edit: Edit, error: InvalidFile | Collision) -> Outcome:
+    where = f"{error.place}: " if isinstance(error, InvalidFile) else ""
+    return Outcome(edit, Fate.REFUSED, f"{where}{error.message}", error.remedy)
+
+
+def _attempt_entries(draft: Draft, group: Sequence[ListEntry]) -> dict[str, Outcome]:
+    try:
+        inserted = _insert(draft, group) if group else set()
+    except (InvalidFile, Collision) as error:
+        return {edit.value: _refused(edit, error) for edit in group}
+    fates = {True: Fate.APPLIED, False: Fate.UNCHANGED}
+    return {edit.value: Outcome(edit, fates[edit.value in inserted]) for edit in group}
+
+
+def _insert(draft: Draft, group: Sequence[ListEntry]) -> set[str]:
+    """Insert the values that one list lacks, and return those."""
+    first = group[0]
+    content = draft.read(first.path)
+    before = first.new_file.encode() if content is None else content
+    after, inserted = insert_entries(first.path, before, first.key, [edit.value for edit in group])
+    if inserted:
+        draft.put(first.path, after)
+    return inserted

@@ -1,0 +1,80 @@
+"""One commit of a repository, to read from. Writes nothing, not even objects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from reconciler.git.clone import Clone
+from reconciler.git.tree import EMPTY_TREE, Draft, Entry, Kind, Memory, Objects
+from reconciler.model.errors import Missing
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class Snapshot:
+    """A repository at one commit. `commit` is empty for a repository without any."""
+
+    def __init__(self, clone: Clone, commit: str, branch: str, fetch: Callable[[], object]) -> None:
+        self._clone = clone
+        self._fetch = fetch
+        self.commit = commit
+        self.branch = branch
+        self.root = clone.root_of(commit) if commit else EMPTY_TREE
+        self._tree = Draft(Memory(clone), self.root)
+
+    def entry(self, path: str) -> Entry | None:
+        """Return what is at the path, without following links."""
+        return self._tree.entry(path)
+
+    def read(self, path: str) -> bytes | None:
+        """Return a regular file's content; None when there is none at the path."""
+        return self._tree.read(path)
+
+    def content(self, blob: str) -> bytes:
+        """Return a blob's content by its id."""
+        return self._clone.read(blob)
+
+    def folder(self, path: str) -> dict[str, bytes] | None:
+        """Return the regular files directly in a folder, by name; None when it is no folder."""
+        if self.folder_id(path) is None:
+            return None
+        found = {name: self.read(f"{path}/{name}") for name in sorted(self.names(path))}
+        return {name: content for name, content in found.items() if content is not None}
+
+    def entries(self, path: str) -> dict[str, Entry] | None:
+        """Return what is directly in a folder by name, save folders; None when it is no folder."""
+        return self._tree.entries(path)
+
+    def folder_id(self, path: str) -> str | None:
+        """Return the tree id of a folder; None when it is no folder."""
+        entry = self._tree.entry(path)
+        return entry.id if entry is not None and entry.kind is Kind.FOLDER else None
+
+    def names(self, path: str) -> frozenset[str]:
+        """Return what is directly in a folder, whatever it is; empty when it is no folder."""
+        return self._tree.names(path)
+
+    def files(self, path: str = "") -> Iterator[Entry]:
+        """Yield everything below a folder that is no folder itself: files, links and submodules as such."""
+        return self._tree.files(path)
+
+    def draft(self, objects: Objects | None = None) -> Draft:
+        """Return the tree to be edited; what it writes stays in memory unless objects are given."""
+        return Draft(Memory(self._clone) if objects is None else objects, self.root)
+
+    def contains(self, commit: str) -> bool:
+        """Tell whether that commit is this one or came before it; False for one that nobody knows."""
+        known = bool(self.commit and _COMMIT.fullmatch(commit)) and self._clone.has(commit)
+        return known and self._clone.is_ancestor(commit, self.commit)
+
+    def at(self, revision: str) -> Snapshot:
+        """Return the repository at another commit; one that is unknown after another fetch is Missing."""
+        if revision == self.commit:
+            return self
+        known = _COMMIT.fullmatch(revision) is not None
+        if known and not self._clone.has(revision):
+            self._fetch()
+        if not known or not self._clone.has(revision):
+            raise Missing("git", f"commit {revision[:40]!r} is not on branch {self.branch}")
+        return Snapshot(self._clone, revision, self.branch, self._fetch)

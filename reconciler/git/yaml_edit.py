@@ -1,0 +1,184 @@
+"""Adds entries to one list of a YAML file that people format by hand, by the fewest bytes.
+
+The parser says where things stand, the text is edited, and the result is parsed again: everything outside the
+list must come out as the very same events, and the list as the old entries with the new ones. Otherwise
+nothing is changed and the file's owner is told. Knows no file and no key by name.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+
+from reconciler.git.yaml_list import Found, Item, fail, locate, meaning
+from reconciler.model.yaml_read import text_of
+
+LARGEST = 4 * 1024 * 1024
+"""Bytes; a list of 10,000 environments has half a megabyte."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]*")
+
+
+def insert_entries(path: str, content: bytes, key: str, values: Iterable[str]) -> tuple[bytes, set[str]]:
+    """Return the file with the paths that the top-level list `key` lacked, and which those were.
+
+    Beside entries of the same folder they are sorted in; without such, they come last. InvalidFile, with
+    what to do by hand, when the file is written in a way that this cannot edit.
+    """
+    text = text_of(path, content, LARGEST)
+    found = locate(path, text, key)
+    present = {item.name for item in found.items}
+    missing = sorted({value for value in values if posixpath.normpath(value) not in present})
+    for value in missing:
+        if not _PLAIN_PATH.fullmatch(value):
+            raise ValueError(f"not a path that needs no quotes: {value!r}")
+    if not missing:
+        return content, set()
+    after = _Editor(path, text, key, found).insert(missing)
+    _verify(path, key, found, locate(path, after, key), missing)
+    mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else b""
+    return mark + after.encode(), set(missing)
+
+
+def entries(path: str, content: bytes, key: str) -> frozenset[str]:
+    """Return the normalised paths in the top-level list `key`; `./envs/x/` counts as `envs/x`."""
+    found = locate(path, text_of(path, content, LARGEST), key)
+    return frozenset(item.name for item in found.items if item.name)
+
+
+class _Editor:
+    """Turns missing paths into pieces of text and their places."""
+
+    def __init__(self, path: str, text: str, key: str, found: Found) -> None:
+        self._path = path
+        self._text = text
+        self._key = key
+        self._found = found
+        self._newline = "\r\n" if "\r\n" in text else "\n"
+
+    def insert(self, values: Sequence[str]) -> str:
+        """Return the text with all of them, which are sorted."""
+        found = self._found
+        if found.value is None:
+            return self._with_new_list(values)
+        if not found.items:
+            return self._with_first_entries(values)
+        pieces: dict[int, str] = {}
+        for value in values:
+            place, piece = self._piece(value)
+            pieces[place] = pieces.get(place, "") + piece
+        return _spliced(self._text, pieces)
+
+    def _piece(self, value: str) -> tuple[int, str]:
+        """Return where the entry goes, and its text with all that separates it from its neighbours."""
+        neighbour, before = self._neighbour(value)
+        written = neighbour.style + value + neighbour.style if neighbour.style in {"'", '"'} else value
+        if self._is_flow():
+            return (neighbour.start, f"{written}, ") if before else (neighbour.end, f", {written}")
+        line = self._prefix(neighbour) + written
+        if before:
+            return self._line_start(neighbour), line + self._newline
+        return self._below(neighbour.end, line)
+
+    def _neighbour(self, value: str) -> tuple[Item, bool]:
+        """Return the entry to stand beside, and whether before it."""
+        items = self._found.items
+        folder = posixpath.dirname(value)
+        alike = [
+            index for index, item in enumerate(items) if item.name and posixpath.dirname(item.name) == folder
+        ]
+        if not alike:
+            return items[-1], False
+        if alike[-1] - alike[0] + 1 == len(alike):
+            for index in alike:
+                if items[index].name > value:
+                    return (items[index], True) if index == alike[0] else (items[index - 1], False)
+        return items[alike[-1]], False
+
+    def _is_flow(self) -> bool:
+        return bool(getattr(self._found.value, "flow_style", False))
+
+    def _prefix(self, item: Item) -> str:
+        start = self._text.rfind("\n", 0, item.start) + 1
+        prefix = self._text[start : item.start]
+        column = self._found.value.start_mark.column if self._found.value else 0
+        return prefix if re.fullmatch(r" *- +", prefix) else " " * column + "- "
+
+    def _line_start(self, item: Item) -> int:
+        start = self._text.rfind("\n", 0, item.start) + 1
+        if not re.fullmatch(r" *- +", self._text[start : item.start]):
+            fail(
+                self._path,
+                f"{self._key} cannot be edited where it is",
+                "put each dash and its entry on a line",
+            )
+        return start
+
+    def _below(self, end: int, lines: str) -> tuple[int, str]:
+        """Return the place of a line below the one that holds `end`, and its text with the line's break."""
+        line_end = self._text.find("\n", end)
+        if line_end < 0:
+            return len(self._text), self._newline + lines
+        return line_end + 1, lines + self._newline
+
+    def _lines(self, values: Sequence[str]) -> str:
+        column = self._found.sibling_column
+        if column is None:
+            column = self._found.root.start_mark.column if self._found.root else 0
+        return self._newline.join(f"{' ' * column}- {value}" for value in values)
+
+    def _with_new_list(self, values: Sequence[str]) -> str:
+        root, end = self._found.root, self._found.root_end
+        if getattr(root, "flow_style", False):
+            fail(self._path, f"has no {self._key}, and is written in braces", f"add `{self._key}: []`", root)
+        column = root.start_mark.column if root else 0
+        piece = f"{' ' * column}{self._key}:{self._newline}{self._lines(values)}{self._newline}"
+        starts_line = end == 0 or self._text[end - 1] == "\n"
+        return _spliced(self._text, {end: piece if starts_line else self._newline + piece})
+
+    def _with_first_entries(self, values: Sequence[str]) -> str:
+        """Fill a list that is empty: `resources: []`, `resources:` or `resources: null`."""
+        assert self._found.value is not None  # noqa: S101 - the caller saw it
+        start, end = self._found.value.start_mark.index, self._found.value_end
+        in_braces = bool(getattr(self._found.root, "flow_style", False))
+        if self._is_flow() and (in_braces or "\n" in self._text[start:end]):
+            return _spliced(self._text, {start + 1: ", ".join(values)})
+        if in_braces:
+            fail(self._path, f"{self._key} is empty, and is written in braces", f"write `{self._key}: []`")
+        place, piece = self._below(end, self._lines(values))
+        head, tail = self._text[:start].rstrip(" "), self._text[end:place]
+        return head + tail + piece + self._text[place:]
+
+
+def _spliced(text: str, pieces: dict[int, str]) -> str:
+    parts: list[str] = []
+    last = 0
+    for place in sorted(pieces):
+        parts += [text[last:place], pieces[place]]
+        last = place
+    return "".join([*parts, text[last:]])
+
+
+def _verify(path: str, key: str, before: Found, after: Found, inserted: Sequence[str]) -> None:
+    names = [item.name for item in after.items]
+    old = [name for name in names if name not in set(inserted)]
+    same = (
+        old == [item.name for item in before.items]
+        and len(names) == len(old) + len(inserted)
+        and before.outside() == _without_key(after, before)
+    )
+    if not same:
+        fail(
+            path,
+            f"{key} cannot be edited without changing something else",
+            f"add {inserted[0]} to it by hand",
+        )
+
+
+def _without_key(after: Found, before: Found) -> list[tuple[object, ...]]:
+    """Return what is outside of the list; for a file that had no content, also without the new mapping."""
+    outside = after.outside()
+    if before.root is not None:
+        return outside
+    return [meaning(event) for event in before.events]

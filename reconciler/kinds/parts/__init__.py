@@ -1,0 +1,1 @@
+"""What resources of several kinds have in common. Knows no kind."""

@@ -1,0 +1,1 @@
+"""The kind `project`: a repository onboarded to mesh-six."""

@@ -1,0 +1,213 @@
+"""Renders an environment's manifests from `templates/env`; the only importer of jinja2.
+
+Pure and deterministic: the same project and settings give the same bytes. Whatever a template prints becomes
+a quoted YAML scalar, so that no value can be read as YAML, whoever wrote it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+from reconciler.kinds.project.manifests.pods import PodsSettings
+from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.settings.shipped import shipped
+
+KUSTOMIZATION = "kustomization.yaml"
+CLAIMS = "pvc.yaml"
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+_MARKER = re.compile(rb"""(?m)^\s+mesh-six\.bto\.bar/managed-by:\s*["']?mesh-six-reconciler["']?\s*$""")
+_SLUG = re.compile(rb"""(?m)^\s+mesh-six\.bto\.bar/slug:\s*["']?([a-z0-9-]+)["']?\s*$""")
+
+
+class Inputs(BaseModel):
+    """What an environment's manifests depend on beside the project file and the settings.
+
+    `repository`: its name in GitHub's letter case. `webhook_secret`, `git_access`, `llm_key`: a public text
+    that changes whenever the secret in Vault does (a version, a public key); None: the project has none.
+    `devcontainer`: path of the repository's dev container file; None lets envbuilder look for it.
+    `storage_class`: None is the cluster's.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
+
+    branch: str
+    repository: str = ""
+    webhook_secret: str | None = None
+    git_access: str | None = None
+    llm_key: str | None = None
+    devcontainer: str | None = None
+    storage_class: str | None = None
+
+
+@cache
+def all_files() -> frozenset[str]:
+    """Return every file name that an environment of ours can have."""
+    found = _environment().list_templates(extensions=["j2"])
+    return frozenset(name.removeprefix("env/").removesuffix(".j2") for name in found)
+
+
+def is_ours(kustomization: bytes, slug: str) -> bool:
+    """Tell whether a kustomization.yaml carries our marker for this project, in whatever formatting."""
+    found = _SLUG.search(kustomization)
+    return bool(_MARKER.search(kustomization)) and found is not None and found[1].decode() == slug
+
+
+def claims_of(spec: ProjectSpec, slug: str) -> dict[str, str]:
+    """Return the storage that each of a project's claims asks for, by the claim's name."""
+    limits = spec.resource_limits
+    return {
+        f"env-{slug}-worktrees": limits.storage_worktrees,
+        f"env-{slug}-claude": limits.storage_claude,
+    }
+
+
+def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs: Inputs) -> dict[str, bytes]:
+    """Return the files of `envs/<slug>`, by name.
+
+    A pod gets either the gateway's key or the way to the OAuth login, never both: Claude's command line
+    prefers the key, and the login would never be used.
+    """
+    spec = spec.spelled(inputs.repository)
+    gateway = spec.skip_auth and not spec.skip_lite_llm and pods.gateway_url is not None
+    llm_key = inputs.llm_key if gateway else None
+    names = _names(pods, inputs, llm_key)
+    folder, _, file = (inputs.devcontainer or "").rpartition("/")
+    values = {
+        "slug": slug,
+        "name": f"env-{slug}",
+        "repository": spec.full_name,
+        "display_name": spec.display_name or spec.repo_name,
+        "pods": pods,
+        "limits": spec.resource_limits,
+        "claims": list(claims_of(spec, slug).items()),
+        "storage_class": inputs.storage_class,
+        "git_access": inputs.git_access is not None,
+        # Another value gets another key: a pod that has the one before is replaced, since a variable never
+        # changes in a running pod, and its successor waits until the Secret has the new one.
+        "llm_key": llm_key and f"llm-key-{_short(llm_key)}",
+        "versions": _versions(inputs, llm_key),
+        "oauth": not spec.skip_auth,
+        "default_model": spec.litellm.default_model,
+        "git_url": _git_url(spec, pods, inputs),
+        # "." is the repository's root; envbuilder itself looks for no `.devcontainer.json` there.
+        "devcontainer_folder": (folder or ".") if inputs.devcontainer else None,
+        "devcontainer_file": file,
+        "cache_repository": pods.cache_repository and f"{pods.cache_repository}/{_image_path(spec)}",
+        "vault": {
+            "webhook": f"mesh-six/webhooks/{slug}",
+            "git_access": f"mesh-six/envs/{slug}.git-access",
+            "llm_key": f"mesh-six/envs/{slug}.llm-key",
+        },
+        "resources": names,
+    }
+    return {name: _render(f"env/{name}.j2", values) for name in (*names, KUSTOMIZATION)}
+
+
+def render_devcontainer(pods: PodsSettings) -> str:
+    """Return the dev container file for a repository that has none."""
+    return _render("devcontainer/devcontainer.json", {"pods": pods}).decode()
+
+
+def _git_url(spec: ProjectSpec, pods: PodsSettings, inputs: Inputs) -> str:
+    """Without a branch, envbuilder would clone whatever the remote's HEAD is at that moment."""
+    repository = (
+        f"ssh://git@{pods.git_host}/{spec.full_name}.git"
+        if inputs.git_access is not None
+        else f"https://{pods.git_host}/{spec.full_name}"
+    )
+    return f"{repository}#refs/heads/{inputs.branch}"
+
+
+def _names(pods: PodsSettings, inputs: Inputs, llm_key: str | None) -> list[str]:
+    """Return the files that the kustomization lists."""
+    chosen = {
+        "known-hosts.yaml": inputs.git_access is not None,
+        "external-secret.yaml": (inputs.git_access, llm_key) != (None, None),
+        "webhook-secret.yaml": None not in (inputs.webhook_secret, pods.webhook_receiver_secret),
+        "extra-secret.yaml": pods.extra_secrets is not None,
+    }
+    always = ("statefulset.yaml", "service.yaml", "service-account.yaml", CLAIMS)
+    return sorted([*always, *(name for name, wanted in chosen.items() if wanted)])
+
+
+def _versions(inputs: Inputs, llm_key: str | None) -> dict[str, str | None]:
+    """Return what the ExternalSecrets are told of their secrets, so that they change with these.
+
+    The operator reads anew when an ExternalSecret's spec, labels or annotations change (its FAQ, and
+    `GetResourceVersion` of its pkg/controllers/util); else only when `refreshInterval` is over.
+    """
+    of_environment = {
+        "git-access": inputs.git_access and _short(inputs.git_access),
+        "llm-key": llm_key,
+    }
+    told = [f"{name} {version}" for name, version in of_environment.items() if version]
+    return {"webhook": inputs.webhook_secret, "environment": ", ".join(told)}
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _image_path(spec: ProjectSpec) -> str:
+    """Return owner/repository as a registry accepts it: lower case, separators only within a part.
+
+    A part that changes in more than its case gets a hash, so that no two repositories share a cache.
+    """
+    parts = []
+    for part in (spec.repo_owner.lower(), spec.repo_name.lower()):
+        plain = re.sub(r"[^a-z0-9]+", "-", part).strip("-")
+        changed = not re.fullmatch(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", part)
+        digest = hashlib.sha256(part.encode()).hexdigest()[:8]
+        parts.append(f"{plain}-{digest}".strip("-") if changed else part)
+    return "/".join(parts)
+
+
+def _quoted(value: object) -> str:
+    """Return a value as a YAML scalar: JSON, without the characters that YAML takes for line breaks."""
+    if isinstance(value, Undefined):
+        return str(value)  # raises, naming what the template misses
+    text = _as_json(value)
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable()
+        else f"\\u{ord(character):04x}"
+        if ord(character) <= 0xFFFF
+        else f"\\U{ord(character):08x}"
+        for character in text
+    )
+
+
+def _literal(value: str) -> str:
+    """Keep the kubelet from reading `$(NAME)` in a container's variable as another variable."""
+    return value.replace("$", "$$")
+
+
+def _render(template: str, values: Mapping[str, object]) -> bytes:
+    return _environment().get_template(template).render(values).encode()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(shipped("templates")),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - `finalize` quotes every value, for YAML and not for HTML
+        finalize=_quoted,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+    environment.filters["literal"] = _literal
+    environment.filters["text"] = str
+    return environment

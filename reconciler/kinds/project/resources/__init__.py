@@ -1,0 +1,1 @@
+"""What a project has in each system, one module a resource."""

@@ -1,0 +1,195 @@
+"""The project's entry at the auth-service: its name, and settings that its environment reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from reconciler.clients.auth_service import AuthProject, AuthService, AuthServiceSettings, AuthServiceWriter
+from reconciler.engine.contract import Resource, Target
+from reconciler.engine.one_by_one import read_each
+from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
+from reconciler.model.errors import Collision
+from reconciler.model.json import Json, Object, canonical, digest
+from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
+from reconciler.settings.giving import Reading, Settings, Writing
+
+MARK = "meshSix"
+"""The settings key that says who made the entry, and for which repository."""
+OURS = frozenset({MARK, "cloudflareDomain", "terminalStreamingRate"})
+"""The settings keys that this resource may set or remove. All others belong to somebody else."""
+
+
+class AppSettingsState(State):
+    """The entry's name and our part of its settings; `readable` False: the settings are no JSON object."""
+
+    display_name: str
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+    readable: bool = True
+
+
+class AppSettings(Resource[ProjectSpec, AppSettingsState]):
+    """One project's entry at the auth-service.
+
+    It never deletes an entry, never touches settings keys that are not its own (nor the Claude and MCP files
+    kept there), and leaves a key of its own alone that the project file does not set and that it never set.
+    """
+
+    name: ClassVar[str] = "settings"
+    phase: ClassVar[str] = "auth_settings"
+    system: ClassVar[str] = "auth-service"
+    state: ClassVar[type[State]] = AppSettingsState
+    needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
+    uses: ClassVar[tuple[str, ...]] = ("registry",)
+    audited: ClassVar[bool] = True
+    settings: ClassVar[tuple[type[Settings], ...]] = (AuthServiceSettings,)
+
+    def observe(
+        self, targets: Sequence[Target[ProjectSpec]], read: Reading
+    ) -> Mapping[str, Observation[AppSettingsState]]:
+        """Read one by one those that are new, whose file changed, or whose audit is due."""
+        service = read.get(AuthService)
+        found: dict[str, Observation[AppSettingsState]] = {}
+        due: list[Target[ProjectSpec]] = []
+        for target in targets:
+            desired = _desired(target.spec.spelled(str(target.remembered.get("repository", ""))))
+            if not target.verify and target.remembered == _outputs(desired):
+                found[target.slug] = Remembered(desired, target.verified_at)
+            else:
+                due.append(target)
+        return found | read_each(due, read, lambda target: _seen(service.project(target.slug)))
+
+    def plan(
+        self, target: Target[ProjectSpec], seen: Seen[AppSettingsState], outputs: Mapping[str, Object]
+    ) -> Decision:
+        """Compare the name and the keys that the project file sets."""
+        desired = _desired(target.spec.spelled(str(outputs["validate-repo"]["fullName"])))
+        if isinstance(seen, Absent):
+            return _needed(target, Action.CREATE, "make the project's entry", {}, desired)
+        before = seen.state
+        if conflict := _conflict(target, before):
+            return conflict
+        wanted = AppSettingsState(
+            display_name=desired.display_name, settings=_merged(target, before.settings, desired)
+        )
+        if wanted == before:
+            return Settled(_outputs(desired))
+        marked = MARK in before.settings or bool(target.remembered)
+        action, summary = (Action.UPDATE, "set") if marked else (Action.ADOPT, "take over the entry and set")
+        summary = f"{summary} name and settings"
+        return _needed(target, action, summary, _shown(before), wanted)
+
+    def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Read the entry anew, and write it only if it differs: every write restarts what reads it."""
+        service = write.get(AuthServiceWriter)
+        desired = _desired_again(target, AppSettingsState.model_validate(change.after))
+        project = service.project(target.slug)
+        if project is None:
+            text = canonical(desired.settings)
+            service.create_project(target.slug, display_name=desired.display_name, settings_json=text)
+            return Settled(_outputs(desired))
+        if conflict := _conflict(target, _state(project)):
+            return conflict
+        if change.action is Action.CREATE and MARK not in _state(project).settings and not target.spec.adopt:
+            raise Collision("auth-service", "somebody else made the entry just now")
+        found = _object(project.settings_json) or {}
+        merged = _merged(target, found, desired)
+        if merged != found or project.display_name != desired.display_name:
+            text = canonical(merged)
+            service.update_project(target.slug, display_name=desired.display_name, settings_json=text)
+        return Settled(_outputs(desired))
+
+
+def _desired(spec: ProjectSpec) -> AppSettingsState:
+    settings: dict[str, Any] = {
+        MARK: {"managedBy": "mesh-six-reconciler", "repository": spec.full_name},
+        "cloudflareDomain": spec.settings.cloudflare_domain,
+        "terminalStreamingRate": spec.settings.terminal_streaming_rate,
+    }
+    return AppSettingsState(
+        display_name=spec.display_name or spec.repo_name,
+        settings={key: value for key, value in settings.items() if value is not None},
+    )
+
+
+def _desired_again(target: Target[ProjectSpec], wanted: AppSettingsState) -> AppSettingsState:
+    """Return what was desired when an entry was wanted so, which has others' values too."""
+    return _desired(target.spec.spelled(wanted.settings[MARK]["repository"]))
+
+
+def _merged(
+    target: Target[ProjectSpec], found: Mapping[str, Any], desired: AppSettingsState
+) -> dict[str, Any]:
+    """Return the settings with ours set, and those of ours removed that we set once and the file has lost."""
+    once = target.remembered.get("keys")
+    dropped = OURS & set(once if isinstance(once, list | tuple) else ()) - desired.settings.keys()
+    return {**{key: value for key, value in found.items() if key not in dropped}, **desired.settings}
+
+
+def _conflict(target: Target[ProjectSpec], found: AppSettingsState) -> Failed | None:
+    if not found.readable:
+        return Failed(
+            f"the settings of {target.slug} at the auth-service are no JSON object",
+            remedy="correct its settingsJson there",
+            conflict=True,
+        )
+    if target.spec.adopt or target.remembered:
+        return None
+    mark = found.settings.get(MARK)
+    repository = mark.get("repository") if isinstance(mark, Mapping) else None
+    if isinstance(repository, str) and repository.lower() == target.spec.full_name.lower():
+        return None
+    owner = f"is for {repository}" if isinstance(repository, str) else "is not marked as ours"
+    return Failed(
+        f"the auth-service has a project {target.slug} that {owner}",
+        remedy="choose another slug:, or write adopt: true in the project file to take it over",
+        conflict=True,
+    )
+
+
+def _seen(project: AuthProject | None) -> Known[AppSettingsState] | Absent:
+    return Known(_state(project)) if project else Absent()
+
+
+def _state(project: AuthProject) -> AppSettingsState:
+    """Return our part of an entry: other settings may be secret, and stay where they are."""
+    found = _object(project.settings_json)
+    return AppSettingsState(
+        display_name=project.display_name,
+        settings={key: value for key, value in (found or {}).items() if key in OURS},
+        readable=found is not None,
+    )
+
+
+def _object(text: str | None) -> dict[str, Any] | None:
+    """Return the settings as an object; an empty one when never set, None when they are something else."""
+    if not text:
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _outputs(desired: AppSettingsState) -> dict[str, Json]:
+    return {
+        "digest": digest(_shown(desired)),
+        "keys": sorted(desired.settings),
+        "repository": desired.settings[MARK]["repository"],
+    }
+
+
+def _shown(state: AppSettingsState) -> dict[str, Json]:
+    return {"displayName": state.display_name, "settings": state.settings}
+
+
+def _needed(
+    target: Target[ProjectSpec], action: Action, summary: str, before: Object, wanted: AppSettingsState
+) -> Needed:
+    change = Change(target.id, AppSettings.name, action, summary, before, _shown(wanted))
+    return Needed(change, outputs=_outputs(_desired_again(target, wanted)))

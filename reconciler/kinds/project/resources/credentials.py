@@ -1,0 +1,156 @@
+"""Hands a login's tokens from Vault to the auth-service, and says in the status file that it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from reconciler.clients.auth_service import AuthService, AuthServiceSettings, AuthServiceWriter
+from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
+from reconciler.crypto.sealing import SealingSettings
+from reconciler.engine.contract import Resource, Target
+from reconciler.engine.one_by_one import read_each
+from reconciler.kinds.project.resources.login import (
+    SEALED,
+    SECTION,
+    open_sealed,
+    same_tokens,
+    sealed_text,
+    tokens_in,
+    vault_path,
+)
+from reconciler.kinds.project.resources.login_answers import Answers
+from reconciler.kinds.project.resources.tokens import SealedLogin, Tokens
+from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.kinds.project.vault_paths import OAUTH, is_ours
+from reconciler.kinds.project.waits import AUTH
+from reconciler.model.decision import (
+    Action,
+    Applied,
+    Change,
+    Decision,
+    Failed,
+    Needed,
+    Settled,
+    Waiting,
+)
+from reconciler.model.json import Object
+from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
+from reconciler.settings.giving import Reading, Settings, Writing
+
+
+class CredentialsState(State):
+    """`present`: the auth-service has credentials. `held`: Vault still has tokens that are to go there."""
+
+    present: bool = False
+    held: bool = False
+
+
+class Credentials(Resource[ProjectSpec, CredentialsState]):
+    """The credentials of one project at the auth-service.
+
+    It pushes only tokens of a login, and only to an entry of the auth-service that `settings` found to be
+    ours. It never deletes credentials there, and removes from Vault only what it has just handed over.
+    Handing over happens at least once: after a kill in between, the same tokens are pushed again.
+    """
+
+    name: ClassVar[str] = "credentials"
+    phase: ClassVar[str] = "auth_settings"
+    system: ClassVar[str] = "auth-service"
+    state: ClassVar[type[State]] = CredentialsState
+    needs: ClassVar[tuple[str, ...]] = ("oauth", "settings")
+    section: ClassVar[str] = SECTION
+    human_keys: ClassVar[tuple[str, ...]] = (SEALED,)
+    audited: ClassVar[bool] = True
+    settings: ClassVar[tuple[type[Settings], ...]] = (AuthServiceSettings, VaultSettings, SealingSettings)
+
+    def observe(
+        self, targets: Sequence[Target[ProjectSpec]], read: Reading
+    ) -> Mapping[str, Observation[CredentialsState]]:
+        """Ask the auth-service, one by one, where nothing is remembered or an audit is due."""
+        service, vault = read.get(AuthService), read.get(Vault)
+        found: dict[str, Observation[CredentialsState]] = {}
+        due: list[Target[ProjectSpec]] = []
+        for target in targets:
+            if target.spec.skip_auth or _awaits_login(target):
+                found[target.slug] = Absent()
+            elif not target.verify:
+                found[target.slug] = Remembered(CredentialsState(present=True), target.verified_at)
+            else:
+                due.append(target)
+        return found | read_each(due, read, lambda target: _look(target, service, vault))
+
+    def plan(
+        self, target: Target[ProjectSpec], seen: Seen[CredentialsState], outputs: Mapping[str, Object]
+    ) -> Decision:
+        """Hand over when a login was received that was not handed over yet."""
+        login = outputs["oauth"]["login"]
+        known = target.remembered.get("login")
+        if isinstance(seen, Known) and not seen.state.held:
+            if seen.state.present and isinstance(login, str):
+                return Settled({"login": login})
+            if login == known:
+                return _lost(target)
+        elif not isinstance(seen, Known) and login == known:
+            return Settled({"login": known})
+        action = Action.UPDATE if known else Action.CREATE
+        return Needed(
+            Change(
+                target.id,
+                self.name,
+                action,
+                "hand the login's tokens to the auth-service",
+                before={"login": known} if known else {},
+                after={"login": login},
+            )
+        )
+
+    def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Push the tokens, and only then forget them."""
+        vault, service = write.get(VaultWriter), write.get(AuthServiceWriter)
+        login, path = str(change.after["login"]), vault_path(target.slug)
+        secret = vault.read(path)
+        tokens = tokens_in(secret)
+        if secret is None or tokens is None:
+            health = service.health(target.slug)
+            return self._done(target, login, None) if health and health.present else _lost(target)
+        if not is_ours(secret.metadata, target.slug):
+            return Failed(f"Vault's {path} is not marked as ours", remedy="remove it", conflict=True)
+        service.push_credentials(
+            target.slug,
+            access_token=tokens.access_token,
+            refresh_token=tokens.refresh_token,
+            expires_at=tokens.expires_at,
+        )
+        vault.delete(path)
+        return self._done(target, login, tokens)
+
+    def _done(self, target: Target[ProjectSpec], login: str, tokens: Tokens | None) -> Settled:
+        """Say that it is stored; the sealed entry has served if it holds just what was pushed."""
+        sealing = self.sections.get(SealingSettings)
+        section = Answers(target, login, sealing.recipient).stored_section(login)
+        text = sealed_text(target.section)
+        opened = open_sealed(target.section, sealing.keys, target.id, target.now)
+        served = tokens and isinstance(opened, SealedLogin) and same_tokens(tokens, opened.tokens)
+        return Settled({"login": login}, section=section, consumed={SEALED: text} if served and text else {})
+
+
+def _awaits_login(target: Target[ProjectSpec]) -> bool:
+    """Whether there cannot be anything to hand over: a first login is still awaited."""
+    return not target.remembered.get("login") and target.section.get("state") in ("pending", "expired")
+
+
+def _look(target: Target[ProjectSpec], service: AuthService, vault: Vault) -> Known[CredentialsState]:
+    held = False
+    if target.section.get("state") != "stored" and target.slug in vault.names(OAUTH):
+        held = tokens_in(vault.read(vault_path(target.slug))) is not None
+    health = service.health(target.slug)
+    return Known(CredentialsState(present=bool(health and health.present), held=held))
+
+
+def _lost(target: Target[ProjectSpec]) -> Waiting:
+    return Waiting(
+        "the auth-service does not have the credentials any more",
+        AUTH,
+        todo=f"Log in again and hand over the tokens with `reconcile seal {target.slug}`.",
+    )

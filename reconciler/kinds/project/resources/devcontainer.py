@@ -1,0 +1,259 @@
+"""The dev container file with mesh-six's tools: committed, or proposed where the branch is protected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, TypeAlias
+
+from reconciler.clients.github import BranchProtected, File, GitHub, GitHubWriter, Repository
+from reconciler.engine.contract import Resource, Target
+from reconciler.engine.one_by_one import read_each
+from reconciler.kinds.project.manifests import devcontainer_text as text_of
+from reconciler.kinds.project.manifests.pods import PodsSettings
+from reconciler.kinds.project.resources.repositories import name_of, read_repositories
+from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.kinds.project.waits import MERGE
+from reconciler.model.decision import (
+    Action,
+    Applied,
+    Change,
+    Decision,
+    Failed,
+    Needed,
+    Settled,
+    Waiting,
+)
+from reconciler.model.errors import InvalidFile
+from reconciler.model.json import Object
+from reconciler.model.observation import Absent, Known, Observation, Seen, State
+from reconciler.settings.giving import Reading, Settings, Writing
+
+NO_DIRECT_COMMIT = {
+    "protected",
+    "pull_request",
+    "required_status_checks",
+    "required_deployments",
+    "merge_queue",
+    "update",
+}
+"""Rules under which a commit to the branch is not for us to make, even where our rights would let it pass."""
+Standing: TypeAlias = Settled | Waiting | Failed
+
+
+class DevcontainerState(State):
+    """The file that tools take, on the project's branch, and our pull request if there was ever one.
+
+    `path` None: there is no file. `problem`: why it cannot be read.
+    """
+
+    path: str | None = None
+    has_feature: bool = False
+    problem: str = ""
+    remedy: str = ""
+    pull_request: str = ""
+    pull_request_state: Literal["", "open", "closed", "merged"] = ""
+
+
+class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
+    """A dev container file that installs mesh-six's tools, on the project's branch.
+
+    Never overwrites or removes what people wrote: a file that exists only gets the one feature inserted.
+    Never commits to a protected branch, never merges, reopens or closes a pull request, never repeats one
+    that people closed, and never puts back a feature that people removed after merging it.
+    """
+
+    name: ClassVar[str] = "devcontainer"
+    phase: ClassVar[str] = "dev_env"
+    system: ClassVar[str] = "GitHub"
+    state: ClassVar[type[State]] = DevcontainerState
+    needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
+    provides: ClassVar[tuple[str, ...]] = ("path",)
+    settings: ClassVar[tuple[type[Settings], ...]] = (PodsSettings,)
+
+    def observe(
+        self, targets: Sequence[Target[ProjectSpec]], read: Reading
+    ) -> Mapping[str, Observation[DevcontainerState]]:
+        """Look into the bulk read; only where the feature is missing, ask for our pull request."""
+        there, missing = read_repositories(targets, read)
+        seen: dict[str, Observation[DevcontainerState]] = {**missing}
+        asked: list[Target[ProjectSpec]] = []
+        for target in (target for target in targets if target.slug in there):
+            repository = there[target.slug]
+            state = self._file(repository)
+            if _may_have_pull_request(state, repository):
+                asked.append(target)
+            else:
+                seen[target.slug] = _seen(state)
+        github = read.get(GitHub)
+        return seen | read_each(asked, read, lambda each: self._observe(each, there[each.slug], github))
+
+    def plan(
+        self, target: Target[ProjectSpec], seen: Seen[DevcontainerState], outputs: Mapping[str, Object]
+    ) -> Decision:
+        """Return where the file is, whom it waits for, or the change that brings the feature in."""
+        state = DevcontainerState() if isinstance(seen, Absent) else seen.state
+        if standing := self._standing(state):
+            return standing
+        reference = self._pods().feature_reference
+        branch = outputs["validate-repo"].get("defaultBranch")
+        after: Object = {"path": state.path or text_of.DEFAULT_PATH, "feature": reference, "branch": branch}
+        how = f"on {branch}, by pull request where it is protected"
+        if state.path is None:
+            summary = f"add {text_of.DEFAULT_PATH} {how}"
+            return Needed(Change(target.id, self.name, Action.CREATE, summary, after=after))
+        summary = f"add the mesh-six-tools feature to {state.path} {how}"
+        return Needed(
+            Change(
+                target.id, self.name, Action.UPDATE, summary, {"path": state.path, "branch": branch}, after
+            )
+        )
+
+    def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Look again, then commit to the branch, or to a branch of our own with a pull request."""
+        github = write.get(GitHubWriter)
+        repository = github.repository(name_of(target))
+        if standing := self._standing(self._look(target, repository, github)):
+            return standing
+        file = next(iter(repository.devcontainers), None)
+        path, text = file.path if file else text_of.DEFAULT_PATH, self._text(file)
+        if repository.head is None or repository.branch is None:
+            # The first commit of an empty repository makes its default branch.
+            self._put(github, repository, path, text, branch=None, replaces=None)
+            return Settled({"path": path})
+        if not NO_DIRECT_COMMIT & github.branch_restrictions(repository.full_name, repository.branch):
+            try:
+                replaces = file.oid if file else None
+                self._put(github, repository, path, text, branch=repository.branch, replaces=replaces)
+                return Settled({"path": path})
+            except BranchProtected:
+                pass
+        return self._propose(target, repository, repository.branch, repository.head, path, github)
+
+    def _propose(
+        self,
+        target: Target[ProjectSpec],
+        repository: Repository,
+        base: str,
+        commit: str,
+        path: str,
+        github: GitHubWriter,
+    ) -> Applied:
+        branch = branch_of(target.slug)
+        if github.branch_head(repository.full_name, branch) is None:
+            github.create_branch(repository.full_name, branch, commit)
+        there = github.file(repository.full_name, path, branch)
+        if there is None or not self._has_feature(there):
+            replaces = there.oid if there else None
+            self._put(github, repository, path, self._text(there), branch=branch, replaces=replaces)
+        made = github.create_pull_request(
+            repository.full_name,
+            title="Add mesh-six's tools to the dev container",
+            body=(
+                f"mesh-six runs this repository's environment from `{path}`. This adds the feature "
+                f"`{self._pods().feature_reference}`, which it needs there, and changes nothing else.\n\n"
+                "Close this pull request to say no; it will not be opened again."
+            ),
+            head=branch,
+            base=base,
+        )
+        return _waiting(made.url)
+
+    def _observe(
+        self, target: Target[ProjectSpec], repository: Repository, github: GitHub
+    ) -> Observation[DevcontainerState]:
+        state = self._look(target, repository, github)
+        if state.pull_request_state == "merged" and not state.has_feature:
+            # It may have been merged after the bulk read.
+            state = self._look(target, github.repository(name_of(target)), github)
+        return _seen(state)
+
+    def _look(self, target: Target[ProjectSpec], repository: Repository, github: GitHub) -> DevcontainerState:
+        state = self._file(repository)
+        if not (repository.branch and _may_have_pull_request(state, repository)):
+            return state
+        head = branch_of(target.slug)
+        pulls = github.pull_requests(repository.full_name, head=head, base=repository.branch)
+        pull = next(iter(pulls), None)
+        if pull is None:
+            return state
+        return state.model_copy(update={"pull_request": pull.url, "pull_request_state": pull.state})
+
+    def _file(self, repository: Repository) -> DevcontainerState:
+        file = next(iter(repository.devcontainers), None)
+        try:
+            has_feature = file is not None and self._has_feature(file)
+        except InvalidFile as error:
+            where = f"line {error.line}: " if error.line else ""
+            return DevcontainerState(path=error.path, problem=where + error.message, remedy=error.remedy)
+        return DevcontainerState(path=file.path if file else None, has_feature=has_feature)
+
+    def _standing(self, state: DevcontainerState) -> Standing | None:
+        reference = self._pods().feature_reference
+        by_hand = f'add "{reference}": {{}} to "features" of {state.path or text_of.DEFAULT_PATH} by hand'
+        if state.problem:
+            return Failed(f"{state.path}: {state.problem}", remedy=state.remedy)
+        if state.has_feature and state.path:
+            return Settled({"path": state.path})
+        if state.pull_request_state == "open":
+            return _waiting(state.pull_request)
+        if state.pull_request_state == "closed":
+            return Failed(
+                f"the pull request {state.pull_request} was closed without merging, which we take for a no",
+                remedy=f"reopen and merge it, or {by_hand}; or write suspend: true",
+            )
+        if state.pull_request_state == "merged":
+            return Failed(
+                f"mesh-six's feature was removed after {state.pull_request} had been merged", remedy=by_hand
+            )
+        return None
+
+    def _has_feature(self, file: File) -> bool:
+        if file.text is None:
+            raise InvalidFile(file.path, "not a text file that GitHub shows whole", remedy="mend the file")
+        return text_of.has_feature(file.text, self._pods().feature_reference, path=file.path)
+
+    def _text(self, file: File | None) -> str:
+        if file is None or file.text is None:
+            return text_of.default_text(self._pods())
+        return text_of.add_feature(file.text, self._pods().feature_reference, path=file.path)
+
+    def _put(
+        self,
+        github: GitHubWriter,
+        repository: Repository,
+        path: str,
+        text: str,
+        *,
+        branch: str | None,
+        replaces: str | None,
+    ) -> None:
+        message = "Add mesh-six's tools to the dev container" if replaces else "Add a dev container"
+        github.put_file(
+            repository.full_name, path, text=text, message=message, branch=branch, replaces=replaces
+        )
+
+    def _pods(self) -> PodsSettings:
+        return self.sections.get(PodsSettings)
+
+
+def branch_of(slug: str) -> str:
+    """Return the branch of our pull request."""
+    return f"onboard/{slug}/devcontainer"
+
+
+def _may_have_pull_request(state: DevcontainerState, repository: Repository) -> bool:
+    unfinished = not (state.has_feature or state.problem)
+    return unfinished and repository.branch is not None and repository.head is not None
+
+
+def _seen(state: DevcontainerState) -> Known[DevcontainerState] | Absent:
+    return Known(state) if state.path or state.pull_request else Absent()
+
+
+def _waiting(url: str) -> Waiting:
+    return Waiting(
+        f"the pull request {url} is open",
+        MERGE,
+        todo=f"review and merge {url}",
+        outputs={"pullRequest": url},
+    )

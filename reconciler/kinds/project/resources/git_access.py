@@ -1,0 +1,226 @@
+"""The environment's access to its repository: a deploy key, whose private half is in Vault only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal
+
+from pydantic import SecretStr
+
+from reconciler.clients.github import DeployKey, GitHub, GitHubWriter, Repository
+from reconciler.clients.vault import Vault, VaultSecret, VaultWriter
+from reconciler.crypto import ssh_keys
+from reconciler.engine.contract import Resource, Target
+from reconciler.engine.one_by_one import read_each
+from reconciler.kinds.project import vault_paths
+from reconciler.kinds.project.resources.repositories import name_of, read_repositories
+from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
+from reconciler.model.errors import Rejected
+from reconciler.model.json import Object
+from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
+from reconciler.settings.giving import Reading, Writing
+
+PRIVATE_KEY = "privateKey"
+PUBLIC_KEY = "public-key"
+
+
+class GitAccessState(State):
+    """What is in Vault, and whether GitHub knows its public half.
+
+    `public_key` None: what is in Vault is no private key. `others`: further deploy keys of our title.
+    """
+
+    public_key: str | None
+    marked: bool = True
+    registered: Literal["no", "read-only", "read-write"] = "no"
+    others: int = 0
+
+
+class GitAccess(Resource[ProjectSpec, GitAccessState]):
+    """A deploy key titled `mesh-six env <slug>` that may push, its private half first in Vault.
+
+    Never changes or deletes a deploy key of another title, nor one of our title that our status file does
+    not remember; never overwrites a private key. One key it does delete: the remembered one of a private half
+    that is lost, right before the next is made. Nobody has a right use for that key any more, and it may
+    push; and while it stood, a pass killed before registering its successor would look settled.
+    """
+
+    name: ClassVar[str] = "git-access"
+    phase: ClassVar[str] = "initialization"
+    system: ClassVar[str] = "GitHub"
+    state: ClassVar[type[State]] = GitAccessState
+    needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
+    provides: ClassVar[tuple[str, ...]] = ("publicKey",)
+    audited: ClassVar[bool] = True
+
+    def observe(
+        self, targets: Sequence[Target[ProjectSpec]], read: Reading
+    ) -> Mapping[str, Observation[GitAccessState]]:
+        """Compare the list of Vault's names with GitHub's keys; read a secret only when these do not fit."""
+        stored = read.get(Vault).names(vault_paths.ENVIRONMENTS)
+        there, missing = read_repositories(targets, read)
+        seen: dict[str, Observation[GitAccessState]] = {**missing}
+        due: list[Target[ProjectSpec]] = []
+        for target in (target for target in targets if target.slug in there):
+            present = secret_name(target.slug) in stored
+            if known := _told(target, there[target.slug], present=present):
+                seen[target.slug] = known
+            else:
+                due.append(target)
+        return seen | read_each(due, read, lambda target: _look(target, there[target.slug], read))
+
+    def plan(
+        self, target: Target[ProjectSpec], seen: Seen[GitAccessState], outputs: Mapping[str, Object]
+    ) -> Decision:
+        """Return the public key, or the change that makes or registers it."""
+        after: Object = {"deployKey": title(target.slug), "vault": path(target.slug)}
+        if isinstance(seen, Absent):
+            summary = "make a deploy key: private half in Vault, public half on GitHub"
+            return Needed(Change(target.id, self.name, Action.CREATE, summary, after=after))
+        state = seen.state
+        if wrong := _wrong(target, state):
+            return wrong
+        if not state.marked:
+            summary = "adopt the private key in Vault and register its public half"
+            change = Change(target.id, self.name, Action.ADOPT, summary, after=after)
+            return Needed(change, {"publicKey": state.public_key})
+        if state.registered == "no":
+            summary = "register the public half of the key in Vault on GitHub"
+            before: Object = {"vault": path(target.slug)}
+            change = Change(target.id, self.name, Action.UPDATE, summary, before, after)
+            return Needed(change, {"publicKey": state.public_key})
+        note = ""
+        if state.others:
+            note = (
+                f"{state.others} more deploy key(s) are titled {title(target.slug)}: remove what nobody uses"
+            )
+        return Settled({"publicKey": state.public_key}, note=note)
+
+    def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Vault first, then GitHub; each step looks before it writes."""
+        vault, github = write.get(VaultWriter), write.get(GitHubWriter)
+        full_name = github.repository(name_of(target)).full_name
+        registered = github.deploy_keys(full_name)
+        secret = vault.read(path(target.slug))
+        if secret is None:
+            _forget_lost_key(target, registered, full_name, github)
+            public = _make(target, vault)
+        else:
+            public = ssh_keys.public_half(_private(secret))
+            if not vault_paths.is_ours(secret.metadata, target.slug):
+                if not target.spec.adopt:
+                    return _conflict(target)
+                vault.annotate(path(target.slug), {**vault_paths.marks(target.slug), PUBLIC_KEY: public})
+        if not any(_same(key, public) for key in registered):
+            github.create_deploy_key(full_name, title=title(target.slug), key=public)
+        return Settled({"publicKey": public})
+
+
+def title(slug: str) -> str:
+    """Return the deploy key's title."""
+    return f"mesh-six env {slug}"
+
+
+def secret_name(slug: str) -> str:
+    """Return the secret's name among those of the environments."""
+    return f"{slug}.git-access"
+
+
+def path(slug: str) -> str:
+    """Return the private key's path in Vault."""
+    return f"{vault_paths.ENVIRONMENTS}/{secret_name(slug)}"
+
+
+def _told(
+    target: Target[ProjectSpec], repository: Repository, *, present: bool
+) -> Observation[GitAccessState] | None:
+    """Return what the reads of all say; None when something has to be read for this one alone."""
+    if "deployKeys" in repository.unread:
+        return Unknown("GitHub did not tell the deploy keys", "the token or App needs administration: read")
+    if not present:
+        return Absent()
+    return None if repository.more_deploy_keys else _remembered(target, repository.deploy_keys)
+
+
+def _look(target: Target[ProjectSpec], repository: Repository, read: Reading) -> Observation[GitAccessState]:
+    keys = repository.deploy_keys
+    if repository.more_deploy_keys:
+        keys = read.get(GitHub).deploy_keys(repository.full_name)
+        if known := _remembered(target, keys):
+            return known
+    secret = read.get(Vault).read(path(target.slug))
+    if secret is None:
+        return Absent()
+    try:
+        public: str | None = ssh_keys.public_half(_private(secret))
+    except Rejected:
+        public = None
+    return Known(_state(target, keys, public, marked=vault_paths.is_ours(secret.metadata, target.slug)))
+
+
+def _remembered(target: Target[ProjectSpec], keys: Sequence[DeployKey]) -> Remembered[GitAccessState] | None:
+    public = target.remembered.get("publicKey")
+    if target.verify or not isinstance(public, str):
+        return None
+    state = _state(target, keys, public, marked=True)
+    return Remembered(state, target.verified_at) if state.registered == "read-write" else None
+
+
+def _state(
+    target: Target[ProjectSpec], keys: Sequence[DeployKey], public: str | None, *, marked: bool
+) -> GitAccessState:
+    ours = [key for key in keys if public is not None and _same(key, public)]
+    others = [key for key in keys if key.title == title(target.slug) and key not in ours]
+    registered: Literal["no", "read-only", "read-write"] = "no"
+    if ours:
+        registered = "read-only" if all(key.read_only for key in ours) else "read-write"
+    return GitAccessState(public_key=public, marked=marked, registered=registered, others=len(others))
+
+
+def _wrong(target: Target[ProjectSpec], state: GitAccessState) -> Failed | None:
+    if not state.marked and not target.spec.adopt:
+        return _conflict(target)
+    if state.public_key is None:
+        return Failed(
+            f"Vault's {path(target.slug)} holds no private key in OpenSSH's format under {PRIVATE_KEY}",
+            remedy="put the key back, or delete the secret to have a new key made",
+        )
+    if state.registered == "read-only":
+        return Failed(
+            "GitHub has our deploy key without the right to push",
+            remedy=f"remove the deploy key titled {title(target.slug)}; the next pass registers it anew",
+        )
+    return None
+
+
+def _conflict(target: Target[ProjectSpec]) -> Failed:
+    return Failed(
+        f"Vault's {path(target.slug)} was not made by us",
+        remedy="write adopt: true to use that key, or delete the secret to have one made",
+        conflict=True,
+    )
+
+
+def _forget_lost_key(
+    target: Target[ProjectSpec], registered: Sequence[DeployKey], full_name: str, github: GitHubWriter
+) -> None:
+    remembered = target.remembered.get("publicKey")
+    for key in registered:
+        if key.title == title(target.slug) and key.number is not None and key.key == remembered:
+            github.delete_deploy_key(full_name, key.number)
+
+
+def _make(target: Target[ProjectSpec], vault: VaultWriter) -> str:
+    pair = ssh_keys.generate()
+    marks = {**vault_paths.marks(target.slug), PUBLIC_KEY: pair.public}
+    vault.write(path(target.slug), {PRIVATE_KEY: pair.private}, cas=0, metadata=marks)
+    return pair.public
+
+
+def _private(secret: VaultSecret) -> SecretStr:
+    return secret.data.get(PRIVATE_KEY, SecretStr(""))
+
+
+def _same(key: DeployKey, public: str) -> bool:
+    return key.key.split()[:2] == public.split()[:2]

@@ -1,0 +1,268 @@
+"""The project's team at the LLM gateway, with its monthly budget and models, and our key registered to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from reconciler.clients.litellm import Key, LiteLLM, LiteLLMSettings, LiteLLMWriter, Team
+from reconciler.clients.vault import Vault
+from reconciler.engine.contract import Resource, Target
+from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.kinds.project.vault_paths import ENVIRONMENTS
+from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
+from reconciler.model.errors import Missing
+from reconciler.model.json import Json, Object
+from reconciler.model.observation import Absent, Known, Observation, Seen, State
+from reconciler.settings.giving import Reading, Settings, Writing
+
+MANAGER = "mesh-six-reconciler"
+MONTHLY = "1mo"
+"""Resets on the first of the calendar month. A budget without a duration is never reset."""
+_PREFIX = "gh-"
+_UNSET: Mapping[str, Json] = {"models": [], "maxBudget": None, "budgetDuration": None, "defaultModel": None}
+"""What a team has when nobody set anything: every model, no budget, no default model. Keys as in plans.
+
+None of these need be wished for, by the project's file or by the settings. A value that nobody here wished
+for may be the proxy's own default or an administrator's choice, so it stays. But one that we set ourselves,
+and that nobody wishes for any more, has to go back to what it is here. The team itself cannot tell the two
+apart, so its metadata list under `sets` which of these fields we set.
+"""
+
+
+class TeamState(State):
+    """A team. `ours`: it carries our marker for this project. `sets`: the fields of `_UNSET` that we set."""
+
+    ours: bool
+    sets: tuple[str, ...] = ()
+    alias: str | None = None
+    models: tuple[str, ...] = ()
+    max_budget: float | None = None
+    budget_duration: str | None = None
+    default_model: str | None = None
+
+
+class KeyState(State):
+    """A key. `version` is the Vault version of the value that was registered."""
+
+    ours: bool
+    team_id: str | None = None
+    version: str | None = None
+
+
+class LiteLLMState(State):
+    """The key of our name, and by id the teams that are ours or might be taken for ours."""
+
+    teams: Mapping[str, TeamState] = {}
+    key: KeyState | None = None
+
+
+class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
+    """Creates or updates one team and one key, both found again by names that follow from the project.
+
+    Never deletes a team or a key (a key whose secret was rotated is renamed and blocked), never touches one
+    without our marker unless told to adopt the team. Leaves alone spend, members, others' metadata and model
+    aliases, and limits that it did not set: a budget or list of models goes only when it was ours and nobody
+    wishes for one any more.
+    """
+
+    name: ClassVar[str] = "litellm"
+    phase: ClassVar[str] = "auth_settings"
+    system: ClassVar[str] = "LiteLLM"
+    state: ClassVar[type[State]] = LiteLLMState
+    needs: ClassVar[tuple[str, ...]] = ("validate-repo", "llm-key")
+    provides: ClassVar[tuple[str, ...]] = ("teamId",)
+    settings: ClassVar[tuple[type[Settings], ...]] = (LiteLLMSettings,)
+
+    def unwanted(self, target: Target[ProjectSpec]) -> Skipped | None:
+        """No team where the project file says so."""
+        if target.spec.skip_lite_llm:
+            return Skipped("skipLiteLLM is set in the project's file")
+        return None
+
+    def observe(
+        self, targets: Sequence[Target[ProjectSpec]], read: Reading
+    ) -> Mapping[str, Observation[LiteLLMState]]:
+        """Find the project's team by its marker and its key by its alias, in the pages of all."""
+        client = read.get(LiteLLM)
+        # A project's team id has the repository's number in it, which only plan knows. So each project gets
+        # all unmarked teams with an id of our form, for plan to see whether its own is among them.
+        unmarked: dict[str, TeamState] = {}
+        marked: dict[str, dict[str, TeamState]] = {}
+        for team in client.teams.values():
+            project = _project(team)
+            if project:
+                marked.setdefault(project, {})[team.team_id] = _team_state(team, ours=True)
+            elif team.team_id.startswith(_PREFIX):
+                unmarked[team.team_id] = _team_state(team, ours=False)
+        found: dict[str, Observation[LiteLLMState]] = {}
+        for target in targets:
+            teams = {**unmarked, **marked.get(target.slug, {})}
+            key = _key_state(client.keys.get(key_alias(target.slug), ()), target.slug)
+            found[target.slug] = Known(LiteLLMState(teams=teams, key=key)) if teams or key else Absent()
+        return found
+
+    def plan(
+        self, target: Target[ProjectSpec], seen: Seen[LiteLLMState], outputs: Mapping[str, Object]
+    ) -> Decision:
+        """Compare what we set; everything else of a team or key is somebody else's."""
+        team_id = f"{_PREFIX}{outputs['validate-repo']['id']}"
+        state = LiteLLMState() if isinstance(seen, Absent) else seen.state
+        team, key = state.teams.get(team_id), state.key
+        if key and not key.ours:
+            return Failed(
+                f"a key called {key_alias(target.slug)} exists and is not ours",
+                "its value is not known to anybody here: rename or delete it in LiteLLM",
+                conflict=True,
+            )
+        if team and not team.ours and not target.spec.adopt:
+            return _conflict(team_id)
+        wishes = self._wishes(target)
+        sets = team.sets if team else ()
+        after: dict[str, Json] = {
+            "team": team_id,
+            "alias": target.spec.litellm.team_alias
+            or target.spec.spelled(str(outputs["validate-repo"]["fullName"])).full_name,
+            **{name: unset for name, unset in _UNSET.items() if name in sets},
+            **wishes,
+            "keyVersion": outputs["llm-key"]["version"],
+        }
+        before = _before(team_id, team, key, after)
+        if team and team.ours and before == after and set(sets) == set(wishes):
+            return Settled({"teamId": team_id})
+        action = Action.CREATE if not team else Action.UPDATE if team.ours else Action.ADOPT
+        only_key = team and team.ours and {**before, "keyVersion": None} == {**after, "keyVersion": None}
+        what = f"the key of team {after['alias']}" if only_key else f"team {after['alias']}"
+        summary = what if before.get("keyVersion") or only_key else f"{what} with a key"
+        return Needed(Change(target.id, self.name, action, summary, before, after), {"teamId": team_id})
+
+    def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Make the team so, then register the key that Vault holds."""
+        client = write.get(LiteLLMWriter)
+        team_id = str(change.after["team"])
+        team = client.team(team_id)
+        if team is None:
+            client.create_team({"team_id": team_id, **_team_fields(target.slug, change.after, None)})
+        elif _project(team) == target.slug or target.spec.adopt:
+            client.update_team({"team_id": team_id, **_team_fields(target.slug, change.after, team)})
+        else:
+            return _conflict(team_id)
+        self._register(target, change, client, write)
+        return Settled({"teamId": team_id})
+
+    def _register(
+        self, target: Target[ProjectSpec], change: Change, client: LiteLLMWriter, write: Writing
+    ) -> None:
+        secret = write.get(Vault).read(f"{ENVIRONMENTS}/{target.slug}.llm-key")
+        if secret is None:
+            raise Missing("Vault", "the key to register is gone; the next pass makes a new one")
+        alias, value = key_alias(target.slug), secret.data["key"]
+        registered = client.key(value)
+        kept = (registered and registered.metadata) or {}
+        fields = {
+            "key_alias": alias,
+            "team_id": change.after["team"],
+            "metadata": {**kept, **_marker(target.slug), "vault_version": change.after["keyVersion"]},
+        }
+        # Keys of ours with that alias and another value are from before the secret was rotated. An alias is
+        # unique in LiteLLM, so they give it up; they are blocked and not deleted.
+        for old in client.keys_named(alias):
+            if _is_ours(old.metadata, target.slug) and not (registered and old.token == registered.token):
+                client.update_key(old.token, {"key_alias": f"{alias}/{old.token[:12]}", "blocked": True})
+        if registered is not None:
+            client.update_key(registered.token, fields)
+        else:
+            client.register_key(value, fields)
+
+    def _wishes(self, target: Target[ProjectSpec]) -> dict[str, Json]:
+        """Return what the project's file, or else the settings, want of what may be left open."""
+        settings = self.sections.get(LiteLLMSettings)
+        spec = target.spec.litellm
+        budget = settings.max_budget if spec.max_budget is None else spec.max_budget
+        wishes: dict[str, Json] = {}
+        if spec.default_model:
+            wishes |= {"models": [spec.default_model], "defaultModel": spec.default_model}
+        elif settings.models:
+            wishes["models"] = sorted(set(settings.models))
+        if budget is not None:
+            wishes |= {"maxBudget": budget, "budgetDuration": MONTHLY}
+        return wishes
+
+
+def key_alias(slug: str) -> str:
+    """Return the alias of a project's key, unique across the proxy."""
+    return f"mesh-six/{slug}"
+
+
+def _before(team_id: str, team: TeamState | None, key: KeyState | None, after: Object) -> dict[str, Json]:
+    """Return what was seen, in the words and with the fields of `after`."""
+    before: dict[str, Json] = {}
+    if team:
+        seen = team.model_dump(mode="json", by_alias=True)
+        before |= {"team": team_id, **{name: seen[name] for name in ("alias", *_UNSET) if name in after}}
+    if key and key.team_id == team_id:
+        before["keyVersion"] = key.version
+    return before
+
+
+def _team_fields(slug: str, after: Object, team: Team | None) -> dict[str, Any]:
+    """Return LiteLLM's fields; those that it replaces as a whole keep what others put there."""
+    sets = sorted(name for name, unset in _UNSET.items() if after.get(name, unset) != unset)
+    names = {"alias": "team_alias", "models": "models", "maxBudget": "max_budget"}
+    names["budgetDuration"] = "budget_duration"
+    fields: dict[str, Any] = {theirs: after[ours] for ours, theirs in names.items() if ours in after}
+    metadata = {**((team and team.metadata) or {}), **_marker(slug), "sets": sets}
+    if "defaultModel" in after:
+        model = after["defaultModel"]
+        aliases = dict(team.model_aliases) if team else {}
+        for kept, name in ((aliases, "default"), (metadata, "default_model")):
+            kept.pop(name, None)
+            if model:
+                kept[name] = model
+        fields["model_aliases"] = aliases
+    return {**fields, "metadata": metadata}
+
+
+def _marker(slug: str) -> dict[str, Any]:
+    return {"managed_by": MANAGER, "project": slug}
+
+
+def _is_ours(metadata: Mapping[str, Any] | None, slug: str) -> bool:
+    return bool(metadata) and all((metadata or {}).get(key) == value for key, value in _marker(slug).items())
+
+
+def _project(team: Team) -> str:
+    metadata = team.metadata or {}
+    return str(metadata.get("project") or "") if metadata.get("managed_by") == MANAGER else ""
+
+
+def _team_state(team: Team, *, ours: bool) -> TeamState:
+    sets = (team.metadata or {}).get("sets")
+    model = team.model_aliases.get("default")
+    return TeamState(
+        ours=ours,
+        sets=tuple(name for name in sets if name in _UNSET) if isinstance(sets, list) else (),
+        alias=team.team_alias,
+        models=tuple(sorted(set(team.models))),
+        max_budget=team.max_budget,
+        budget_duration=team.budget_duration,
+        default_model=model if isinstance(model, str) else None,
+    )
+
+
+def _key_state(keys: Sequence[Key], slug: str) -> KeyState | None:
+    """Return the one that is ours, or else any: a stranger's key beside ours is not in the way."""
+    key = next((each for each in keys if _is_ours(each.metadata, slug)), next(iter(keys), None))
+    if key is None:
+        return None
+    version = (key.metadata or {}).get("vault_version")
+    return KeyState(
+        ours=_is_ours(key.metadata, slug),
+        team_id=key.team_id,
+        version=version if isinstance(version, str) else None,
+    )
+
+
+def _conflict(team_id: str) -> Failed:
+    remedy = "set `adopt: true` in the project's file to take it over"
+    return Failed(f"team {team_id} exists and is not ours", remedy, conflict=True)

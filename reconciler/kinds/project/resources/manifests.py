@@ -1,0 +1,294 @@
+"""The environment's manifests in git: the folder `envs/<slug>` and its line in the kustomization above.
+
+Knows what is wanted and what is there. How a file is written is `manifests/render.py`'s, how an edit reaches
+the repository the publish stage's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import InvalidOperation
+from functools import partial
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from reconciler.engine.contract import Resource, Target
+from reconciler.git.edits import Folder, ListEntry
+from reconciler.git.locations import ManifestRepositorySettings
+from reconciler.git.manifest_tree import NEW_KUSTOMIZATION, ManifestEdits, ManifestTree
+from reconciler.git.tree import folder_id_of, object_id_of
+from reconciler.kinds.project.manifests.pods import PodsSettings
+from reconciler.kinds.project.manifests.render import (
+    CLAIMS,
+    KUSTOMIZATION,
+    Inputs,
+    all_files,
+    claims_of,
+    is_ours,
+    render_environment,
+)
+from reconciler.kinds.project.spec import ProjectSpec, amount
+from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
+from reconciler.model.errors import InvalidFile
+from reconciler.model.json import Json, Later, Object
+from reconciler.model.latest import Latest
+from reconciler.model.observation import Absent, Known, Observation, Seen, State
+from reconciler.model.yaml_read import load_documents
+from reconciler.settings.giving import Reading, Sections, Settings, Writing
+
+_SECRETS = {
+    "webhookSecret": ("webhook-secret", "version"),
+    "gitAccess": ("git-access", "publicKey"),
+    "llmKey": ("llm-key", "version"),
+}
+"""By field of `Inputs`: the resource, and its output that changes with the secret."""
+
+
+class ManifestsState(State):
+    """The folder in git. `files`: blob ids by name. `claims`: text of pvc.yaml. `line`: listed above.
+
+    `plain`: it holds nothing but ordinary files.
+    """
+
+    files: dict[str, str] = Field(default_factory=dict)
+    marked: bool = False
+    claims: str = ""
+    line: bool = False
+    plain: bool = True
+
+
+class Manifests(Resource[ProjectSpec, ManifestsState]):
+    """Writes `envs/<slug>`, which is wholly ours, and one line of a file that people also edit.
+
+    Never takes over a folder without our marker unless told to (`adopt: true`), never removes a file that it
+    did not write, never asks for less storage or another storage class than a claim has, and never deletes an
+    environment.
+
+    With no Vault configured it writes an environment without secrets, which can clone public repositories
+    only; once there is one, the next pass adds what was missing.
+    """
+
+    name: ClassVar[str] = "manifests"
+    phase: ClassVar[str] = "dev_env"
+    system: ClassVar[str] = "git"
+    state: ClassVar[type[State]] = ManifestsState
+    needs: ClassVar[tuple[str, ...]] = ("validate-repo", "devcontainer")
+    uses: ClassVar[tuple[str, ...]] = ("webhook-secret", "git-access", "llm-key")
+    provides: ClassVar[tuple[str, ...]] = ("tree",)
+    deferred: ClassVar[bool] = True
+    settings: ClassVar[tuple[type[Settings], ...]] = (PodsSettings, ManifestRepositorySettings)
+
+    def __init__(self, sections: Sections) -> None:
+        super().__init__(sections)
+        # In a loop nearly every pass wants the same of every project, so the last answer for each is kept.
+        self._wanted = Latest[tuple[ProjectSpec, str, PodsSettings, Inputs], Mapping[str, str]]()
+        self._claims = Latest[str, Mapping[str, tuple[str, str | None]]]()
+
+    def observe(
+        self, targets: Sequence[Target[ProjectSpec]], read: Reading
+    ) -> Mapping[str, Observation[ManifestsState]]:
+        """Read the folders from the fetched tree, which costs no request."""
+        tree = read.get(ManifestTree)
+        for kept in (self._wanted, self._claims):
+            kept.keep_only({target.slug for target in targets})
+        return {target.slug: _state(tree, self._base, target.slug) for target in targets}
+
+    def plan(
+        self, target: Target[ProjectSpec], seen: Seen[ManifestsState], outputs: Mapping[str, Object]
+    ) -> Decision:
+        """Compare the rendered files with those in git. A claim that would shrink fails before any commit."""
+        state = ManifestsState() if isinstance(seen, Absent) else seen.state
+        if conflict := _conflict(target, state):
+            return conflict
+        try:
+            claims = self._claims.get(target.slug, state.claims, partial(_claims, target.slug, state.claims))
+            shrunk, grown = _compare(target, claims)
+        except (InvalidFile, InvalidOperation) as error:
+            return Failed(
+                f"{_folder(target.slug)}/{CLAIMS} cannot be compared with the storage asked for: {error}",
+                remedy="restore the file from its last commit",
+            )
+        if shrunk:
+            return Failed("; ".join(shrunk), remedy="a volume cannot shrink: ask for at least what it has")
+        inputs = self._inputs(claims, outputs)
+        if any(isinstance(value, Later) for value in inputs.values()):
+            return Needed(_change(target, state, inputs, None, grown))
+        pods, given = self.sections.get(PodsSettings), Inputs.model_validate(dict(inputs))
+        asked = (target.spec, target.slug, pods, given)
+        wanted = self._wanted.get(target.slug, asked, partial(_wanted, *asked))
+        tree: Object = {"tree": folder_id_of(wanted)}
+        if wanted == state.files and state.line:
+            return Settled(tree)
+        return Needed(_change(target, state, inputs, wanted, grown), outputs=tree)
+
+    def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Record the edits; the publish stage commits and pushes them with those of all other projects."""
+        inputs = change.after["inputs"]
+        assert isinstance(inputs, Mapping)  # noqa: S101 - plan put it there
+        files = self._render(target, inputs)
+        tree, folder = write.get(ManifestTree), _folder(target.slug)
+        write.get(ManifestEdits).record(
+            target.id,
+            self.name,
+            (
+                Folder(item=target.id, path=f"{self._base}/{folder}", files=files),
+                ListEntry(
+                    item=target.id,
+                    path=tree.kustomization(self._base),
+                    value=folder,
+                    new_file=NEW_KUSTOMIZATION,
+                ),
+            ),
+        )
+        return Settled({"tree": tree.id_of(files)})
+
+    @property
+    def _base(self) -> str:
+        return self.sections.get(ManifestRepositorySettings).path
+
+    def _inputs(
+        self, claims: Mapping[str, tuple[str, str | None]], outputs: Mapping[str, Object]
+    ) -> dict[str, Json]:
+        """Return the fields of `Inputs`; some may not be known before an earlier change is applied."""
+        # A claim's class cannot change, whatever the setting says now.
+        classes = [storage_class for _, storage_class in claims.values()]
+        return {
+            "branch": outputs["validate-repo"]["defaultBranch"],
+            "repository": outputs["validate-repo"]["fullName"],
+            "devcontainer": outputs["devcontainer"].get("path"),
+            **{
+                field: outputs[name][output] if name in outputs else None
+                for field, (name, output) in _SECRETS.items()
+            },
+            "storageClass": classes[0] if classes else self.sections.get(PodsSettings).storage_class,
+        }
+
+    def _render(self, target: Target[ProjectSpec], inputs: Mapping[str, Json]) -> dict[str, bytes]:
+        pods = self.sections.get(PodsSettings)
+        return render_environment(target.spec, target.slug, pods, Inputs.model_validate(dict(inputs)))
+
+
+def _wanted(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs: Inputs) -> Mapping[str, str]:
+    """Return the blob ids of the files that the project should have, by name."""
+    files = render_environment(spec, slug, pods, inputs)
+    return {name: object_id_of("blob", content) for name, content in files.items()}
+
+
+def _claims(slug: str, text: str) -> Mapping[str, tuple[str, str | None]]:
+    """Return (storage, storage class) of the claims of ours that are in git, by name."""
+    path = f"{_folder(slug)}/{CLAIMS}"
+    return dict(_claim(path, document) for document in load_documents(path, text.encode()) if document)
+
+
+def _folder(slug: str) -> str:
+    return f"envs/{slug}"
+
+
+def _state(tree: ManifestTree, base: str, slug: str) -> Observation[ManifestsState]:
+    path = f"{base}/{_folder(slug)}"
+    files = tree.blobs(path)
+    try:
+        line = tree.has_line(base, _folder(slug))
+    except InvalidFile:
+        # Somebody broke the kustomization. Projects that are settled stay so, and one that has something to
+        # push is told by the build gate.
+        line = True
+    if files is None:
+        return Known(ManifestsState(line=True)) if line else Absent()
+    # Of the others the ids say enough, and a thousand environments are eight thousand files.
+    kustomization, claims = (
+        tree.content(files[name]) if name in files else b"" for name in (KUSTOMIZATION, CLAIMS)
+    )
+    return Known(
+        ManifestsState(
+            files=files,
+            marked=is_ours(kustomization, slug),
+            claims=claims.decode("utf-8", "replace"),
+            line=line,
+            plain=tree.holds_only(path, files),
+        )
+    )
+
+
+def _conflict(target: Target[ProjectSpec], state: ManifestsState) -> Failed | None:
+    folder = _folder(target.slug)
+    if not state.plain:
+        return Failed(
+            f"{folder} holds a folder, a link or an executable file, which we did not write",
+            remedy="move it out of the folder; the folder is wholly the reconciler's",
+            conflict=True,
+        )
+    if foreign := sorted(state.files.keys() - all_files()):
+        return Failed(
+            f"{folder} holds {', '.join(foreign)}, which we did not write and would have to remove",
+            remedy="move it out of the folder; the folder is wholly the reconciler's",
+            conflict=True,
+        )
+    if state.files and not state.marked and not target.spec.adopt:
+        return Failed(
+            f"{folder} exists without our marker in {KUSTOMIZATION}",
+            remedy="set adopt: true in the project file to have it overwritten, or choose another slug",
+            conflict=True,
+        )
+    return None
+
+
+def _claim(path: str, document: Any) -> tuple[str, tuple[str, str | None]]:  # noqa: ANN401 - YAML's values
+    try:
+        spec = document["spec"]
+        return document["metadata"]["name"], (
+            str(spec["resources"]["requests"]["storage"]),
+            spec.get("storageClassName"),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidFile(path, "is not a list of claims") from error
+
+
+def _compare(
+    target: Target[ProjectSpec], claims: Mapping[str, tuple[str, str | None]]
+) -> tuple[list[str], list[str]]:
+    """Return a sentence for every claim that would shrink, and for every one that would grow."""
+    shrunk: list[str] = []
+    grown: list[str] = []
+    for name, wanted in claims_of(target.spec, target.slug).items():
+        present, _ = claims.get(name, (wanted, None))
+        if amount(present) > amount(wanted):
+            shrunk.append(f"the claim {name} has {present}, and the project file asks for {wanted}")
+        elif amount(present) < amount(wanted):
+            grown.append(f"{name} grows from {present} to {wanted}, if its storage class allows that")
+    return shrunk, grown
+
+
+def _change(
+    target: Target[ProjectSpec],
+    state: ManifestsState,
+    inputs: Mapping[str, Json],
+    wanted: Mapping[str, str] | None,
+    grown: Sequence[str],
+) -> Change:
+    """Return the change; `wanted` None when the files cannot be rendered before an earlier change is made."""
+    names = sorted({*state.files, *(wanted or {})})
+    changed = [name for name in names if wanted is not None and state.files.get(name) != wanted.get(name)]
+    action = Action.CREATE if not state.files else Action.UPDATE if state.marked else Action.ADOPT
+    what = f"{'take over' if action is Action.ADOPT else 'write'} {_folder(target.slug)}"
+    parts = [f"{what} ({', '.join(changed)})" if state.files and changed else what]
+    if not state.line:
+        parts.append("list it in the kustomization above")
+    if action is Action.ADOPT:
+        parts.append("a StatefulSet already there must be deleted once, with --cascade=orphan")
+    after: dict[str, Json] = {"inputs": inputs, "listed": True}
+    if wanted is not None:
+        after["files"] = {name: _short(wanted.get(name)) for name in changed}
+    return Change(
+        item=target.id,
+        resource=Manifests.name,
+        action=action,
+        summary="; ".join([*parts, *grown]),
+        before={"files": {name: _short(state.files.get(name)) for name in changed}, "listed": state.line},
+        after=after,
+    )
+
+
+def _short(blob: str | None) -> str | None:
+    return blob and blob[:12]

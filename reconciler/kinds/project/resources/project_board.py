@@ -1,0 +1,266 @@
+"""The project board: found by its marker, made if there is none, and given mesh-six's fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import ClassVar, Literal, TypeAlias
+
+from pydantic import Field
+
+from reconciler.clients.github import Board, GitHub, GitHubSettings, GitHubWriter, Repository
+from reconciler.engine.contract import Resource, Target
+from reconciler.engine.one_by_one import read_each
+from reconciler.kinds.project.resources.repositories import name_of, read_repositories
+from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
+from reconciler.model.json import Json, Object
+from reconciler.model.observation import Absent, Known, Observation, Seen, State, Unknown
+from reconciler.settings.giving import Reading, Settings, Writing
+
+PRIORITIES = (("Urgent", "RED"), ("High", "ORANGE"), ("Medium", "YELLOW"), ("Low", "GRAY"))
+FIELDS = {"Session ID": "TEXT", "Pod Name": "TEXT", "Workflow ID": "TEXT", "Priority": "SINGLE_SELECT"}
+STATUS = "Status"
+"""GitHub's own field; its options are told to others and never changed."""
+
+Claim: TypeAlias = Literal["marked", "begun", "titled"]
+"""Why a board may be ours: its readme has our marker; its title is the one that it has between creation
+and marker; it has just the title that ours would have, which proves nothing."""
+
+
+class FieldState(State):
+    """A field; `options`: id by name."""
+
+    id: str
+    data_type: str
+    options: Mapping[str, str] = Field(default_factory=dict)
+
+
+class BoardState(State):
+    """The linked board that comes closest to being ours; fields by name."""
+
+    board_id: str
+    number: int
+    url: str
+    claim: Claim
+    closed: bool = False
+    fields: Mapping[str, FieldState] = Field(default_factory=dict)
+
+
+class ProjectBoard(Resource[ProjectSpec, BoardState]):
+    """Makes one board for the repository, or finds it by `onboard-id: <repository number>` in its readme.
+
+    Never deletes, closes, renames or unlinks a board; never changes an existing field, option or item, nor
+    what people wrote into the readme; never touches a board that carries another mark or none, unless it has
+    exactly our title and the project says `adopt: true`.
+    """
+
+    name: ClassVar[str] = "project-board"
+    phase: ClassVar[str] = "initialization"
+    system: ClassVar[str] = "GitHub"
+    state: ClassVar[type[State]] = BoardState
+    needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
+    provides: ClassVar[tuple[str, ...]] = ("boardId", "number", "url", "fields", "statusOptions")
+    settings: ClassVar[tuple[type[Settings], ...]] = (GitHubSettings,)
+
+    def observe(
+        self, targets: Sequence[Target[ProjectSpec]], read: Reading
+    ) -> Mapping[str, Observation[BoardState]]:
+        """Look among the linked boards; only a repository with more than five is asked by itself."""
+        there, missing = read_repositories(targets, read)
+        found: dict[str, Observation[BoardState]] = {**missing}
+        asked: list[Target[ProjectSpec]] = []
+        for target in (target for target in targets if target.slug in there):
+            repository = there[target.slug]
+            closest = _closest(repository.boards, repository, target)
+            if "projectsV2" in repository.unread:
+                remedy = "the token needs the scope project"
+                found[target.slug] = Unknown("GitHub did not tell all of the repository's boards", remedy)
+            elif repository.more_boards and (closest is None or closest[0] != "marked"):
+                asked.append(target)
+            else:
+                found[target.slug] = _seen(closest)
+        return found | read_each(asked, read, lambda target: _look(target, there[target.slug], read))
+
+    def plan(
+        self, target: Target[ProjectSpec], seen: Seen[BoardState], outputs: Mapping[str, Object]
+    ) -> Decision:
+        """Return the board's ids, or the change that completes it."""
+        if not self._manages(outputs["validate-repo"].get("ownerType")):
+            return Failed(
+                f"{target.spec.repo_owner} is a user, and a GitHub App or fine-grained token cannot manage "
+                "the boards of users",
+                remedy="use a classic token of that user with the scope project, or move the repository "
+                "to an organization",
+            )
+        if isinstance(seen, Absent):
+            after: Object = {"title": title_of(target.spec), "fields": list(FIELDS)}
+            summary = "create the project board, linked and with its fields"
+            return Needed(Change(target.id, self.name, Action.CREATE, summary, after=after))
+        state = seen.state
+        if state.claim == "titled" and not target.spec.adopt:
+            return _conflict(state.url, target)
+        data_types = {name: field.data_type for name, field in state.fields.items()}
+        if wrong := _wrong_types(data_types, state.url):
+            return wrong
+        return self._update(target, state) or Settled(
+            _outputs(state), note="the board is closed on GitHub" if state.closed else ""
+        )
+
+    def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Find or make the board, then mark it, then add what it lacks; each step is safe to repeat."""
+        github = write.get(GitHubWriter)
+        repository = github.repository(name_of(target))
+        title, begun = title_of(target.spec), begun_title(repository.number)
+        board = _search(target, repository, github)
+        claim = _claim(board, repository, target) if board else None
+        if board and claim == "titled" and not target.spec.adopt:
+            return _conflict(board.url, target)
+        if board is None:
+            # The marker goes into the readme, which cannot be written with the creation. Until it is written,
+            # the title says whose board it is: a pass that is killed in between finds it by that.
+            board = github.create_board(
+                owner_id=repository.owner_id, repository_id=repository.id, title=begun
+            )
+        elif board.id not in {each.id for each in repository.boards}:
+            github.link_board(board.id, repository.id)
+        if not _is_marked(board.readme, repository.number):
+            readme = f"{board.readme.rstrip()}\n\n{marker(repository.number)}\n".lstrip()
+            github.update_board(board.id, title=title if board.title == begun else board.title, readme=readme)
+        return _complete(board, github)
+
+    def _manages(self, owner_type: Json) -> bool:
+        return owner_type != "User" or self.sections.get(GitHubSettings).manages_boards_of_users
+
+    def _update(self, target: Target[ProjectSpec], state: BoardState) -> Needed | None:
+        missing = [name for name in FIELDS if name not in state.fields]
+        if state.claim == "marked" and not missing:
+            return None
+        action, summary = Action.UPDATE, f"add {', '.join(missing)} to the board {state.url}"
+        if state.claim == "titled":
+            action, summary = Action.ADOPT, f"adopt the board {state.url}"
+        elif state.claim == "begun":
+            summary = f"finish the board {state.url}"
+        before: Object = {"board": state.url, "fields": sorted(state.fields)}
+        after: Object = {"board": state.url, "fields": sorted({*state.fields, *FIELDS})}
+        return Needed(Change(target.id, self.name, action, summary, before, after))
+
+
+def title_of(spec: ProjectSpec) -> str:
+    """Return the title of the project's board."""
+    return f"{spec.display_name or spec.repo_name} (mesh-six)"
+
+
+def begun_title(repository: int) -> str:
+    """Return the title that a board has from its creation until its marker is written."""
+    return f"mesh-six onboarding {repository}"
+
+
+def marker(repository: int) -> str:
+    """Return the readme line that makes a board the repository's; a comment, so that it does not show."""
+    return f"<!-- onboard-id: {repository} (mesh-six finds this board by this line) -->"
+
+
+def _is_marked(readme: str, repository: int) -> bool:
+    return re.search(rf"onboard-id: {repository}\b", readme) is not None
+
+
+def _claim(board: Board, repository: Repository, target: Target[ProjectSpec]) -> Claim | None:
+    if _is_marked(board.readme, repository.number):
+        return "marked"
+    if board.title == begun_title(repository.number):
+        return "begun"
+    titled = board.title == title_of(target.spec) and board.owner_id == repository.owner_id
+    return "titled" if titled and "onboard-id: " not in board.readme else None
+
+
+def _closest(
+    boards: Iterable[Board], repository: Repository, target: Target[ProjectSpec]
+) -> tuple[Claim, Board] | None:
+    order: tuple[Claim, ...] = ("marked", "begun", "titled")
+    claims = [(claim, board) for board in boards if (claim := _claim(board, repository, target))]
+    return min(claims, key=lambda pair: (order.index(pair[0]), pair[1].number), default=None)
+
+
+def _look(target: Target[ProjectSpec], repository: Repository, read: Reading) -> Observation[BoardState]:
+    return _seen(_closest(read.get(GitHub).linked_boards(repository.id), repository, target))
+
+
+def _seen(closest: tuple[Claim, Board] | None) -> Known[BoardState] | Absent:
+    return Known(_state(*closest)) if closest else Absent()
+
+
+def _search(target: Target[ProjectSpec], repository: Repository, github: GitHub) -> Board | None:
+    """Return the board that is ours, or in the way, wherever it is: a create may follow."""
+    linked = github.linked_boards(repository.id) if repository.more_boards else repository.boards
+    closest = _closest(linked, repository, target)
+    if closest and closest[0] == "marked":
+        return closest[1]
+    unlinked = [
+        *github.owned_boards(repository.owner_login, begun_title(repository.number)),
+        *github.owned_boards(repository.owner_login, title_of(target.spec)),
+    ]
+    remembered = target.remembered.get("boardId")
+    if isinstance(remembered, str) and (board := github.board(remembered)):
+        unlinked.append(board)
+    found = _closest([*linked, *unlinked], repository, target)
+    return found[1] if found else None
+
+
+def _complete(board: Board, github: GitHubWriter) -> Applied:
+    fields = {field.name: field for field in board.fields}
+    if wrong := _wrong_types({field.name: field.data_type for field in board.fields}, board.url):
+        return wrong
+    for name, data_type in FIELDS.items():
+        if name not in fields:
+            options = [{"name": option, "color": color, "description": ""} for option, color in PRIORITIES]
+            fields[name] = github.create_field(
+                board.id, name, options if data_type == "SINGLE_SELECT" else ()
+            )
+    return Settled(_outputs(_state("marked", replace(board, fields=tuple(fields.values())))))
+
+
+def _wrong_types(data_types: Mapping[str, str], url: str) -> Failed | None:
+    for name, data_type in FIELDS.items():
+        if data_types.get(name, data_type) != data_type:
+            return Failed(
+                f"the field {name} of the board {url} is {data_types[name]} and not {data_type}",
+                remedy=f"rename that field; the next pass adds a {data_type} field {name}",
+            )
+    return None
+
+
+def _conflict(url: str, target: Target[ProjectSpec]) -> Failed:
+    return Failed(
+        f"the board {url} is called {title_of(target.spec)}, but was not made by us",
+        remedy="write adopt: true to use it, or rename it to have another one made",
+        conflict=True,
+    )
+
+
+def _state(claim: Claim, board: Board) -> BoardState:
+    return BoardState(
+        board_id=board.id,
+        number=board.number,
+        url=board.url,
+        claim=claim,
+        closed=board.closed,
+        fields={
+            field.name: FieldState(id=field.id, data_type=field.data_type, options=field.options)
+            for field in board.fields
+            if field.name in FIELDS or field.name == STATUS
+        },
+    )
+
+
+def _outputs(state: BoardState) -> Object:
+    status = state.fields.get(STATUS)
+    options: Json = dict(sorted(status.options.items())) if status else {}
+    return {
+        "boardId": state.board_id,
+        "number": state.number,
+        "url": state.url,
+        "fields": {name: state.fields[name].id for name in FIELDS},
+        "statusOptions": options,
+    }

@@ -1,0 +1,1 @@
+"""The tables of mesh-six's database that projects are looked up in."""

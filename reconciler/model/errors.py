@@ -1,0 +1,129 @@
+"""Every error that this program raises on purpose.
+
+    ReconcilerError
+    ├── UsageError            the caller must change something; exit code 2
+    │   ├── ConfigurationError    a setting is missing or wrong
+    │   │   └── UnusableSetting       what it holds cannot be used: that system's resources only are in error
+    │   ├── UnknownItem        there is no project of that name
+    │   ├── Conflict              it does not go with what is there already
+    │   └── InvalidFile           a file in the config repository is wrong; has path, line, column
+    ├── UnsafeError           refused, because it could destroy something; exit code 3
+    ├── NotConfigured         a system that nobody has set up: its resources are skipped
+    └── SystemFault           an external system did not do as asked; has the system's name
+        ├── Unavailable           timeout, connection error, 5xx, rate limit: nobody knows, try later
+        ├── Denied                401 or 403: credentials missing, wrong, expired or too weak
+        ├── Missing               404: the thing is not there
+        ├── Collision             409, "already exists", check-and-set mismatch: somebody was first
+        └── Rejected              every other refusal, and answers that make no sense
+
+Clients raise nothing else: they wrap their library's errors once (`raise Denied(...) from error`) and put no
+response body, URL with credentials or secret into the text.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+DEFECT = "this is a defect: report it with the debug log (-v)"
+"""The remedy of what nobody foresaw."""
+
+
+def printable(text: str) -> str:
+    """Return the text with everything escaped that a terminal would obey and not show."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
+class ReconcilerError(Exception):
+    """An error with a sentence for a person and, where there is one, what to do about it."""
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.remedy})" if self.remedy else self.message
+
+
+class UsageError(ReconcilerError):
+    """The caller must change something first; exit code 2."""
+
+
+class ConfigurationError(UsageError):
+    """A setting is missing or wrong."""
+
+
+class UnusableSetting(ConfigurationError):
+    """An address or a credential that is none. It came from elsewhere and is no reason to stop the rest."""
+
+
+class UnknownItem(UsageError):
+    """There is no item of that name."""
+
+
+class Conflict(UsageError):
+    """What is asked for does not go with what is there already."""
+
+
+class InvalidFile(UsageError):
+    """A file that a person wrote is wrong. `line` and `column` count from 1; 0 means the whole file."""
+
+    def __init__(self, path: str, message: str, *, line: int = 0, column: int = 0, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.path = path
+        self.line = line
+        self.column = column
+
+    @property
+    def place(self) -> str:
+        """Where it is wrong: path, line and column."""
+        return printable(self.path) + (f":{self.line}:{self.column}" if self.line else "")
+
+    def __str__(self) -> str:
+        return f"{self.place}: {super().__str__()}"
+
+
+class UnsafeError(ReconcilerError):
+    """Refused because it could destroy something; exit code 3."""
+
+
+class NotConfigured(ReconcilerError):
+    """Nobody has set this system up; `remedy` names the setting that turns it on."""
+
+
+class SystemFault(ReconcilerError):
+    """An external system did not do as asked.
+
+    `retry_after` is in seconds, when the system named a time; None when it did not.
+    """
+
+    usual_remedy: ClassVar[str] = ""
+
+    def __init__(
+        self, system: str, message: str, *, remedy: str = "", retry_after: float | None = None
+    ) -> None:
+        super().__init__(f"{system}: {message}", remedy=remedy or self.usual_remedy)
+        self.system = system
+        self.retry_after = retry_after
+
+
+class Unavailable(SystemFault):
+    """Timeout, connection error, 5xx or rate limit. A write that ends so may or may not have happened."""
+
+    usual_remedy = "the next pass tries again; if this lasts, check that it runs and can be reached"
+
+
+class Denied(SystemFault):
+    """Credentials are missing, wrong, expired or too weak."""
+
+
+class Missing(SystemFault):
+    """The thing asked for is not there."""
+
+
+class Collision(SystemFault):
+    """Somebody was first: it exists already, or it changed since it was read."""
+
+
+class Rejected(SystemFault):
+    """Any other refusal, and answers that make no sense."""
