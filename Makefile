@@ -14,10 +14,10 @@ demo: .venv/ready
 test: lint unit integration
 
 unit: .venv/ready
-	$(BIN)/pytest tests/unit -q -n 2
+	$(BIN)/pytest tests/unit tests/kinds/*/unit -q -n 2
 
 integration: .venv/ready
-	$(BIN)/pytest tests/integration -q -n 2 --dist worksteal
+	$(BIN)/pytest tests/integration tests/kinds/*/integration -q -n 2 --dist worksteal
 
 lint: .venv/ready
 	$(BIN)/ruff check .

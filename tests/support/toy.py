@@ -6,17 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from reconciler.engine.contract import Resource, Target
+from reconciler.engine.contract import AnyResource, Resource, Target
+from reconciler.engine.kind import Kind, Proof
 from reconciler.model.decision import (
     Action,
     Applied,
-    Awaits,
     Change,
     Decision,
     Failed,
     Needed,
     Settled,
     Waiting,
+    WaitingReason,
 )
 from reconciler.model.item import Item, Source, Spec
 from reconciler.model.json import Object
@@ -26,17 +27,20 @@ from reconciler.settings.giving import Reading, Sections, Writing
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+LOGIN = WaitingReason("waiting_auth", "somebody has to log in", person=True)
+SYNC = WaitingReason("waiting_sync", "a machine is not done", person=False)
+
+
 class ThingSpec(Spec):
+    kind: str = "thing"
     name: str
+    claimed: str = ""
 
     def default_slug(self) -> str:
         return self.name
 
-    def identity(self) -> str:
-        return f"thing {self.name}"
-
-    def same_thing(self, status: Object) -> bool:
-        return False
+    def claim(self) -> str:
+        return f"thing {self.claimed or self.name}"
 
 
 class Thing(State):
@@ -50,6 +54,8 @@ class World:
         self.values: dict[tuple[str, str], str] = {}
         self.on_read: dict[str, Exception] = {}
         self.on_write: dict[str, Exception] = {}
+        self.proofs: dict[str, str] = {}
+        self.reads = 0
 
 
 def resource(
@@ -74,6 +80,7 @@ def resource(
         def observe(
             self, targets: Sequence[Target[ThingSpec]], read: Reading
         ) -> Mapping[str, Observation[Thing]]:
+            world.reads += 1
             if error := world.on_read.get(self.name):
                 raise error
             found = {target.slug: world.values.get((self.name, target.slug)) for target in targets}
@@ -89,7 +96,7 @@ def resource(
                 return answer
             wanted: Object = {"from": {name: each.get("value") for name, each in outputs.items()}}
             if isinstance(seen, Absent) or seen.state.value != self._value(wanted):
-                return Needed(Change(target.slug, self.name, Action.CREATE, f"make {self.name}", {}, wanted))
+                return Needed(Change(target.id, self.name, Action.CREATE, f"make {self.name}", {}, wanted))
             return Settled({"value": seen.state.value})
 
         def apply(self, target: Target[ThingSpec], change: Change, write: Writing) -> Applied:
@@ -109,12 +116,59 @@ def resource(
     return ToyResource(Sections({}, {}))
 
 
-def project(name: str) -> Item[ThingSpec]:
-    return Item(name, "thing", ThingSpec(name=name), Source(f"projects/{name}.yaml", "0" * 40))
+def clumsy(  # noqa: C901 - one step each
+    world: World, resource_name: str, step: str, *slugs: str
+) -> Resource[ThingSpec, Thing]:
+    """Return a resource with a defect in one step that these items meet."""
+    made = type(resource(world, resource_name))
+
+    def stumble(*targets: Target[ThingSpec]) -> None:
+        if {target.slug for target in targets} & set(slugs):
+            raise ZeroDivisionError("secret detail")
+
+    class Clumsy(made):  # type: ignore[misc, valid-type]
+        def unwanted(self, target: Target[ThingSpec]) -> None:
+            if step == "unwanted":
+                stumble(target)
+
+        def observe(
+            self, targets: Sequence[Target[ThingSpec]], read: Reading
+        ) -> Mapping[str, Observation[Thing]]:
+            if step == "observe":
+                stumble(*targets)
+            found: Mapping[str, Observation[Thing]] = super().observe(targets, read)
+            return {slug: each for slug, each in found.items() if step != "leave out" or slug not in slugs}
+
+        def plan(
+            self, target: Target[ThingSpec], seen: Seen[Thing], outputs: Mapping[str, Object]
+        ) -> Decision:
+            if step == "plan":
+                stumble(target)
+            decision: Decision = super().plan(target, seen, outputs)
+            return decision
+
+        def apply(self, target: Target[ThingSpec], change: Change, write: Writing) -> Applied:
+            if step == "apply":
+                stumble(target)
+            applied: Applied = super().apply(target, change, write)
+            return applied
+
+    clumsy_one: Resource[ThingSpec, Thing] = Clumsy(Sections({}, {}))
+    return clumsy_one
+
+
+def kind_of(*resources: AnyResource, proof: Proof | None = None) -> Kind:
+    """Return a kind with these resources, which hold their world."""
+    return Kind("thing", ThingSpec, tuple(map(type, resources)), (LOGIN, SYNC), SYNC, proof)
+
+
+def item(name: str, claimed: str = "") -> Item[ThingSpec]:
+    spec = ThingSpec(name=name, claimed=claimed)
+    return Item(name, "thing", spec, Source(f"projects/{name}.yaml", "0" * 40))
 
 
 def waiting(*, person: bool) -> Waiting:
-    return Waiting("not yet", Awaits.AUTH if person else Awaits.SYNC, todo="log in" if person else "")
+    return Waiting("not yet", LOGIN if person else SYNC, todo="log in" if person else "")
 
 
 def failed() -> Failed:

@@ -9,31 +9,42 @@ from typing import Any
 import pytest
 
 from reconciler.engine.backoff import LONGEST, Backoff
-from reconciler.model.item import Item, Source
+from reconciler.engine.kind import Kind
+from reconciler.model.item import Item, ItemId, Source
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Condition, ItemReport, Outcome, Status
-from tests.support.toy import NOW, ThingSpec
+from tests.support.toy import NOW, ThingSpec, World, resource
 
 STEP = timedelta(minutes=5)
-HUMAN = {"oauth": ("sealed",)}
+
+
+class Asking(type(resource(World(), "login"))):  # type: ignore[misc]
+    section = "oauth"
+    human_keys = ("sealed",)
+
+
+KINDS = {"thing": Kind("thing", ThingSpec, (Asking,))}
+A = ItemId("thing", "a")
 
 
 def loaded(*slugs: str, blob: str = "a", sealed: str | None = None) -> Loaded:
     projects: list[Item[Any]] = [
         Item(slug, "thing", ThingSpec(name=slug), Source(f"projects/{slug}.yaml", blob)) for slug in slugs
     ]
-    return Loaded("c", tuple(projects), {slug: {"oauth": {"sealed": sealed}} for slug in slugs})
+    return Loaded(
+        "c", tuple(projects), {ItemId("thing", slug): {"oauth": {"sealed": sealed}} for slug in slugs}
+    )
 
 
 def report(slug: str, condition: Condition, status: Status = Status.FAILED) -> ItemReport:
-    return ItemReport(slug, "thing", status, "", "", (Outcome("r", "p", condition),))
+    return ItemReport(ItemId("thing", slug), status, "", "", (Outcome("r", "p", condition),))
 
 
 class Rehearsal:
     """Passes every five minutes in which these projects fail, whenever they are not left alone."""
 
     def __init__(self) -> None:
-        self.backoff = Backoff(STEP, HUMAN)
+        self.backoff = Backoff(STEP, KINDS)
         self.now = NOW
 
     def run(self, state: Loaded, condition: Condition = Condition.ERROR) -> bool:
@@ -42,7 +53,7 @@ class Rehearsal:
         status = Status.FAILED if condition is Condition.ERROR else Status.COMPLETED
         self.backoff.learn([report("a", condition, status)], postponed, self.now)
         self.now += STEP
-        return "a" not in postponed
+        return A not in postponed
 
 
 def test_it_is_tried_again_at_once_and_then_less_and_less_often() -> None:
@@ -74,24 +85,24 @@ def test_once_it_succeeds_it_starts_anew() -> None:
 
 
 def test_an_outage_is_nobodys_failure() -> None:
-    backoff, state = Backoff(STEP, HUMAN), loaded("a")
+    backoff, state = Backoff(STEP, KINDS), loaded("a")
     for _ in range(5):
         assert backoff.postponed(state, NOW) == frozenset()
         backoff.learn([report("a", Condition.UNKNOWN)], frozenset(), NOW)
 
 
 def test_others_are_not_held_up() -> None:
-    backoff, state = Backoff(STEP, HUMAN), loaded("a", "b")
+    backoff, state = Backoff(STEP, KINDS), loaded("a", "b")
     for _ in range(2):
         postponed = backoff.postponed(state, NOW)
         backoff.learn(
             [report("a", Condition.ERROR), report("b", Condition.OK, Status.COMPLETED)], postponed, NOW
         )
-    assert backoff.postponed(state, NOW) == {"a"}
+    assert backoff.postponed(state, NOW) == {A}
 
 
 def test_one_whose_file_is_gone_is_forgotten() -> None:
-    backoff, state = Backoff(STEP, HUMAN), loaded("a")
+    backoff, state = Backoff(STEP, KINDS), loaded("a")
     for _ in range(2):
         backoff.learn([report("a", Condition.ERROR)], backoff.postponed(state, NOW), NOW)
     backoff.learn([], backoff.postponed(loaded(), NOW), NOW)

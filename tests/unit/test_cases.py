@@ -1,11 +1,10 @@
-"""Runs every data file of tests/cases: given this project and this observation, expect this decision."""
+"""Runs every data file of tests/kinds/*/cases: given this item and this observation, expect this decision."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,15 @@ import pytest
 import yaml
 
 from reconciler.engine.contract import Resource, Target
+from reconciler.engine.kind import Kind
 from reconciler.kinds import KINDS
-from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Decision, Failed, Needed, Settled, Skipped, Waiting
 from reconciler.model.item import Item, Source
 from reconciler.model.observation import Absent, Known, Remembered, Seen
 from reconciler.settings.giving import Sections
+from tests.kinds.everyone import EVERYONE
 
-CASES = Path(__file__).parent.parent / "cases"
+CASES = Path(__file__).parent.parent / "kinds"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TEXTS = {"reason", "todo", "summary", "remedy", "note"}
 
@@ -34,31 +34,30 @@ class CaseLoader(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
-@cache
-def resource_types() -> dict[str, type[Resource[Any, Any]]]:
-    return {resource.name: resource for kind in KINDS.values() for resource in kind.resources}
-
-
 def files() -> list[Path]:
-    return sorted(CASES.glob("*/*.yaml"))
+    return sorted(CASES.glob("*/cases/*/*.yaml"))
+
+
+def kind_of(path: Path) -> Kind:
+    return EVERYONE[path.parents[2].name]
 
 
 def load(path: Path) -> dict[str, Any]:
     loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=CaseLoader)  # noqa: S506 - it is a safe one
     assert isinstance(loaded, dict)
     unknown = set(loaded) - {
-        "about", "project", "slug", "now", "remembered", "section", "siblings", "verify", "verified_at",
-        "settings", "seen", "outputs", "expect",
+        "about", kind_of(path).name, "slug", "now", "remembered", "section", "siblings", "verify",
+        "verified_at", "settings", "seen", "outputs", "expect",
     }  # fmt: skip
     assert not unknown, f"{path}: unknown keys {unknown}"
     return loaded
 
 
-def target_of(case: Mapping[str, Any]) -> Target[ProjectSpec]:
-    spec = ProjectSpec.model_validate(case["project"])
+def target_of(case: Mapping[str, Any], kind: Kind) -> Target[Any]:
+    spec = kind.spec.model_validate(case[kind.name])
     slug = spec.slug or case.get("slug") or spec.default_slug()
     return Target(
-        item=Item(slug, "project", spec, Source(f"projects/{slug}.yaml", "0" * 40)),
+        item=Item(slug, kind.name, spec, Source(f"projects/{slug}.yaml", "0" * 40)),
         now=case.get("now", NOW),
         remembered=case.get("remembered", {}),
         section=case.get("section", {}),
@@ -87,6 +86,8 @@ def assert_subset(expected: Any, actual: Any, where: str) -> None:
         assert list(actual) == list(expected), f"{where}: {actual!r} is not {expected!r}"
     elif isinstance(expected, str) and where.rsplit(".", 1)[-1] in TEXTS:
         assert expected.lower() in str(actual).lower(), f"{where}: {actual!r} does not say {expected!r}"
+    elif where.endswith(".awaits"):
+        assert actual["status"] == expected, f"{where}: {actual!r} is not {expected!r}"
     elif isinstance(expected, str):
         assert str(actual) == expected, f"{where}: {actual!r} is not {expected!r}"
     else:
@@ -112,17 +113,25 @@ def check(expected: Mapping[str, Any], decision: Decision) -> None:
         assert_subset(value, given[key], f"{name}.{key}")
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: f"{path.parent.name}/{path.stem}")
+@pytest.mark.parametrize(
+    "path", files(), ids=lambda path: f"{path.parents[2].name}/{path.parent.name}/{path.stem}"
+)
 def test_case(path: Path) -> None:
-    case = load(path)
-    resource = resource_types()[path.parent.name](Sections(case.get("settings", {}), {}))
-    target = target_of(case)
+    case, kind = load(path), kind_of(path)
+    made = next(each for each in kind.resources if each.name == path.parent.name)
+    resource = made(Sections(case.get("settings", {}), {}))
+    target = target_of(case, kind)
     decision = resource.unwanted(target) or resource.plan(
         target, seen_of(case, resource), case.get("outputs", {})
     )
     check(case["expect"], decision)
 
 
-def test_every_resource_has_cases() -> None:
-    without = [name for name in resource_types() if len(list((CASES / name).glob("*.yaml"))) < 3]
-    assert not without, f"resources with fewer than three cases: {without}"
+def test_every_resource_of_every_kind_that_ships_has_cases() -> None:
+    without = [
+        f"tests/kinds/{kind.name}/cases/{resource.name}"
+        for kind in KINDS.values()
+        for resource in kind.resources
+        if len(list((CASES / kind.name / "cases" / resource.name).glob("*.yaml"))) < 3
+    ]
+    assert not without, f"fewer than three cases in {without}"

@@ -7,7 +7,9 @@ import pytest
 from reconciler.faces.cli import display
 from reconciler.faces.cli.display import Program
 from reconciler.faces.cli.progress import brief
-from reconciler.model.decision import Awaits
+from reconciler.kinds import KINDS
+from reconciler.kinds.project.waits import AUTH
+from reconciler.model.item import ItemId
 from reconciler.model.outcome import Condition, ItemReport, Outcome, Status
 
 PROGRAM = Program(".venv/bin/reconcile", " --sandbox")
@@ -17,8 +19,8 @@ def outcome(resource: str, condition: Condition, reason: str = "", **more: objec
     return Outcome(resource, "initialization", condition, reason=reason, **more)  # type: ignore[arg-type]
 
 
-def report(slug: str, status: Status, *outcomes: Outcome, todo: str = "") -> ItemReport:
-    return ItemReport(slug, "project", status, "initialization", todo, outcomes)
+def report(slug: str, status: str, *outcomes: Outcome, todo: str = "") -> ItemReport:
+    return ItemReport(ItemId("project", slug), status, "initialization", todo, outcomes)
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -52,26 +54,26 @@ def test_only_what_nobody_set_up_is_told_as_skipped(capsys: pytest.CaptureFixtur
 
 def test_status_words_are_literal_and_lines_whole(capsys: pytest.CaptureFixture[str]) -> None:
     reports = [report(f"project-{status}", status, todo="do this " * 40) for status in Status]
-    display.print_rows(display.console(), display.rows_of(reports, PROGRAM))
+    display.print_rows(display.console(), display.rows_of(reports, PROGRAM), KINDS)
     lines = shown(capsys)
-    assert [line.split()[1] for line in lines] == sorted(map(str, Status))
+    assert [line.split()[2] for line in lines] == sorted(map(str, Status))
 
 
 def test_commands_are_shown_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
     todo = "Hand over tokens with `reconcile seal acme-widgets` (docs/sealing.md)."
-    waiting = outcome("oauth", Condition.WAITING, awaits=Awaits.AUTH, todo=todo)
+    waiting = outcome("oauth", Condition.WAITING, awaits=AUTH, todo=todo)
     reports = [report("acme-widgets", "waiting_auth", waiting, todo=todo)]
     (row,) = display.rows_of(reports, PROGRAM)
-    assert "`.venv/bin/reconcile seal acme-widgets --sandbox < tokens.json`" in row.todo
-    display.next_commands(display.console(), reports, PROGRAM, sandbox=False)
+    assert "`.venv/bin/reconcile seal acme-widgets --sandbox < secret.json`" in row.todo
+    display.next_commands(display.console(), reports, KINDS, PROGRAM, sandbox=False)
     lines = shown(capsys)
-    assert "  .venv/bin/reconcile seal acme-widgets --sandbox < tokens.json" in lines
+    assert "  .venv/bin/reconcile seal acme-widgets --sandbox < secret.json" in lines
     assert not any("made-up" in line for line in lines)
 
 
 def test_a_device_login_gets_no_command_to_seal(capsys: pytest.CaptureFixture[str]) -> None:
     reports = [report("a", "waiting_auth", todo="Open https://x and type the code B to log in.")]
-    display.next_commands(display.console(), reports, PROGRAM, sandbox=True)
+    display.next_commands(display.console(), reports, KINDS, PROGRAM, sandbox=True)
     assert shown(capsys) == []
 
 
@@ -84,5 +86,5 @@ def test_a_completed_project_that_was_not_read_says_so() -> None:
 
 
 def test_many_that_are_awaited_are_told_in_short() -> None:
-    places = [*(f"p{number}/sync" for number in range(1000)), "x/pod-health"]
+    places = [*(f"project/p{number}/sync" for number in range(1000)), "project/x/pod-health"]
     assert brief(places) == "sync of p0, p1, p2 and 997 more, pod-health of x"

@@ -7,6 +7,7 @@ import pytest
 from reconciler.git.edits import Edit, Fate, File, Folder, Guard, ListEntry, StatusKeys, apply_edits
 from reconciler.git.status_file import load_status
 from reconciler.git.tree import EMPTY_TREE, Draft, Kind, Memory, folder_id, object_id_of
+from reconciler.model.item import ItemId
 
 BASE = "k8s/base/kustomization.yaml"
 
@@ -26,7 +27,9 @@ def fates(draft: Draft, *edits: Edit) -> list[Fate]:
 
 
 def folder(slug: str, **files: bytes) -> Folder:
-    return Folder(slug=slug, path=f"envs/{slug}", files={f"{name}.yaml": files[name] for name in files})
+    return Folder(
+        item=ItemId("thing", slug), path=f"envs/{slug}", files={f"{name}.yaml": files[name] for name in files}
+    )
 
 
 def test_a_folder_is_exactly_its_files(draft: Draft) -> None:
@@ -70,8 +73,8 @@ def test_what_people_put_in_the_way_is_left_and_said(objects: Memory) -> None:
     link = objects.write("blob", b"/etc")
     tree = objects.write("tree", b"120000 envs\0" + bytes.fromhex(link))
     draft = Draft(objects, tree)
-    entry = ListEntry(slug="a", path=BASE, value="envs/a")
-    other = ListEntry(slug="b", path=BASE, value="envs/b")
+    entry = ListEntry(item=ItemId("thing", "a"), path=BASE, value="envs/a")
+    other = ListEntry(item=ItemId("thing", "b"), path=BASE, value="envs/b")
     outcomes = apply_edits(draft, [folder("a", x=b"1"), entry, other])
     assert [outcome.fate for outcome in outcomes] == [Fate.REFUSED, Fate.REFUSED, Fate.APPLIED]
     assert "symbolic link" in outcomes[0].reason
@@ -85,14 +88,17 @@ def test_what_people_put_in_the_way_is_left_and_said(objects: Memory) -> None:
 
 def test_entries_of_one_list_come_together(draft: Draft) -> None:
     draft.put(BASE, b"resources:\n- envs/b # ours\n")
-    edits = [ListEntry(slug=slug, path=BASE, value=f"envs/{slug}") for slug in "cab"]
+    edits = [ListEntry(item=ItemId("thing", slug), path=BASE, value=f"envs/{slug}") for slug in "cab"]
     assert fates(draft, *edits) == [Fate.APPLIED, Fate.APPLIED, Fate.UNCHANGED]
     assert draft.read(BASE) == b"resources:\n- envs/a\n- envs/b # ours\n- envs/c\n"
 
 
 def test_a_list_that_cannot_be_edited_stays_and_stops_no_other_file(draft: Draft) -> None:
     draft.put(BASE, b"resources: nonsense\n")
-    edits = [ListEntry(slug="a", path=BASE, value="envs/a"), File(slug="", path="keys/x.pub", content=b"k")]
+    edits = [
+        ListEntry(item=ItemId("thing", "a"), path=BASE, value="envs/a"),
+        File(item=None, path="keys/x.pub", content=b"k"),
+    ]
     outcomes = apply_edits(draft, edits)
     assert [outcome.fate for outcome in outcomes] == [Fate.REFUSED, Fate.APPLIED]
     assert outcomes[0].remedy
@@ -100,7 +106,7 @@ def test_a_list_that_cannot_be_edited_stays_and_stops_no_other_file(draft: Draft
 
 
 def test_a_new_kustomization_starts_as_told(draft: Draft) -> None:
-    edit = ListEntry(slug="a", path=BASE, value="envs/a", new_file="kind: Kustomization\n")
+    edit = ListEntry(item=ItemId("thing", "a"), path=BASE, value="envs/a", new_file="kind: Kustomization\n")
     assert fates(draft, edit) == [Fate.APPLIED]
     assert draft.read(BASE) == b"kind: Kustomization\nresources:\n- envs/a\n"
 
@@ -112,7 +118,7 @@ def test_a_guard_leaves_out_all_of_a_project_and_nothing_else(draft: Draft) -> N
     gone = Guard("projects/c.yaml", object_id_of("blob", b"same"))
     holds = Guard("projects/b.yaml", object_id_of("blob", b"same"))
     guarded = [
-        File(slug=slug, path=f"x/{slug}", content=b"1", guard=guard)
+        File(item=ItemId("thing", slug), path=f"x/{slug}", content=b"1", guard=guard)
         for slug, guard in (("a", stale), ("c", gone), ("b", holds))
     ]
     outcomes = apply_edits(draft, guarded)
@@ -124,13 +130,15 @@ def test_a_guard_leaves_out_all_of_a_project_and_nothing_else(draft: Draft) -> N
 def test_a_guard_that_stands_without_the_file_does_not_stand_with_another(draft: Draft) -> None:
     draft.put("projects/a.yaml", b"new")
     guards = [Guard(f"projects/{name}.yaml", object_id_of("blob", b"old"), or_gone=True) for name in "ac"]
-    outcomes = apply_edits(draft, [File(slug="x", path="x", content=b"1", guard=guard) for guard in guards])
+    outcomes = apply_edits(
+        draft, [File(item=ItemId("thing", "x"), path="x", content=b"1", guard=guard) for guard in guards]
+    )
     assert [outcome.fate for outcome in outcomes] == [Fate.LEFT_OUT, Fate.APPLIED]
 
 
 def status(document: dict[str, object], consumed: str | None = None) -> StatusKeys:
     return StatusKeys(
-        slug="a",
+        item=ItemId("thing", "a"),
         path="status/a.yaml",
         document=document,  # type: ignore[arg-type]
         human={"oauth": ("sealed",)},

@@ -8,16 +8,19 @@ from typing import Any
 import pytest
 
 from reconciler.engine.contract import Resource
+from reconciler.engine.kind import Kind, Proof
+from reconciler.engine.result import KindView
 from reconciler.engine.stages import apply, observe, plan, report
-from reconciler.model.decision import Change, Needed, Skipped
+from reconciler.model.decision import Change, Needed, Settled, Skipped
 from reconciler.model.errors import Collision, ConfigurationError, Denied, NotConfigured, Unavailable
+from reconciler.model.item import Item, ItemId
 from reconciler.model.json import Later, Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Condition, ItemReport, Status
 from reconciler.model.plan import Plan
 from reconciler.model.status_file import document
 from reconciler.settings.giving import Reading, Sections, Writing
-from tests.support.toy import NOW, ThingSpec, World, failed, project, resource, waiting
+from tests.support.toy import NOW, ThingSpec, World, clumsy, failed, item, kind_of, resource, waiting
 
 Toy = Resource[ThingSpec, Any]
 
@@ -35,17 +38,20 @@ class Run:
 
 def run(
     resources: Sequence[Toy],
-    *names: str,
+    *names: str | Item[ThingSpec],
     statuses: Mapping[str, Object] | None = None,
     stop_after: int = 1_000,
+    proof: Proof | None = None,
 ) -> Run:
-    projects = [project(name) for name in names]
-    loaded = Loaded("0" * 40, tuple(projects), statuses or {})
+    items = [item(name) if isinstance(name, str) else name for name in names]
+    kind = kind_of(*resources, proof=proof)
+    known = {ItemId("thing", slug): document for slug, document in (statuses or {}).items()}
+    loaded = Loaded("0" * 40, tuple(items), known)
     targets = {
         each.name: {
             target.slug: target
             for target in observe.targets(
-                each, projects, loaded, None, now=NOW, verify_within=timedelta(hours=1)
+                each, items, loaded, None, now=NOW, verify_within=timedelta(hours=1)
             )
         }
         for each in resources
@@ -53,27 +59,26 @@ def run(
     findings = observe.observe(
         resources, {name: list(each.values()) for name, each in targets.items()}, Reading(Sections({}, {}))
     )
-    made = plan.plan([(each.slug, "thing") for each in projects], resources, targets, findings)
+    view = KindView(kind, tuple(resources), targets, findings)
+    made = Plan(tuple(plan.plan(view, [each.slug for each in items])))
     announced: list[Change] = []
     reports = {
         each.slug: report.report(
             each,
+            kind,
             apply.apply(
                 planned,
-                resources,
-                targets,
-                findings,
+                view,
                 Writing(Sections({}, {})),
                 stopping=lambda: len(announced) >= stop_after,
                 announce=announced.append,
             ),
             loaded,
         )
-        for each, planned in zip(projects, made, strict=True)
+        for each, planned in zip(items, made, strict=True)
     }
     documents = {
-        slug: document(each, (statuses or {}).get(slug, {}), sections={}, now=NOW)
-        for slug, each in reports.items()
+        slug: document(each, known.get(each.id, {}), sections={}, now=NOW) for slug, each in reports.items()
     }
     return Run(made, reports, documents, announced)
 
@@ -84,7 +89,7 @@ def test_a_value_that_does_not_exist_yet_is_resolved_when_it_does() -> None:
     first = run(resources, "a")
     assert first.plan.changes[1].after == {"from": {"first": Later("first", "value")}}
     assert world.values == {("first", "a"): "first", ("second", "a"): "second+first"}
-    assert first.reports["a"].status is Status.COMPLETED
+    assert first.reports["a"].status == Status.COMPLETED
 
 
 def test_a_second_pass_has_nothing_to_do_and_writes_the_same_status() -> None:
@@ -181,7 +186,7 @@ def test_what_is_not_configured_is_skipped_with_what_needs_it() -> None:
         "third": Condition.CHANGED,
     }
     assert "set world.url" in made.reports["a"].outcomes[0].reason
-    assert made.reports["a"].status is Status.COMPLETED
+    assert made.reports["a"].status == Status.COMPLETED
 
 
 def test_a_system_taken_away_after_use_is_an_error() -> None:
@@ -189,7 +194,7 @@ def test_a_system_taken_away_after_use_is_an_error() -> None:
     resources = [resource(world, "first")]
     before = run(resources, "a").documents
     world.on_read["first"] = NotConfigured("World is not configured", remedy="set world.url")
-    assert run(resources, "a", statuses=before).reports["a"].status is Status.FAILED
+    assert run(resources, "a", statuses=before).reports["a"].status == Status.FAILED
 
 
 def test_a_half_configured_system_is_an_error() -> None:
@@ -222,7 +227,7 @@ def test_failed_comes_before_waiting() -> None:
         resource(world, "wrong", decide=lambda target: failed()),
     ]
     made = run(resources, "a")
-    assert made.reports["a"].status is Status.FAILED
+    assert made.reports["a"].status == Status.FAILED
     assert made.reports["a"].todo == "wrong: it is wrong — mend it"
 
 
@@ -233,7 +238,7 @@ def test_what_to_do_is_about_a_resource_that_is_in_trouble_as_written() -> None:
     assert before["a"]["next"].startswith("first:")
     world.on_read["second"] = Denied("World", "refused the token")
     after = run([resource(world, "first"), resource(world, "second")], "a", statuses=before)
-    assert after.reports["a"].status is Status.FAILED
+    assert after.reports["a"].status == Status.FAILED
     assert after.reports["a"].todo == "second: it is wrong — mend it"
     assert (
         run([resource(world, "first"), wrong[1]], "a", statuses=after.documents).documents == after.documents
@@ -275,7 +280,7 @@ def test_a_commit_that_turns_out_to_change_nothing_is_no_change_and_nobody_waits
     assert [change.resource for change in made.plan.changes] == ["secret", "files"]
     assert [change.resource for change in made.announced] == ["secret"]
     assert made.documents == before.documents
-    assert made.reports["a"].status is Status.COMPLETED
+    assert made.reports["a"].status == Status.COMPLETED
 
 
 def test_what_turns_out_to_be_needed_is_left_to_the_next_pass_if_the_plan_did_not_show_it() -> None:
@@ -315,7 +320,7 @@ def test_what_is_switched_off_and_on_again_is_still_remembered() -> None:
 
 def test_skipped_by_the_file_is_completed() -> None:
     made = run([resource(World(), "only", decide=lambda target: Skipped("skipAuth is set"))], "a")
-    assert made.reports["a"].status is Status.COMPLETED
+    assert made.reports["a"].status == Status.COMPLETED
     assert not [each for each in made.plan if isinstance(each.planned["only"], Needed)]
 
 
@@ -326,3 +331,96 @@ def test_since_moves_only_with_the_state() -> None:
         old: Object = {"resources": {"first": {"state": state, "since": long_ago, "outputs": {}}}}
         written = run(resources, "a", statuses={"a": old}).documents["a"]
         assert written["resources"]["first"]["since"] == since
+
+
+def test_a_defect_that_one_item_meets_is_that_items_wherever_it_is_met() -> None:
+    for step in ("unwanted", "observe", "plan", "apply"):
+        world = World()
+        made = run([clumsy(world, "first", step, "b"), resource(world, "second")], "a", "b", "c")
+        for fine in ("a", "c"):
+            assert made.conditions(fine) == {"first": Condition.CHANGED, "second": Condition.CHANGED}, step
+        assert made.conditions("b")["first"] in {Condition.UNKNOWN, Condition.ERROR}, step
+        assert made.conditions("b")["second"] is Condition.CHANGED, step
+        assert "secret detail" not in str(made.reports)
+        assert "defect" in made.reports["b"].outcomes[0].remedy
+
+
+def test_an_answer_that_leaves_an_item_out_is_a_defect_of_that_item_alone() -> None:
+    world = World()
+    made = run([clumsy(world, "first", "leave out", "b")], "a", "b")
+    assert made.conditions("a") == {"first": Condition.CHANGED}
+    assert made.conditions("b") == {"first": Condition.UNKNOWN}
+
+
+def test_a_defect_that_everybody_meets_is_not_searched_for_without_end() -> None:
+    world, names = World(), [f"t{number}" for number in range(500)]
+    made = run([clumsy(world, "first", "observe", *names)], *names)
+    assert {made.conditions(name)["first"] for name in names} == {Condition.UNKNOWN}
+    assert world.reads < 100
+
+
+PROOF = Proof("first", "value", "its number")
+
+
+def proven(world: World) -> list[Toy]:
+    return [
+        resource(world, "first", decide=lambda target: Settled({"value": world.proofs[target.spec.claim()]})),
+        resource(world, "second"),
+    ]
+
+
+def test_what_an_item_is_stands_in_its_status_file() -> None:
+    world = World()
+    world.proofs = {"thing a": "7"}
+    made = run(proven(world), "a", proof=PROOF)
+    assert made.documents["a"]["identity"] == {"claim": "thing a", "proof": "7"}
+
+
+def test_another_thing_of_the_same_name_is_refused_and_nothing_is_done_for_it() -> None:
+    world = World()
+    world.proofs = {"thing a": "7"}
+    before = run(proven(world), "a", proof=PROOF).documents
+    world.proofs, world.values = {"thing a": "8"}, {}
+    made = run(proven(world), "a", statuses=before, proof=PROOF)
+    assert made.conditions("a") == {"first": Condition.ERROR, "second": Condition.BLOCKED}
+    assert "its number is 8, and it was 7" in made.reports["a"].todo
+    assert "another `slug:`" in made.reports["a"].todo
+    assert world.values == {}
+    assert made.documents["a"]["identity"] == before["a"]["identity"]
+
+
+def test_the_same_thing_under_another_name_goes_on_and_is_known_by_it() -> None:
+    world = World()
+    world.proofs = {"thing a": "7", "thing new": "7"}
+    before = run(proven(world), "a", proof=PROOF).documents
+    made = run(proven(world), item("a", claimed="new"), statuses=before, proof=PROOF)
+    assert made.reports["a"].status == Status.COMPLETED
+    assert made.documents["a"]["identity"] == {"claim": "thing new", "proof": "7"}
+
+
+def test_under_another_name_nothing_is_done_before_it_is_proven_to_be_the_same() -> None:
+    world = World()
+    world.proofs = {"thing a": "7"}
+    before = run(proven(world), "a", proof=PROOF).documents
+    world.on_read["first"], world.values = Unavailable("World", "is down"), {}
+    made = run(proven(world), item("a", claimed="new"), statuses=before, proof=PROOF)
+    assert made.conditions("a") == {"first": Condition.UNKNOWN, "second": Condition.BLOCKED}
+    assert world.values == {}
+    assert made.documents["a"]["identity"] == {"claim": "thing a", "proof": "7"}
+    same = run(proven(world), "a", statuses=before, proof=PROOF)
+    assert same.conditions("a") == {"first": Condition.UNKNOWN, "second": Condition.CHANGED}
+
+
+def test_a_kind_is_refused_that_could_not_work() -> None:
+    world = World()
+    first, second = resource(world, "first"), resource(world, "second", needs=("first",))
+    committed = resource(world, "committed", is_deferred=True)
+    after = resource(world, "after", needs=("committed",))
+    with pytest.raises(ValueError, match="stands before"):
+        kind_of(second, first)
+    with pytest.raises(ValueError, match="two resources called first"):
+        kind_of(first, resource(world, "first"))
+    with pytest.raises(ValueError, match="is not the first"):
+        kind_of(first, second, proof=Proof("second", "value", "its number"))
+    with pytest.raises(ValueError, match="after_commit"):
+        Kind("thing", ThingSpec, (type(committed), type(after)))

@@ -16,7 +16,7 @@ from reconciler.engine.one_by_one import OUT_OF_TIME, PATIENCE, SECONDS, STOPPED
 from reconciler.model.errors import Denied, Missing, Rejected, SystemFault, Unavailable
 from reconciler.model.observation import Known, Observation, Unknown
 from reconciler.settings.giving import Reading, Sections
-from tests.support.toy import NOW, Thing, ThingSpec, project
+from tests.support.toy import NOW, Thing, ThingSpec, item
 
 NAMES = [f"t{number:02}" for number in range(12)]
 
@@ -41,7 +41,7 @@ def targets(*, pass_number: int = 0) -> list[Target[ThingSpec]]:
     """Return one for each name; the first was not verified for longest."""
     return [
         Target(
-            project(name),
+            item(name),
             NOW + timedelta(minutes=5 * pass_number),
             verified_at=NOW - timedelta(hours=99 - age),
         )
@@ -65,7 +65,7 @@ def gone(name: str = "") -> Unavailable:
 
 def test_who_was_not_read_for_longest_comes_first_and_the_new_before_all() -> None:
     service = Service()
-    new = Target(project("new"), NOW)
+    new = Target(item("new"), NOW)
     found = read_each([*reversed(targets()), new], reading(), service.look)
     assert service.asked == ["new", *NAMES]
     assert unread(found) == set()

@@ -19,18 +19,26 @@ from reconciler.crypto.sealing import (
     Opened,
     Refusal,
     SealingSettings,
-    Tokens,
     generate_identity,
-    read_tokens,
     recipient_of,
     seal,
     unseal,
 )
+from reconciler.kinds.project.resources.tokens import (
+    SealedLogin,
+    Tokens,
+    fields_to_seal,
+    read_tokens,
+    sealed_fields,
+    unseal_tokens,
+)
 from reconciler.model.errors import ConfigurationError
+from reconciler.model.item import ItemId
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = NOW + timedelta(hours=8)
 SLUG = "acme-widgets"
+ITEM = ItemId("project", SLUG)
 REQUEST = "login-42-1"
 IDENTITY = generate_identity()
 TOKENS = Tokens(SecretStr("canary-access"), SecretStr("canary-refresh"), SOON)
@@ -49,8 +57,8 @@ def sealed(plain: str | bytes, identity: SecretStr = IDENTITY) -> str:
     return pyrage.encrypt(data, [key], armored=True).decode()
 
 
-def opened(text: str, identity: SecretStr = IDENTITY) -> Opened | Refusal:
-    return unseal(text, [identity], SLUG, NOW)
+def opened(text: str, identity: SecretStr = IDENTITY) -> SealedLogin | Refusal:
+    return unseal_tokens(text, [identity], ITEM, NOW)
 
 
 def with_fields(**fields: Any) -> str:
@@ -58,8 +66,8 @@ def with_fields(**fields: Any) -> str:
 
 
 def test_what_is_sealed_comes_back() -> None:
-    text = seal(recipient_of(IDENTITY), TOKENS, slug=SLUG, request_id=REQUEST)
-    assert opened(text) == Opened(REQUEST, TOKENS)
+    text = seal(recipient_of(IDENTITY), sealed_fields(TOKENS), item=ITEM, request_id=REQUEST)
+    assert opened(text) == SealedLogin(REQUEST, TOKENS)
     assert "canary" not in text
     assert "canary" not in repr(opened(text))
 
@@ -82,7 +90,7 @@ REFORMATTED = {
 
 @pytest.mark.parametrize("tool", REFORMATTED.values(), ids=REFORMATTED.keys())
 def test_armor_survives_what_yaml_tools_do(tool: Any) -> None:
-    assert isinstance(opened(tool(with_fields())), Opened)
+    assert isinstance(opened(tool(with_fields())), SealedLogin)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +107,7 @@ def test_armor_survives_what_yaml_tools_do(tool: Any) -> None:
 )
 def test_expiry_in_every_accepted_form(value: Any, moment: datetime) -> None:
     found = opened(with_fields(expiresAt=value))
-    assert isinstance(found, Opened)
+    assert isinstance(found, SealedLogin)
     assert found.tokens.expires_at == moment
 
 
@@ -114,7 +122,7 @@ def test_expiry_that_makes_no_sense(value: Any) -> None:
 @pytest.mark.parametrize(
     ("fields", "refusal"),
     [
-        ({"project": "acme-gadgets"}, Refusal.OTHER_PROJECT),
+        ({"project": "acme-gadgets"}, Refusal.OTHER_ITEM),
         ({"project": 7}, Refusal.WRONG_FIELDS),
         ({"requestId": None}, Refusal.WRONG_FIELDS),
         ({"requestId": "with\nline"}, Refusal.WRONG_FIELDS),
@@ -137,7 +145,7 @@ def test_every_field_must_be_there(missing: str) -> None:
 
 
 def test_more_fields_than_needed_do_no_harm() -> None:
-    assert isinstance(opened(with_fields(scopes=["user:inference"], v=1)), Opened)
+    assert isinstance(opened(with_fields(scopes=["user:inference"], v=1)), SealedLogin)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +171,7 @@ def test_plaintext_that_is_no_object(plain: str | bytes) -> None:
 def test_texts_that_nobody_here_can_open() -> None:
     text = with_fields()
     assert opened(text, generate_identity()) is Refusal.OTHER_KEY
-    assert unseal(text, [], SLUG, NOW) is Refusal.NO_IDENTITY
+    assert unseal_tokens(text, [], ITEM, NOW) is Refusal.NO_IDENTITY
     assert opened("canary-access") is Refusal.NOT_ARMOR
     assert opened(text.replace("END AGE", "END FOO")) is Refusal.NOT_ARMOR
     assert opened(text + "trailing words") is Refusal.NOT_ARMOR
@@ -215,7 +223,7 @@ def test_no_text_whatever_breaks_it(text: str) -> None:
     )
 )
 def test_no_plaintext_whatever_breaks_it(plain: dict[str, Any]) -> None:
-    assert isinstance(opened(sealed(json.dumps(plain))), Refusal | Opened)
+    assert isinstance(opened(sealed(json.dumps(plain))), Refusal | SealedLogin)
 
 
 def test_refusals_have_sentences_without_secrets() -> None:
@@ -232,7 +240,9 @@ def test_any_of_several_identities_opens_and_the_newest_is_sealed_to() -> None:
     assert settings.missing() is None
     assert settings.recipient == recipient_of(newer)
     for identity in (older, newer):
-        assert isinstance(unseal(sealed(json.dumps(GOOD), identity), settings.keys, SLUG, NOW), Opened)
+        assert isinstance(
+            unseal_tokens(sealed(json.dumps(GOOD), identity), settings.keys, ITEM, NOW), SealedLogin
+        )
 
 
 def test_without_identities_sealing_is_off() -> None:
@@ -251,13 +261,13 @@ def test_a_wrong_identity_is_not_quoted() -> None:
 
 def test_a_wrong_recipient_is_refused() -> None:
     with pytest.raises(ConfigurationError):
-        seal("age1nonsense", TOKENS, slug=SLUG, request_id=REQUEST)
+        seal("age1nonsense", sealed_fields(TOKENS), item=ITEM, request_id=REQUEST)
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
 def test_tokens_are_read_as_the_cli_keeps_them(wrapped: bool) -> None:
     inner = {"accessToken": "a", "refreshToken": "b", "expiresAt": GOOD["expiresAt"], "scopes": []}
-    assert read_tokens(json.dumps({"claudeAiOauth": inner} if wrapped else inner)) == Tokens(
+    assert read_tokens(json.dumps({"claudeAiOauth": inner} if wrapped else inner).encode()) == Tokens(
         SecretStr("a"), SecretStr("b"), SOON
     )
 
@@ -273,4 +283,21 @@ def test_tokens_are_read_as_the_cli_keeps_them(wrapped: bool) -> None:
     ],
 )
 def test_tokens_that_cannot_be_read(text: str, refusal: Refusal) -> None:
-    assert read_tokens(text) is refusal
+    assert read_tokens(text.encode("utf-8", "surrogatepass")) is refusal
+
+
+def test_what_is_handed_in_is_refused_with_a_sentence_before_it_is_sealed() -> None:
+    past = {"accessToken": "canary-access", "refreshToken": "b", "expiresAt": 1_000}
+    for content in (b"not json", b"{}", json.dumps(past).encode()):
+        said = fields_to_seal(content, NOW)
+        assert isinstance(said, str)
+        assert "canary" not in said
+
+
+def test_a_secret_of_another_kind_of_item_is_refused() -> None:
+    lamp = ItemId("lamp", SLUG)
+    text = seal(recipient_of(IDENTITY), {"wattage": 7}, item=lamp, request_id="bulb-1")
+    assert unseal(text, [IDENTITY], lamp) == Opened("bulb-1", {"wattage": 7})
+    assert unseal(text, [IDENTITY], ITEM) is Refusal.WRONG_FIELDS
+    assert unseal(text, [IDENTITY], ItemId("lamp", "other")) is Refusal.OTHER_ITEM
+    assert "7" not in repr(unseal(text, [IDENTITY], lamp)).replace(SLUG, "")

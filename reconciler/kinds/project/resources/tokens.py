@@ -23,10 +23,11 @@ WHAT = (
     "accessToken, refreshToken and expiresAt"
 )
 MADE_UP = '{"accessToken": "a", "refreshToken": "r", "expiresAt": 4102444800000}'
-_WRONG_FIELDS = (
-    "accessToken, refreshToken and expiresAt must all be there, with non-empty texts and expiresAt as epoch "
-    "milliseconds or ISO 8601; and, when another program seals, project and requestId"
-)
+_SENTENCES = {
+    Refusal.WRONG_FIELDS: "accessToken, refreshToken and expiresAt must all be there, with non-empty texts "
+    "and expiresAt as epoch milliseconds or ISO 8601; and, when another program seals, project and requestId",
+    Refusal.EXPIRED: "the tokens in it are past their expiresAt",
+}
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class SealedLogin:
 
 def sentence_of(refusal: Refusal) -> str:
     """Return what is wrong with tokens, for a person."""
-    return _WRONG_FIELDS if refusal is Refusal.WRONG_FIELDS else refusal.sentence
+    return _SENTENCES.get(refusal, refusal.sentence)
 
 
 def unseal_tokens(
