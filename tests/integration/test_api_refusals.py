@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from reconciler.clients.github.deliveries import signature_of
 from reconciler.faces.http.pushes import Pushes
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import commits, merge
@@ -204,7 +205,7 @@ def push(running: Running, **changes: Any) -> dict[str, Any]:
     headers = {
         "X-GitHub-Event": "push",
         "X-GitHub-Delivery": f"{time.monotonic_ns()}",
-        "X-Hub-Signature-256": pushes.sign(body),
+        "X-Hub-Signature-256": signature_of(body, pushes.secret()),
     }
     return {"content": body, "headers": headers | changes}
 
@@ -258,7 +259,7 @@ def test_a_signed_delivery_that_makes_no_sense_is_refused(running: Running, body
     headers = {
         "X-GitHub-Event": "push",
         "X-GitHub-Delivery": f"{time.monotonic_ns()}",
-        "X-Hub-Signature-256": pushes.sign(body),
+        "X-Hub-Signature-256": signature_of(body, pushes.secret()),
     }
     refused(running.call("POST", "/webhooks/github", by="", content=body, headers=headers), 400)
 

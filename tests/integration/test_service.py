@@ -17,6 +17,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from reconciler.clients.github.deliveries import signature_of
 from reconciler.engine.cycle import COMMIT_TRAILER
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
@@ -42,7 +43,7 @@ def deliver(running: Running, *messages: str) -> str:
     headers = {
         "X-GitHub-Event": "push",
         "X-GitHub-Delivery": f"{time.monotonic_ns()}",
-        "X-Hub-Signature-256": pushes.sign(body),
+        "X-Hub-Signature-256": signature_of(body, pushes.secret()),
     }
     answer = running.call("POST", "/webhooks/github", by="", content=body, headers=headers)
     assert answer.is_success, answer.text
@@ -137,7 +138,7 @@ def test_two_instances_take_turns(clean_sandbox: Sandbox, tmp_path: Path) -> Non
         assert other.call("POST", "/onboard", json={**REQUEST, "skipAuth": True}).status_code == 200
     assert status(clean_sandbox, "acme-gears")["status"] == "completed"
     log = git(clean_sandbox.environment()["MANIFESTS_REPOSITORY"], "log", "--format=%s", "main")
-    assert log.count("Environments: acme-gears") == 1
+    assert log.count("Manifests: acme-gears") == 1
 
 
 def test_a_run_that_another_instance_was_asked_for_is_found(clean_sandbox: Sandbox) -> None:

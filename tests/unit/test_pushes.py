@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from reconciler.clients.github.deliveries import signature_of
 from reconciler.engine.cycle import COMMIT_TRAILER, new_pass_id
 from reconciler.faces.http.pushes import OLDEST, REMEMBERED, Delivery, Pushes, Verdict
 
@@ -26,7 +27,7 @@ def judge(pushes: Pushes, *messages: str, number: str = "1", event: str = "push"
         **changes,
     }
     body = json.dumps(payload).encode()
-    return pushes.judge(Delivery(body, event, pushes.sign(body)))
+    return pushes.judge(Delivery(body, event, signature_of(body, pushes.secret())))
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_a_body_is_signed_as_github_signs_it() -> None:
     """The example of GitHub's page "Validating webhook deliveries"."""
     pushes = Pushes(lambda: SecretStr("It's a Secret to Everybody"), None)
     expected = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
-    assert pushes.sign(b"Hello, World!") == expected
+    assert signature_of(b"Hello, World!", pushes.secret()) == expected
 
 
 def test_a_push_of_somebody_begins_a_pass(pushes: Pushes) -> None:

@@ -100,7 +100,7 @@ def manifests(
         }
         accepted = [edit for edit in accepted if edit.item not in refused]
         confirm()
-        subject = f"Environments: {_names([item for item in edits if item not in refused])}"
+        subject = f"Manifests: {_names([item for item in edits if item not in refused])}"
         pushed = repositories.manifests.push(accepted, subject, trailers)
     except ReconcilerError as error:
         later = not isinstance(error, Denied)

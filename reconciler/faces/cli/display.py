@@ -23,6 +23,7 @@ from rich.text import Text
 
 from reconciler.engine.contract import SealedForm
 from reconciler.engine.kind import Kinds
+from reconciler.engine.naming import short_names
 from reconciler.model.errors import InvalidFile
 from reconciler.model.json import Json
 from reconciler.model.outcome import Condition, ItemReport, Outcome, Status
@@ -205,11 +206,13 @@ def next_commands(
     out: Console, reports: Iterable[ItemReport], kinds: Kinds, program: Program, *, sandbox: bool
 ) -> None:
     """Print the commands that bring on the items which wait for something sealed."""
-    asking = [(each.slug, form) for each in reports if (form := _asked_for(each, kinds))]
+    everyone = list(reports)
+    names = short_names(each.id for each in everyone)
+    asking = [(names[each.id], form) for each in everyone if (form := _asked_for(each, kinds))]
     if not asking:
         return
-    waiting = [slug for slug, _ in asking]
-    commands = [f"{program.command(f'seal {slug}')} < secret.json" for slug in waiting[:MOST_COMMANDS]]
+    waiting = [name for name, _ in asking]
+    commands = [f"{program.command(f'seal {name}')} < secret.json" for name in waiting[:MOST_COMMANDS]]
     if len(waiting) > MOST_COMMANDS:
         commands.append(f"… and {len(waiting) - MOST_COMMANDS} more in the same way")
     out.print("\nWhat is waited for is handed over sealed; then another pass goes on:")
@@ -218,8 +221,8 @@ def next_commands(
     for form in dict.fromkeys(form for _, form in asking):
         out.print(f"secret.json is {form.what}.", "In the sandbox a made-up one will do:" if sandbox else "")
         if sandbox:
-            slug = next(slug for slug, each in asking if each is form)
-            out.print(f"  echo '{form.made_up}' | {program.command(f'seal {slug}')}", soft_wrap=True)
+            name = next(name for name, each in asking if each is form)
+            out.print(f"  echo '{form.made_up}' | {program.command(f'seal {name}')}", soft_wrap=True)
     out.print("")
 
 

@@ -27,7 +27,7 @@ class Steps:
 
     def changing(self, change: Change) -> None:
         """Say what is changed."""
-        self._show(f"change {change.slug}: {change.resource} … {change.summary}")
+        self._show(f"change {change.item}: {change.resource} … {change.summary}")
 
     def waiting(self, pause: timedelta, awaited: Sequence[str]) -> None:
         """Say for how long nothing happens, and why."""

@@ -13,6 +13,8 @@ from typing import Any
 from fastapi import HTTPException, Request, Response
 from fastapi.routing import APIRoute
 
+from reconciler.model.json import once_each
+
 
 class StrictRoute(APIRoute):
     """A route whose body has to be JSON, by its own word, and may have each key once."""
@@ -34,11 +36,9 @@ class StrictRoute(APIRoute):
 
 class _StrictRequest(Request):
     async def json(self) -> Any:  # noqa: ANN401 - JSON
-        return json.loads(await self.body(), object_pairs_hook=_once_each)
-
-
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise HTTPException(400, "A key of the body is there twice.")
-    return found
+        try:
+            return json.loads(await self.body(), object_pairs_hook=once_each)
+        except json.JSONDecodeError:
+            raise  # which FastAPI tells of
+        except ValueError as error:
+            raise HTTPException(400, f"The body is ambiguous: {error}.") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from datetime import datetime
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from reconciler.clients.github.deliveries import SIGNATURE
 from reconciler.engine.schedule import Schedule
 from reconciler.faces.http.problems import answers
 from reconciler.faces.http.pushes import Delivery, Pushes, Verdict
@@ -25,7 +25,6 @@ LARGEST_DELIVERY = 5 * 1024 * 1024
 """Bytes. GitHub sends up to 25 MB; a push that large waits for the schedule."""
 READ_AT_ONCE = 4
 """Deliveries; anybody can send one, and only what was read shows whether its signature fits."""
-_SIGNED = re.compile(r"sha256=[0-9a-f]{64}")
 _SIGNATURE = APIKeyHeader(
     name="X-Hub-Signature-256",
     scheme_name="GitHubSignature",
@@ -122,7 +121,7 @@ def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -
         """Take a delivery of the config repository's webhook; a push begins a pass at once."""
         if pushes is None:
             raise HTTPException(503, "No webhook is configured here: set RECONCILER_WEBHOOK_SECRET.")
-        if not _SIGNED.fullmatch(signature or ""):
+        if not SIGNATURE.fullmatch(signature or ""):
             raise HTTPException(401, f"This delivery is refused: {Verdict.UNSIGNED}.")
         async with reading:
             delivery = Delivery(await request.body(), x_github_event, signature or "")

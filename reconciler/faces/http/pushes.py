@@ -6,8 +6,6 @@ not a few minutes later: a pass reads everything for itself.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 import threading
 import time
@@ -19,6 +17,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from reconciler.clients.github.deliveries import is_signed
 from reconciler.engine.cycle import COMMIT_TRAILER
 
 REMEMBERED = 1_000
@@ -74,7 +73,7 @@ class Pushes:
     def __init__(
         self, secret: Callable[[], SecretStr], branch: str | None, clock: Callable[[], float] = time.time
     ) -> None:
-        self._secret = secret
+        self.secret = secret
         self._branch = branch
         self._clock = clock
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -82,7 +81,7 @@ class Pushes:
 
     def judge(self, delivery: Delivery) -> Verdict:
         """Return what becomes of it. Nothing of an unsigned one is even parsed, or remembered."""
-        if not hmac.compare_digest(self.sign(delivery.body).encode(), delivery.signature.encode()):
+        if not is_signed(delivery.body, delivery.signature, self.secret()):
             return Verdict.UNSIGNED
         # Not by GitHub's number of a delivery, which is not signed: one that was overheard could come anew.
         if self._is_repeated(delivery.signature):
@@ -98,11 +97,6 @@ class Pushes:
         ours = bool(push.commits) and all(_TRAILER.search(each.message) for each in push.commits)
         here = self._branch is None or push.ref == f"refs/heads/{self._branch}"
         return Verdict.BEGINS if here and not ours else Verdict.IGNORED
-
-    def sign(self, body: bytes) -> str:
-        """Return the header that GitHub sends with a body (facts §1.6)."""
-        key = self._secret().get_secret_value().encode()
-        return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
 
     def _is_repeated(self, signature: str) -> bool:
         with self._looking:

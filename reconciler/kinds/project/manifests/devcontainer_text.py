@@ -18,6 +18,7 @@ import json5
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.manifests.render import render_devcontainer
 from reconciler.model.errors import InvalidFile
+from reconciler.model.json import once_each
 
 DEFAULT_PATH = ".devcontainer/devcontainer.json"
 SEARCH_PATHS = (DEFAULT_PATH, ".devcontainer.json")
@@ -100,7 +101,7 @@ def _features(document: Mapping[str, Any], path: str) -> dict[str, Any]:
 def _parse(text: str, path: str) -> dict[str, Any]:
     """Read what envbuilder's parser reads: JSON, comments, trailing commas, and nothing else of JSON5."""
     try:
-        document = json.loads(_as_json(text), object_pairs_hook=_unique)
+        document = json.loads(_as_json(text), object_pairs_hook=once_each)
     except (ValueError, RecursionError) as error:
         line, column = getattr(error, "lineno", 0), getattr(error, "colno", 0)
         reason = getattr(error, "msg", "") or str(error)
@@ -110,13 +111,6 @@ def _parse(text: str, path: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidFile(path, "not an object", remedy="mend the file")
     return document
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return found
 
 
 def _tokens(text: str) -> Iterator[_Token]:
