@@ -9,7 +9,6 @@ RUN python -m venv /opt/reconciler \
 COPY pyproject.toml README.md ./
 COPY reconciler reconciler
 COPY templates templates
-COPY migrations migrations
 RUN python -m venv /opt/build \
     && /opt/build/bin/pip install --require-hashes -r requirements/build.lock \
     && /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \

@@ -20,9 +20,9 @@ LOCK_KEY = 0x6D65_7368_0000_0001
 """Any fixed number will do, as long as nobody else in that database uses it: "mesh", then ours."""
 
 _LOCK = "SELECT pg_try_advisory_lock(%(key)s) AS taken"
-_VERIFICATIONS = "SELECT kind, slug, resource, verified_at FROM reconciler_verifications"
+_VERIFICATIONS = "SELECT kind, slug, resource, verified_at FROM reconciler_item_verifications"
 _VERIFY = """
-    INSERT INTO reconciler_verifications (kind, slug, resource, verified_at)
+    INSERT INTO reconciler_item_verifications (kind, slug, resource, verified_at)
     SELECT * FROM unnest(
         %(kinds)s::text[], %(slugs)s::text[], %(resources)s::text[], %(moments)s::timestamptz[])
     ON CONFLICT (kind, slug, resource) DO UPDATE SET verified_at = EXCLUDED.verified_at

@@ -1,4 +1,4 @@
-"""Where the files are that are shipped beside the code: `templates` and `migrations`."""
+"""Where the files are that are shipped beside the code: `templates`."""
 
 from __future__ import annotations
 

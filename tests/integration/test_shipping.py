@@ -66,9 +66,8 @@ def test_the_wheel_carries_everything_that_is_read_at_run_time(tmp_path: Path) -
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         inside = set(archive.namelist())
-    for folder in ("templates", "migrations"):
-        files = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
-        assert {f"reconciler/_shipped/{path.relative_to(ROOT)}" for path in files} <= inside
+    files = [path for path in (ROOT / "templates").rglob("*") if path.is_file()]
+    assert {f"reconciler/_shipped/{path.relative_to(ROOT)}" for path in files} <= inside
     data = [path for path in (ROOT / "reconciler").rglob("*") if path.suffix in {".sql", ".yaml", ".graphql"}]
     assert {str(path.relative_to(ROOT)) for path in data} <= inside
     assert not [name for name in inside if name.startswith(("tests/", "docs/", "bench/"))]
