@@ -66,7 +66,10 @@ def _explained(fault: SystemFault, name: str) -> SystemFault:
             "it is mesh-six's own: run mesh-six's migrations on this database first, or check postgres.url"
         )
     if isinstance(fault, Denied):
-        remedy = f"let the owner of that table run the script {name} once; this role needs no DDL after that"
+        remedy = (
+            f"let the owner of the tables that it changes run the script {name} once; "
+            "this role needs no DDL after that"
+        )
     explained = type(fault)(SYSTEM, said, remedy=remedy)
     explained.__cause__ = fault
     return explained

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.clients import postgres as client_module
-from reconciler.clients.pass_store import LOCK_KEY, RunStore
+from reconciler.clients.pass_store import LOCK_KEY, PassStore
 from reconciler.clients.postgres import PostgresSettings
-from reconciler.kinds.project.run_row import RunRow
+from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.tables.registry import Registry
+from reconciler.kinds.project.tables.runs import RunLedger, RunTable
 from reconciler.model.errors import (
     Collision,
     ConfigurationError,
@@ -21,11 +22,14 @@ from reconciler.model.errors import (
     Rejected,
     Unavailable,
 )
+from reconciler.model.item import Item, ItemId, Source
+from reconciler.model.outcome import Condition, ItemReport, Outcome
 from tests.integration.conftest import Database
 from tests.support import servers
 from tests.support.databases import MIGRATIONS, limited, migrated, registry, row, store, tables
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+A, B, OTHER_A = ItemId("project", "a"), ItemId("project", "b"), ItemId("another", "a")
 
 
 def test_only_one_pass_holds_the_lock(database: Database) -> None:
@@ -48,28 +52,31 @@ def test_a_killed_session_is_noticed_and_never_replaced(database: Database) -> N
         assert not client.still_held()
         for _ in range(2):
             with pytest.raises(Unavailable):
-                client.save_runs([RunRow("a", "acme", "widgets", "pending")])
+                client.save_verifications({(A, "webhook"): NOW})
 
 
 def test_a_killed_session_without_lock_is_replaced(database: Database) -> None:
     migrated(database)
     with store(database) as client:
-        client.runs()
+        client.verifications()
         database.sql(
             "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )
-        assert client.runs() == {}
+        assert client.verifications() == {}
 
 
 # --- verifications and runs
 
 
 def test_a_database_that_was_never_migrated_reads_as_empty(empty_database: Database) -> None:
-    reader = RunStore.connect(empty_database.sections())
+    reader = PassStore.connect(empty_database.sections())
+    runs = RunTable.connect(empty_database.sections())
     assert reader.verifications() == {}
-    assert reader.runs() == {}
+    assert runs.recorded() == {}
+    RunLedger(reader)
     assert tables(empty_database) == set()
+    runs.close()
     reader.close()
 
 
@@ -78,27 +85,65 @@ def test_verifications_are_kept_and_replaced(database: Database) -> None:
     later = NOW + timedelta(hours=1)
     with store(database) as client:
         client.save_verifications({})
-        client.save_verifications({("a", "webhook"): NOW, ("b", "webhook"): NOW})
-        client.save_verifications({("b", "webhook"): later})
-        assert client.verifications() == {("a", "webhook"): NOW, ("b", "webhook"): later}
+        client.save_verifications({(A, "webhook"): NOW, (B, "webhook"): NOW, (OTHER_A, "webhook"): NOW})
+        client.save_verifications({(B, "webhook"): later})
+        assert client.verifications() == {
+            (A, "webhook"): NOW,
+            (B, "webhook"): later,
+            (OTHER_A, "webhook"): NOW,
+        }
+
+
+WIDGETS = Item(
+    "a",
+    "project",
+    ProjectSpec.model_validate({"repoOwner": "acme", "repoName": "widgets"}),
+    Source("projects/a.yaml", "0" * 40),
+)
+WRITTEN = (
+    "SELECT id, repo_owner, repo_name, status, current_phase, current_activity, completed_activities,"
+    " error_message, oauth_device_url, oauth_user_code, updated_at FROM onboarding_runs WHERE id = 'a'"
+)
+
+
+def failed(reason: str) -> ItemReport:
+    login = {"verificationUri": "https://login.example", "userCode": "ABCD"}
+    outcomes = (
+        Outcome("x", "initialization", Condition.OK),
+        Outcome("y", "auth_settings", Condition.CHANGED),
+        Outcome("oauth", "auth_settings", Condition.ERROR, reason, section=login),
+    )
+    return ItemReport(WIDGETS.id, "failed", "auth_settings", "", outcomes)
 
 
 def test_runs_are_kept_as_they_are(database: Database) -> None:
     migrated(database)
-    first = RunRow(
-        *("a", "acme", "widgets", "waiting_auth", "auth_settings", "oauth", ("x", "y")),
-        error_message='it\'s "so"',
-        oauth_device_url="https://login.example",
-        oauth_user_code="ABCD",
-    )
-    second = RunRow("b", "acme", "gadgets", "completed")
     with store(database) as client:
-        client.save_runs([])
-        client.save_runs([first, second])
-        assert client.runs() == {"a": first, "b": second}
-        changed = RunRow("a", "acme", "widgets", "suspended")
-        client.save_runs([changed])
-        assert client.runs() == {"a": changed, "b": second}
+        RunLedger(client).record([(WIDGETS, failed('it\'s "so"'))], {})
+        ((*row, at),) = database.sql(WRITTEN)
+        assert row == [
+            *("a", "acme", "widgets", "failed", "auth_settings", "oauth", ["x", "y"], 'it\'s "so"'),
+            *("https://login.example", "ABCD"),
+        ]
+        RunLedger(client).record([(WIDGETS, failed('it\'s "so"'))], {})
+        assert database.sql(WRITTEN) == [(*row, at)], "read as it was written, so not written again"
+        RunLedger(client).record([], {"a": "suspended", "nobody": "suspended"})
+        ((*rests, later),) = database.sql(WRITTEN)
+        assert rests == [*row[:3], "suspended", *row[4:]]
+        assert later > at
+        assert database.sql("SELECT id FROM onboarding_runs") == [("a",)]
+
+
+def test_a_run_is_under_way_until_it_is_recorded(database: Database) -> None:
+    migrated(database)
+    runs = RunTable.connect(database.sections())
+    with store(database) as client:
+        ledger = RunLedger(client)
+        ledger.begin([(WIDGETS, failed("foreseen"))])
+        assert runs.recorded()["a"].running
+        ledger.record([(WIDGETS, failed("came"))], {})
+        assert not runs.recorded()["a"].running
+    runs.close()
 
 
 def test_rows_of_mesh_six_itself_stay(database: Database) -> None:
@@ -106,8 +151,12 @@ def test_rows_of_mesh_six_itself_stay(database: Database) -> None:
     database.sql("INSERT INTO onboarding_runs (id, repo_owner, repo_name, completed_activities)"
                  " VALUES ('workflow-1', 'acme', 'widgets', NULL)")  # fmt: skip
     with store(database) as client:
-        client.save_runs([RunRow("acme-widgets", "acme", "widgets", "completed")])
-        assert client.runs()["workflow-1"] == RunRow("workflow-1", "acme", "widgets", "pending")
+        RunLedger(client).record([(WIDGETS, failed("it is so"))], {"workflow-1": "pending"})
+    assert database.sql(
+        "SELECT repo_owner, repo_name, status, completed_activities, updated_at = created_at"
+        " FROM onboarding_runs WHERE id = 'workflow-1'"
+    ) == [("acme", "widgets", "pending", None, True)]
+    assert database.sql("SELECT count(*) FROM onboarding_runs") == [(2,)]
 
 
 def test_a_row_is_inserted_and_our_part_of_it_replaced(database: Database) -> None:
@@ -170,7 +219,7 @@ def test_without_the_table_the_remedy_is_named(empty_database: Database) -> None
 
 def test_a_reader_cannot_write_even_by_mistake(database: Database) -> None:
     migrated(database)
-    reader = RunStore.connect(database.sections())
+    reader = PassStore.connect(database.sections())
     with pytest.raises(Rejected, match="ReadOnly"):
         reader.rows("DELETE FROM onboarding_runs")
     reader.close()
@@ -189,7 +238,7 @@ def test_a_quiet_pass_sends_five_statements(database: Database) -> None:
         client.verifications()
         reader.registered(["a"], ["b"])
         reader.check_server()
-        client.runs()
+        RunLedger(client).record([], {"a": "suspended"})
         assert client.still_held()
         reader.close()
     text = (Path(log) / "log").read_text()[before:]
@@ -214,24 +263,24 @@ def test_an_unknown_role_or_database_is_denied(database: Database) -> None:
 def test_a_role_without_grants_is_denied(database: Database) -> None:
     url = limited(migrated(database), "limited_grants")
     with store(Database(url)) as client:
-        for read in (client.runs, client.verifications):
+        for read in (lambda: RunLedger(client), client.verifications):
             with pytest.raises(Denied):
                 read()
         with pytest.raises(Denied):
-            client.save_runs([RunRow("a", "b", "c", "pending")])
+            client.save_verifications({(A, "webhook"): NOW})
 
 
 def test_a_server_that_is_down_is_unavailable() -> None:
     url = f"postgresql://user:sup3rsecret@127.0.0.1:{servers.free_port()}/x"
     with pytest.raises(Unavailable) as caught:
-        RunStore.connect(Database(url).sections()).runs()
+        PassStore.connect(Database(url).sections()).verifications()
     assert "sup3rsecret" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
 def test_a_url_that_is_none_is_not_quoted() -> None:
-    client = RunStore.connect(Database("postgres//user:sup3rsecret@host").sections())
+    client = PassStore.connect(Database("postgres//user:sup3rsecret@host").sections())
     with pytest.raises(ConfigurationError) as caught:
-        client.runs()
+        client.verifications()
     assert "sup3rsecret" not in f"{caught.value} {caught.value.__cause__!r}"
 
 

@@ -7,13 +7,12 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from reconciler.clients.pass_store import RunStoreWriter
 from reconciler.kinds.project.resources.registry import RegistryRowResource
 from reconciler.model.decision import Action, Failed, Needed, Settled
 from reconciler.model.errors import Collision
 from reconciler.model.observation import Absent, Known
-from reconciler.settings.shipped import shipped
 from tests.integration.conftest import Database
+from tests.support import databases
 from tests.support.passes import Passes, target
 
 
@@ -21,10 +20,7 @@ from tests.support.passes import Passes, target
 def migrated(request: pytest.FixtureRequest) -> Database:
     database = request.getfixturevalue(request.param)
     assert isinstance(database, Database)
-    client = RunStoreWriter.connect(database.sections())
-    client.migrate(shipped("migrations"))
-    client.close()
-    return database
+    return databases.migrated(database)
 
 
 @pytest.fixture

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reconciler.clients.pass_store import RunStoreWriter
+from reconciler.clients.pass_store import PassStoreWriter
+from reconciler.engine import history
+from reconciler.kinds import KINDS
 from reconciler.kinds.project.tables.registry import RegistryRow, RegistryWriter
-from reconciler.settings.shipped import shipped
 from tests.integration.conftest import Database
 
-MIGRATIONS = shipped("migrations")
+MIGRATIONS = [history.MIGRATIONS, *(each.migrations for each in KINDS.values() if each.migrations)]
 
 
 @contextmanager
-def store(database: Database) -> Iterator[RunStoreWriter]:
-    client = RunStoreWriter.connect(database.sections())
+def store(database: Database) -> Iterator[PassStoreWriter]:
+    client = PassStoreWriter.connect(database.sections())
     try:
         yield client
     finally:
