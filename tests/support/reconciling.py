@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler.engine.cycle import Cycle
+from reconciler.engine.kind import Kinds
 from reconciler.engine.loop import run_once
 from reconciler.engine.result import PassResult
 from reconciler.faces.cli.options import made_outside
@@ -22,10 +23,10 @@ from tests.support.silence import Silence
 MOST_PASSES = 12
 
 
-def cycle_of(sandbox: Sandbox, **environment: str) -> Cycle:
+def cycle_of(sandbox: Sandbox, *, kinds: Kinds = KINDS, **environment: str) -> Cycle:
     """Return a cycle on the sandbox; named variables replace the sandbox's, an empty one takes it away."""
     environ = {**sandbox.environment(), **environment}
-    return Cycle(load_sections(sandbox.configuration_file(), environ), KINDS)
+    return Cycle(load_sections(sandbox.configuration_file(), environ), kinds)
 
 
 def merge(sandbox: Sandbox, folder: Path, **files: str) -> None:
@@ -73,8 +74,8 @@ def git(repository: str, *arguments: str) -> str:
 
 
 def status(sandbox: Sandbox, slug: str) -> dict[str, Any]:
-    """Return a status file as it stands in the config repository."""
-    text = git(sandbox.environment()["CONFIG_REPOSITORY"], "show", f"main:status/{slug}.yaml")
+    """Return a project's status file as it stands in the config repository."""
+    text = git(sandbox.environment()["CONFIG_REPOSITORY"], "show", f"main:status/project/{slug}.yaml")
     return load_status(slug, text.encode())
 
 

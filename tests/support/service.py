@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from reconciler.engine.cycle import Cycle
+from reconciler.engine.kind import Kinds
 from reconciler.faces.access import fingerprint, new_token
 from reconciler.faces.cli.options import made_outside
 from reconciler.faces.http.app import Service, application
@@ -64,7 +65,12 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @contextmanager
 def service(
-    sandbox: Sandbox, environ: Mapping[str, str] = {}, *, repositories: bool = True, **serving: Any
+    sandbox: Sandbox,
+    environ: Mapping[str, str] = {},
+    *,
+    kinds: Kinds = KINDS,
+    repositories: bool = True,
+    **serving: Any,
 ) -> Iterator[Running]:
     """Serve on a sandbox; `environ` replaces variables, `serving` keys of section `serve`.
 
@@ -86,9 +92,9 @@ def service(
     def before() -> None:
         if repositories:
             # Stands in for the people who have the repository that they ask to be onboarded.
-            made_outside(sandbox, KINDS)
+            made_outside(sandbox, kinds)
 
-    cycle = Cycle(sections, KINDS, before=before)
+    cycle = Cycle(sections, kinds, before=before)
     made = service_of(cycle, sections.get(ServeSettings))
     revealed = {name: token.get_secret_value() for name, token in tokens.items()}
     with serve(application(made), lifespan=True) as url:
