@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.engine.kind import Kinds
 from reconciler.faces.cli import display
 from reconciler.faces.cli.display import Program
 from reconciler.faces.cli.progress import brief
-from reconciler.kinds import KINDS
-from reconciler.kinds.project.waits import AUTH
 from reconciler.model.item import ItemId
 from reconciler.model.outcome import Condition, ItemReport, Outcome, Status
+from tests.kinds.lamp.kind import LAMP
+from tests.kinds.lamp.resources import BULB
 
+KINDS = Kinds((LAMP,))
 PROGRAM = Program(".venv/bin/reconcile", " --sandbox")
 
 
@@ -20,7 +22,7 @@ def outcome(resource: str, condition: Condition, reason: str = "", **more: objec
 
 
 def report(slug: str, status: str, *outcomes: Outcome, todo: str = "") -> ItemReport:
-    return ItemReport(ItemId("project", slug), status, "initialization", todo, outcomes)
+    return ItemReport(ItemId("lamp", slug), status, "initialization", todo, outcomes)
 
 
 def shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -61,8 +63,8 @@ def test_status_words_are_literal_and_lines_whole(capsys: pytest.CaptureFixture[
 
 def test_commands_are_shown_as_they_are_typed(capsys: pytest.CaptureFixture[str]) -> None:
     todo = "Hand over tokens with `reconcile seal acme-widgets` (docs/sealing.md)."
-    waiting = outcome("oauth", Condition.WAITING, awaits=AUTH, todo=todo)
-    reports = [report("acme-widgets", "waiting_auth", waiting, todo=todo)]
+    waiting = outcome("bulb", Condition.WAITING, awaits=BULB, todo=todo)
+    reports = [report("acme-widgets", "waiting_bulb", waiting, todo=todo)]
     (row,) = display.rows_of(reports, PROGRAM)
     assert "`.venv/bin/reconcile seal acme-widgets --sandbox < secret.json`" in row.todo
     display.next_commands(display.console(), reports, KINDS, PROGRAM, sandbox=False)
@@ -72,7 +74,7 @@ def test_commands_are_shown_as_they_are_typed(capsys: pytest.CaptureFixture[str]
 
 
 def test_a_device_login_gets_no_command_to_seal(capsys: pytest.CaptureFixture[str]) -> None:
-    reports = [report("a", "waiting_auth", todo="Open https://x and type the code B to log in.")]
+    reports = [report("a", "waiting_bulb", todo="Open https://x and type the code B to log in.")]
     display.next_commands(display.console(), reports, KINDS, PROGRAM, sandbox=True)
     assert shown(capsys) == []
 
