@@ -30,7 +30,7 @@ Kind = Literal[
 class Fault:
     """One rule.
 
-    `system`: github, argocd, auth-service, oauth-issuer, litellm, vault, s3, postgres, or `*` for any.
+    `system`: the name of one of the sandbox's systems, or `*` for any.
     `match`: a regular expression searched in "METHOD path" as the request log writes them (LoggedRequest);
     for PostgreSQL in the statement without literals, or in "CONNECT" for a new connection.
     `kind`: a plain kind or `…-before` never reaches the server; with `…-after` the effect happens and the

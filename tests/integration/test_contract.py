@@ -22,7 +22,7 @@ from reconciler.model.observation import Known
 from reconciler.model.outcome import Condition, Outcome
 from reconciler.sandbox.supervisor import Sandbox
 from reconciler.settings.giving import Reader, Reading, Writing
-from tests.support.foreign import FOREIGN, NOTHING_FOREIGN, Strangers
+from tests.support.foreign import FOREIGN, Strangers
 from tests.support.inventory import Inventories, Inventory
 from tests.support.reconciling import commits, cycle_of, merge, settle_at_once, status
 
@@ -148,10 +148,6 @@ def test_every_resource_but_those_that_only_read_was_applied(walk: Walk) -> None
 @every_resource
 def test_observing_and_planning_writes_nothing(walk: Walk, name: str) -> None:
     assert walk.evidence[name].written_by_looking == []
-
-
-def test_every_resource_has_its_foreign_thing_or_a_reason() -> None:
-    assert sorted([*FOREIGN, *NOTHING_FOREIGN]) == sorted(NAMES)
 
 
 @dataclass

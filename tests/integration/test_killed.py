@@ -100,10 +100,10 @@ class Casualties:
 
     def _expected_totals(self, pulls: int) -> dict[str, int]:
         count = len(self.slugs)
-        each = ("boards", "hooks", "deploy-keys", "keys", "teams", "webhooks", "onboarding_runs", "objects")
+        each = dict.fromkeys(Inventories(self.sandbox).totals(), count)
         # The registry's fixture has a row that people made by hand.
-        rest = {"envs": 2 * count, "oauth": 0, "pulls": pulls * count, "repo_registry": count + 1}
-        return dict.fromkeys(each, count) | rest | {"CONFIG_REPOSITORY": 1, "MANIFESTS_REPOSITORY": 1}
+        rest = {"envs": 2 * count, "oauth": 0, "github.pulls": pulls * count, "repo_registry": count + 1}
+        return each | rest | {"CONFIG_REPOSITORY": 1, "MANIFESTS_REPOSITORY": 1}
 
     def _at_write(self, number: int, side: When, match: str) -> Kill:
         return lambda slug: killed_at_write(self.sandbox, number, side, slug, match=match)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bench.requests import BOUNDS, prove, quiet_requests
-from bench.settled import OWNERS, build
+from bench.bounds import BOUNDS, OWNERS
+from bench.requests import prove, quiet_requests
+from bench.settled import build
 from reconciler.sandbox.supervisor import Sandbox
 
 

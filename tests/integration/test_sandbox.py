@@ -26,12 +26,7 @@ from reconciler.sandbox import ports
 from reconciler.sandbox.layout import Layout, State
 from reconciler.sandbox.servers.s3 import BUCKET
 from reconciler.sandbox.supervisor import Sandbox
-
-NAMES = {
-    "VAULT_ADDR", "VAULT_TOKEN", "DATABASE_URL", "MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY",
-    "MANIFESTS_REPOSITORY", "CONFIG_REPOSITORY", "GITHUB_API_URL", "GITHUB_TOKEN", "ARGOCD_SERVER",
-    "AUTH_SERVICE_URL", "OAUTH_ISSUER", "LITELLM_URL", "LITELLM_ADMIN_KEY",
-}  # fmt: skip
+from tests.support.declared import SYSTEM_OF, SYSTEMS
 
 
 @pytest.fixture
@@ -112,7 +107,7 @@ def test_everything_survives_down_and_up_again(place: Path) -> None:
     leave_traces(sandbox)
     number = sandbox.mark()
     running = processes(sandbox)
-    assert set(running) == {"gateway", "vault", "postgres", "s3"}
+    assert set(running) == {"gateway", *(name for name, each in SYSTEMS.items() if each.server)}
 
     sandbox.down()
     assert not [process for process in running.values() if process.is_running()]
@@ -220,9 +215,9 @@ def test_plain_git_clones_and_pushes(clean_sandbox: Sandbox, tmp_path: Path, nam
     assert head(clean_sandbox, name) == git("rev-parse", "HEAD", cwd=tmp_path / "clone")
 
 
-def test_the_environment_has_every_name_that_the_design_lists(clean_sandbox: Sandbox) -> None:
+def test_the_environment_has_a_value_for_every_name_that_is_declared(clean_sandbox: Sandbox) -> None:
     environment = clean_sandbox.environment()
-    assert set(environment) >= NAMES
+    assert set(environment) >= {*SYSTEM_OF, "CONFIG_REPOSITORY", "MANIFESTS_REPOSITORY"}
     assert all(environment.values())
     assert all("'" not in value and "\n" not in value for value in environment.values())
 

@@ -1,4 +1,4 @@
-"""What the settings, the clients and the sandbox's systems declare, for tests that have to cover all of it."""
+"""What settings, clients and the sandbox's systems declare, for tests that have to cover all of it."""
 
 from __future__ import annotations
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,23 @@ from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import git, status
 
 Inventory = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project. `number` is GitHub's; `secrets` is what Vault has for it, by path."""
+
+    owner: str
+    name: str
+    number: int
+    secrets: Mapping[str, dict[str, Any]]
+
+    @property
+    def slug(self) -> str:
+        return f"{self.owner}-{self.name}"
+
+
 TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?")
-VERSION = re.compile(r"(?<=secret-version: )[^\n]*|(?<=llm-key-)[0-9a-f]+")
 VERSION = re.compile(r"\b[0-9a-f]{12}\b")
 NODE = re.compile(r"\b[A-Z]+[A-Za-z]*_kgDO[\w-]+")
 
@@ -45,37 +61,23 @@ class Inventories:
 
     def of(self, owner: str, name: str) -> Inventory:
         """Return everything of one project, under neutral names."""
-        slug = f"{owner}-{name}"
-        with self._vault() as vault, self._store("github") as github:
-            number = github.get("github.repository-names", f"{owner}/{name}".lower())
-            assert number is not None
-            secrets = self._secrets(vault, slug)
-            found = {
-                "boards": _boards(github, number["id"], name),
-                "hooks": _hooks(github, number["id"], secrets),
-                "deploy keys": _deploy_keys(github, number["id"], secrets),
-                "pull requests": _pulls(github, number["id"]),
-                "repository": _branches(self._layout["git"] / "github" / f"{number['id']}.git"),
-                "vault": {path: each["public"] for path, each in secrets.items()},
-            }
-            key = secrets.get("envs/SLUG.llm-key", {"data": {}})["data"].get("key", "")
-        found |= {
-            "database": self._rows(slug, f"{owner}/{name}"),
-            "recordings": self._objects(f"{owner}/{name}/"),
-            "litellm": self._litellm(slug, key),
-            "auth-service": self._auth(slug),
-            "manifests": self._manifests(slug),
-            "status": self._status(slug),
-        }
-        neutral: Inventory = _neutral(found, {slug: "SLUG", str(number["id"]): "NUMBER", name: "NAME"})
+        with self._store("github") as github, self._vault() as vault:
+            found = github.get("github.repository-names", f"{owner}/{name}".lower())
+            assert found is not None
+            project = Project(owner, name, found["id"], self._secrets(vault, f"{owner}-{name}"))
+        told: Inventory = {}
+        for look in LOOKS.values():
+            told |= look(self, project)
+        names = {project.slug: "SLUG", str(project.number): "NUMBER", name: "NAME"}
+        neutral: Inventory = _neutral(told, names)
         return neutral
 
     def totals(self) -> dict[str, int]:
         """Count what belongs to no project by name, so that an orphan shows."""
-        with self._store("github") as github, self._store("litellm") as litellm:
-            collections = ("boards", "hooks", "deploy-keys", "pulls")
-            counted = {name: sum(1 for _ in github.items(f"github.{name}")) for name in collections}
-            counted |= {name: sum(1 for _ in litellm.items(name)) for name in ("keys", "teams")}
+        counted: dict[str, int] = {}
+        for system, collections in COUNTED.items():
+            with self._store(system) as store:
+                counted |= {name: sum(1 for _ in store.items(name)) for name in collections}
         with self._vault() as vault:
             counted |= {folder: len(_names(vault, folder)) for folder in ("webhooks", "envs", "oauth")}
         with psycopg.connect(self._environment["DATABASE_URL"]) as database:
@@ -86,6 +88,36 @@ class Inventories:
         for name in ("CONFIG_REPOSITORY", "MANIFESTS_REPOSITORY"):
             counted[name] = len(git(self._environment[name], "for-each-ref").splitlines())
         return counted
+
+    def github(self, project: Project) -> Inventory:
+        number = project.number
+        with self._store("github") as store:
+            return {
+                "boards": _boards(store, number, project.name),
+                "hooks": _hooks(store, number, project.secrets),
+                "deploy keys": _deploy_keys(store, number, project.secrets),
+                "pull requests": _pulls(store, number),
+                "repository": _branches(self._layout["git"] / "github" / f"{number}.git"),
+            }
+
+    def vault(self, project: Project) -> Inventory:
+        return {"vault": {path: each["public"] for path, each in project.secrets.items()}}
+
+    def postgres(self, project: Project) -> Inventory:
+        return {"database": self._rows(project.slug, f"{project.owner}/{project.name}")}
+
+    def s3(self, project: Project) -> Inventory:
+        return {"recordings": self._objects(f"{project.owner}/{project.name}/")}
+
+    def litellm(self, project: Project) -> Inventory:
+        key = project.secrets.get("envs/SLUG.llm-key", {"data": {}})["data"].get("key", "")
+        return {"litellm": self._litellm(project.slug, key)}
+
+    def auth_service(self, project: Project) -> Inventory:
+        return {"auth-service": self._auth(project.slug)}
+
+    def git(self, project: Project) -> Inventory:
+        return {"manifests": self._manifests(project.slug), "status": self._status(project.slug)}
 
     def _secrets(self, vault: hvac.Client, slug: str) -> dict[str, dict[str, Any]]:
         found = {}
@@ -102,7 +134,7 @@ class Inventories:
             "repo_registry": "SELECT * FROM repo_registry WHERE service_name = %s OR repo_url LIKE %s",
             "onboarding_runs": "SELECT * FROM onboarding_runs WHERE id = %s OR repo_name = %s",
         }
-        # Not reconciler_verifications: when something was read last may differ, and mends itself.
+        # Not reconciler_item_verifications: when something was read last may differ, and mends itself.
         with psycopg.connect(self._environment["DATABASE_URL"], row_factory=dict_row) as database:
             found: Inventory = {}
             for table, statement in statements.items():
@@ -172,7 +204,7 @@ class Inventories:
         }
 
     def _status(self, slug: str) -> Inventory:
-        if not git(self._environment["CONFIG_REPOSITORY"], "ls-tree", "main", f"status/{slug}.yaml"):
+        if not git(self._environment["CONFIG_REPOSITORY"], "ls-tree", "main", f"status/project/{slug}.yaml"):
             return {}
         document = status(self._sandbox, slug)
         return {
@@ -191,6 +223,31 @@ class Inventories:
         client = hvac.Client(url=self._environment["VAULT_ADDR"], token=self._environment["VAULT_TOKEN"])
         with closing(client.adapter):
             yield client
+
+
+LOOKS: Mapping[str, Callable[[Inventories, Project], Inventory]] = {
+    "github": Inventories.github,
+    "vault": Inventories.vault,
+    "postgres": Inventories.postgres,
+    "s3": Inventories.s3,
+    "litellm": Inventories.litellm,
+    "auth-service": Inventories.auth_service,
+    "git": Inventories.git,
+}
+"""By system: tells what a project has there, each under keys of its own."""
+
+NOTHING_KEPT: Mapping[str, str] = {
+    "argocd": "what it deploys is in git, and it is asked for again whenever that is needed",
+    "oauth-issuer": "a request for a login ends, and names no project",
+}
+"""By system: why there is nothing to tell."""
+
+COUNTED: Mapping[str, tuple[str, ...]] = {
+    "github": ("github.boards", "github.hooks", "github.deploy-keys", "github.pulls"),
+    "litellm": ("keys", "teams"),
+    "auth-service": ("auth_projects",),
+}
+"""By emulator: the collections of its store in which an orphan would show."""
 
 
 def _names(vault: hvac.Client, folder: str) -> list[str]:
@@ -231,7 +288,7 @@ def _boards(github: Store, number: int, name: str) -> list[Inventory]:
     ]
 
 
-def _hooks(github: Store, number: int, secrets: dict[str, dict[str, Any]]) -> list[Inventory]:
+def _hooks(github: Store, number: int, secrets: Mapping[str, dict[str, Any]]) -> list[Inventory]:
     secret = secrets.get("webhooks/SLUG", {"data": {}})["data"].get("secret")
     return [
         {
@@ -244,7 +301,7 @@ def _hooks(github: Store, number: int, secrets: dict[str, dict[str, Any]]) -> li
     ]
 
 
-def _deploy_keys(github: Store, number: int, secrets: dict[str, dict[str, Any]]) -> list[Inventory]:
+def _deploy_keys(github: Store, number: int, secrets: Mapping[str, dict[str, Any]]) -> list[Inventory]:
     private = secrets.get("envs/SLUG.git-access", {"data": {}})["data"].get("privateKey")
     public = ssh_keys.public_half(SecretStr(private)).split()[:2] if private else None
     return [

@@ -7,35 +7,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reconciler.clients.argocd import ArgoSettings
-from reconciler.clients.auth_service import AuthServiceSettings
-from reconciler.clients.github import GitHubSettings
 from reconciler.clients.litellm import LiteLLMSettings
-from reconciler.clients.oauth_issuer import OAuthSettings
 from reconciler.clients.postgres import PostgresSettings
-from reconciler.clients.s3 import S3Settings
-from reconciler.clients.vault import VaultSettings
 from reconciler.model.errors import ConfigurationError, UnusableSetting
 from reconciler.settings.config import load_sections
-from reconciler.settings.giving import Sections, Settings
+from reconciler.settings.giving import Sections
+from tests.support.declared import VARIABLES
 
-ADDRESSES: dict[str, tuple[type[Settings], str]] = {
-    "ARGOCD_SERVER": (ArgoSettings, "server"),
-    "AUTH_SERVICE_URL": (AuthServiceSettings, "url"),
-    "GITHUB_API_URL": (GitHubSettings, "api_url"),
-    "LITELLM_URL": (LiteLLMSettings, "url"),
-    "OAUTH_ISSUER": (OAuthSettings, "issuer"),
-    "MINIO_ENDPOINT": (S3Settings, "endpoint"),
-    "VAULT_ADDR": (VaultSettings, "address"),
-}
-CREDENTIALS: dict[str, type[Settings]] = {
-    "ARGOCD_AUTH_TOKEN": ArgoSettings,
-    "AUTH_SERVICE_TOKEN": AuthServiceSettings,
-    "GITHUB_TOKEN": GitHubSettings,
-    "LITELLM_ADMIN_KEY": LiteLLMSettings,
-    "VAULT_TOKEN": VaultSettings,
-}
-WITHOUT_SCHEME = {"ARGOCD_SERVER", "MINIO_ENDPOINT"}
+ADDRESSES = {name: each for name, each in VARIABLES.items() if each.is_address}
+CREDENTIALS = {name: each.section for name, each in VARIABLES.items() if each.is_header}
 WRONG = [
     "not a url",
     "http://[::1",
@@ -62,7 +42,7 @@ RIGHT = {
 @pytest.mark.parametrize("variable", ADDRESSES)
 @pytest.mark.parametrize("value", WRONG)
 def test_what_is_no_address_is_said_with_setting_and_remedy(variable: str, value: str) -> None:
-    section, _ = ADDRESSES[variable]
+    section = ADDRESSES[variable].section
     sections = Sections({}, {variable: value})
     with pytest.raises(UnusableSetting, match=f"setting {section.section}.") as caught:
         sections.get(section)
@@ -73,21 +53,21 @@ def test_what_is_no_address_is_said_with_setting_and_remedy(variable: str, value
 @pytest.mark.parametrize("variable", ADDRESSES)
 @pytest.mark.parametrize("value", RIGHT)
 def test_addresses_that_clients_can_send_to(variable: str, value: str) -> None:
-    section, name = ADDRESSES[variable]
-    found = getattr(Sections({}, {variable: value}).get(section), name)
+    address = ADDRESSES[variable]
+    found = getattr(Sections({}, {variable: value}).get(address.section), address.field)
     assert found == RIGHT[value]
     assert httpx.URL(found).host
 
 
-@pytest.mark.parametrize("variable", sorted(ADDRESSES))
+@pytest.mark.parametrize("variable", ADDRESSES)
 def test_a_mere_host_is_enough_where_the_page_says_so(variable: str) -> None:
-    section, name = ADDRESSES[variable]
+    address = ADDRESSES[variable]
     sections = load_sections(None, {variable: "host.example:9000"})
-    if variable in WITHOUT_SCHEME:
-        assert getattr(sections.get(section), name) == "https://host.example:9000"
+    if "scheme" in address.description:
+        assert getattr(sections.get(address.section), address.field) == "https://host.example:9000"
     else:
         with pytest.raises(UnusableSetting):
-            sections.get(section)
+            sections.get(address.section)
 
 
 def test_a_typing_mistake_is_said_before_an_address_that_is_none() -> None:

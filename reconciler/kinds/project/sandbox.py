@@ -27,7 +27,7 @@ def make_repositories(outside: Outside, files: Iterable[bytes]) -> list[str]:
         except InvalidFile:
             continue
         # As text, whatever they are: a repository may be called 2048, and a pass asks for the quotes.
-        owner, name = str(values.get("repoOwner", "")), str(values.get("repoName", ""))
+        owner, name = str(values.get("repoOwner") or ""), str(values.get("repoName") or "")
         if not (_NAME.fullmatch(owner) and _NAME.fullmatch(name)):
             continue
         body = {"owner": owner, "name": name}
