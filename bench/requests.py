@@ -17,21 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.settled import OWNERS, build, cycle_of, forget_verifications
+from bench.bounds import BOUNDS, OWNERS
+from bench.settled import build, cycle_of, forget_verifications
 from reconciler.faces.cli.logs import configure_logs
 from reconciler.sandbox.supervisor import Sandbox
 
-BOUNDS = {
-    "github": 45,
-    "vault": 2,
-    "postgres": 5,
-    "litellm": 25,
-    "argocd": 2,
-    "s3": OWNERS,
-    "auth-service": 0,
-    "oauth-issuer": 0,
-}
-"""Requests of a pass that changes nothing, for 1,000 projects. S3 is bounded by owners, not by projects."""
 LONGEST_RATIO, BOUND_FROM = 1.5, 1000
 RUNS = 3
 """Of the measured process and of the floor each, in turns; the best of each counts."""

@@ -19,6 +19,7 @@ import httpx
 import psycopg
 from pydantic import SecretStr
 
+from bench.bounds import OWNERS
 from reconciler.clients.auth_service import AuthServiceWriter
 from reconciler.clients.github import GitHub, Repository, RepositoryName
 from reconciler.clients.litellm import LiteLLMWriter
@@ -45,7 +46,6 @@ from reconciler.sandbox.supervisor import Sandbox
 from reconciler.settings.config import load_sections
 from reconciler.settings.giving import Reading, Writing
 
-OWNERS = 10
 AT_ONCE = 4
 BASE = "k8s/base"
 HOOK_URL = "https://hooks.mesh-six.example/github"
