@@ -54,7 +54,7 @@ def prove(sandbox: Sandbox, count: int) -> Proof:
         raise RuntimeError(f"{result.summary}: {result.problems}")
     sent = sandbox.requests(mark)
     # Also a pass that changes nothing notes there what it has verified; that is no change.
-    writes = sum(each.wrote and "reconciler_verifications" not in each.path for each in sent)
+    writes = sum(each.wrote and "reconciler_item_verifications" not in each.path for each in sent)
     return Proof(
         seconds,
         len(sent),

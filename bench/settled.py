@@ -23,7 +23,7 @@ from bench.bounds import OWNERS
 from reconciler.clients.auth_service import AuthServiceWriter
 from reconciler.clients.github import GitHub, Repository, RepositoryName
 from reconciler.clients.litellm import LiteLLMWriter
-from reconciler.clients.pass_store import RunStoreWriter
+from reconciler.clients.pass_store import PassStoreWriter
 from reconciler.clients.s3 import ObjectStoreWriter
 from reconciler.crypto import ssh_keys
 from reconciler.engine.cycle import Cycle
@@ -39,9 +39,11 @@ from reconciler.kinds.project.manifests.render import Inputs, render_environment
 from reconciler.kinds.project.resources.git_access import title as key_title
 from reconciler.kinds.project.resources.litellm import key_alias
 from reconciler.kinds.project.resources.project_board import FIELDS, PRIORITIES, STATUS, marker
-from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.kinds.project.spec import KIND, ProjectSpec
 from reconciler.kinds.project.tables.registry import RegistryRow, RegistryWriter
+from reconciler.model.item import ItemId
 from reconciler.model.json import canonical, digest
+from reconciler.model.status_file import status_path
 from reconciler.sandbox.supervisor import Sandbox
 from reconciler.settings.config import load_sections
 from reconciler.settings.giving import Reading, Writing
@@ -50,6 +52,12 @@ AT_ONCE = 4
 BASE = "k8s/base"
 HOOK_URL = "https://hooks.mesh-six.example/github"
 TOKENS = {"accessToken": "access", "refreshToken": "refresh", "expiresAt": 1_900_000_000_000}
+
+_COPY_RUN = """
+    INSERT INTO onboarding_runs (id, repo_owner, repo_name, status, current_phase, completed_activities)
+    SELECT %(id)s, %(repo_owner)s, %(repo_name)s, status, current_phase, completed_activities
+    FROM onboarding_runs WHERE id = %(template)s
+"""
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -76,6 +84,10 @@ class Member:
     @property
     def slug(self) -> str:
         return f"{self.owner}-{self.name}"
+
+    @property
+    def id(self) -> ItemId:
+        return ItemId(KIND, self.slug)
 
     @property
     def logs_in(self) -> bool:
@@ -154,7 +166,7 @@ def _pass_time(sandbox: Sandbox) -> None:
 
 
 def _project_file(member: Member) -> Edit:
-    return File(slug=member.slug, path=f"projects/{member.slug}.yaml", content=member.file)
+    return File(item=member.id, path=f"projects/{member.slug}.yaml", content=member.file)
 
 
 class _Copies:
@@ -322,37 +334,33 @@ class _Copies:
             )
 
     def _postgres(self, made: Sequence[Made]) -> None:
-        registry, runs = self._writing.get(RegistryWriter), self._writing.get(RunStoreWriter)
+        registry, store = self._writing.get(RegistryWriter), self._writing.get(PassStoreWriter)
         rows = {row.service_name: row for row in registry.registered([t.slug for t in self._templates], [])}
         for each in made:
             template = self._templates[each.member.number % 2]
             registry.register(_row(each, rows[template.slug], template), over=None)
-        known = runs.runs()
-        verified = runs.verifications()
-        runs.save_runs(
-            replace(
-                known[self._templates[each.member.number % 2].slug],
-                id=each.member.slug,
-                repo_owner=each.member.owner,
-                repo_name=each.member.name,
-            )
-            for each in made
-        )
-        runs.save_verifications(
+            _copy_run(store, each.member, template)
+        verified = store.verifications()
+        store.save_verifications(
             {
-                (each.member.slug, resource): moment
+                (each.member.id, resource): moment
                 for each in made
-                for (slug, resource), moment in verified.items()
-                if slug == self._templates[each.member.number % 2].slug
+                for (item, resource), moment in verified.items()
+                if item == self._templates[each.member.number % 2].id
             }
         )
+
+
+def _copy_run(store: PassStoreWriter, member: Member, template: Member) -> None:
+    names = {"id": member.slug, "repo_owner": member.owner, "repo_name": member.name}
+    store.rows(_COPY_RUN, {**names, "template": template.slug})
 
 
 def forget_verifications(sandbox: Sandbox, every: int) -> None:
     """Let the next pass read every so-manieth project one by one."""
     with psycopg.connect(sandbox.environment()["DATABASE_URL"], autocommit=True) as connection:
         connection.execute(
-            "DELETE FROM reconciler_verifications WHERE right(slug, 5)::int %% %s = 0", (every,)
+            "DELETE FROM reconciler_item_verifications WHERE right(slug, 5)::int %% %s = 0", (every,)
         )
 
 
@@ -423,12 +431,12 @@ def _commit(cycle: Cycle, templates: tuple[Member, Member], made: Sequence[Made]
         )
         files = render_environment(ProjectSpec.model_validate(spec), member.slug, pods, inputs)
         manifests += [
-            Folder(slug=member.slug, path=f"{BASE}/envs/{member.slug}", files=files),
-            ListEntry(slug=member.slug, path=f"{BASE}/kustomization.yaml", value=f"envs/{member.slug}"),
+            Folder(item=member.id, path=f"{BASE}/envs/{member.slug}", files=files),
+            ListEntry(item=member.id, path=f"{BASE}/kustomization.yaml", value=f"envs/{member.slug}"),
         ]
-        status = _status(each, statuses[template.slug], template, ManifestTree.id_of(files))
-        path = f"status/{member.slug}.yaml"
-        config += [_project_file(member), File(slug=member.slug, path=path, content=dump_status(status))]
+        status = _status(each, statuses[template.id], template, ManifestTree.id_of(files))
+        content = dump_status(status)
+        config += [_project_file(member), File(item=member.id, path=status_path(member.id), content=content)]
     cycle.repositories.manifests.push(manifests, f"Environments of {len(made)} copies")
     cycle.repositories.config.push(config, f"Projects and status of {len(made)} copies")
 
@@ -454,6 +462,7 @@ def _status(made: Made, status: Mapping[str, Any], template: Member, tree: str) 
     outputs["litellm"]["teamId"] = f"gh-{repository.number}"
     outputs["settings"]["digest"] = digest({"displayName": member.name, "settings": _settings(member)})
     copy["repository"] = {"owner": member.owner, "name": member.name, "id": repository.number}
+    copy["identity"] = {"claim": f"repository {member.full_name}", "proof": str(repository.number)}
     return copy
 
 

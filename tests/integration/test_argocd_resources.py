@@ -23,7 +23,8 @@ from reconciler.git.repository import Repository
 from reconciler.kinds.project.resources.pod_health import PodHealth
 from reconciler.kinds.project.resources.sync import Sync
 from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.model.decision import Awaits, Decision, Failed, Needed, Settled, Waiting
+from reconciler.kinds.project.waits import SYNC
+from reconciler.model.decision import Decision, Failed, Needed, Settled, Waiting
 from reconciler.model.errors import ConfigurationError, Denied, Missing, NotConfigured, Rejected, Unavailable
 from reconciler.model.item import Item, Source
 from reconciler.model.json import Object
@@ -55,7 +56,7 @@ class Passes:
         ]
         tree = ManifestTree(self._repository.fetch())
         decided: dict[str, Decision] = {}
-        with closing(Writing(self.sections, given={ManifestTree: tree})) as write:
+        with closing(Writing(self.sections, given={ManifestTree: lambda: tree})) as write:
             seen = resource.observe(targets, write)
             for target in targets:
                 finding: Any = seen[target.slug]
@@ -111,7 +112,7 @@ def test_a_project_goes_all_the_way(passes: Passes) -> None:
     passes.manifests.add("acme-widgets")
     first = passes.one(Sync, "acme-widgets")
     assert isinstance(first, Waiting)
-    assert first.awaits is Awaits.SYNC
+    assert first.awaits is SYNC
     assert passes.argo.writes == 1
     assert passes.until_settled(Sync, "acme-widgets") == Settled(
         {"synced": passes.manifests.tree("acme-widgets")}
@@ -364,7 +365,7 @@ def test_a_known_observation_is_plain_data(passes: Passes) -> None:
     tree = ManifestTree(
         Repository(Location(str(passes.manifests.path), passes.manifests.path.parent / "c")).fetch()
     )
-    with closing(Writing(passes.sections, given={ManifestTree: tree})) as read:
+    with closing(Writing(passes.sections, given={ManifestTree: lambda: tree})) as read:
         seen = Sync(passes.sections).observe([target], read)["acme-widgets"]
     assert isinstance(seen, Known)
     assert Sync.state.model_validate_json(seen.state.model_dump_json(by_alias=True)) == seen.state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from reconciler.git.manifest_tree import NEW_KUSTOMIZATION, ManifestTree
 from reconciler.git.repository import Repository
 from reconciler.git.snapshot import Snapshot
 from reconciler.model.errors import ConfigurationError, Missing
+from reconciler.model.item import ItemId
 from reconciler.settings.giving import Sections
 from tests.support.git_server import git
 from tests.support.kubectl import kubectl
@@ -53,17 +54,27 @@ def config_map(name: str) -> str:
     return f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\n  namespace: mesh-six\n"
 
 
+def project(slug: str) -> ItemId:
+    return ItemId("project", slug)
+
+
+def slugs(items: Iterable[ItemId]) -> set[str]:
+    return {item.slug for item in items}
+
+
 def env(slug: str, content: str | None = None, kustomization: bytes = KUSTOMIZATION) -> list[Edit]:
     files = {"kustomization.yaml": kustomization, "object.yaml": (content or config_map(slug)).encode()}
     return [
-        Folder(slug=slug, path=f"k8s/base/envs/{slug}", files=files),
-        ListEntry(slug=slug, path=BASE, value=f"envs/{slug}", new_file=NEW_KUSTOMIZATION),
+        Folder(item=project(slug), path=f"k8s/base/envs/{slug}", files=files),
+        ListEntry(item=project(slug), path=BASE, value=f"envs/{slug}", new_file=NEW_KUSTOMIZATION),
     ]
 
 
 def test_good_edits_pass_in_a_new_repository(tmp_path: Path, setting: str) -> None:
-    result = gate(snapshot(tmp_path, {"README.md": "x"}), setting).check({"a": env("a"), "b": env("b")})
-    assert (set(result.accepted), dict(result.culprits), result.base_failure) == ({"a", "b"}, {}, None)
+    result = gate(snapshot(tmp_path, {"README.md": "x"}), setting).check(
+        {project("a"): env("a"), project("b"): env("b")}
+    )
+    assert (slugs(result.accepted), dict(result.culprits), result.base_failure) == ({"a", "b"}, {}, None)
 
 
 def test_culprits_are_left_out_and_named(tmp_path: Path, setting: str) -> None:
@@ -75,18 +86,18 @@ def test_culprits_are_left_out_and_named(tmp_path: Path, setting: str) -> None:
             "k8s/base/envs/first/x.yaml": config_map("first"),
         },
     )
-    edits = {f"good-{number}": env(f"good-{number}") for number in range(9)}
-    edits["not-yaml"] = env("not-yaml", "a: [b")
-    edits["twice"] = env("twice", config_map("first"))
-    edits["nameless"] = env("nameless", "apiVersion: v1\nkind: ConfigMap\n")
-    edits["path"] = env("path", kustomization=b"resources:\n- nowhere.yaml\n")
-    edits["field"] = env("field", kustomization=b"resources:\n- object.yaml\nresource: []\n")
+    edits = {project(f"good-{number}"): env(f"good-{number}") for number in range(9)}
+    edits[project("not-yaml")] = env("not-yaml", "a: [b")
+    edits[project("twice")] = env("twice", config_map("first"))
+    edits[project("nameless")] = env("nameless", "apiVersion: v1\nkind: ConfigMap\n")
+    edits[project("path")] = env("path", kustomization=b"resources:\n- nowhere.yaml\n")
+    edits[project("field")] = env("field", kustomization=b"resources:\n- object.yaml\nresource: []\n")
     result = gate(base, setting).check(edits)
     assert result.base_failure is None
-    assert result.accepted == {f"good-{number}" for number in range(9)}
-    assert set(result.culprits) == {"not-yaml", "twice", "nameless", "path", "field"}
-    assert "nowhere.yaml" in result.culprits["path"]
-    assert "first" in result.culprits["twice"]
+    assert slugs(result.accepted) == {f"good-{number}" for number in range(9)}
+    assert slugs(result.culprits) == {"not-yaml", "twice", "nameless", "path", "field"}
+    assert "nowhere.yaml" in result.culprits[project("path")]
+    assert "first" in result.culprits[project("twice")]
     for reason in result.culprits.values():
         assert str(tmp_path) not in reason
         assert "/tmp" not in reason
@@ -95,15 +106,30 @@ def test_culprits_are_left_out_and_named(tmp_path: Path, setting: str) -> None:
 
 def test_two_that_clash_with_each_other_cost_only_one(tmp_path: Path, setting: str) -> None:
     result = gate(snapshot(tmp_path, {"README.md": "x"}), setting).check(
-        {"a": env("a", config_map("same")), "b": env("b", config_map("same")), "c": env("c")}
+        {
+            project("a"): env("a", config_map("same")),
+            project("b"): env("b", config_map("same")),
+            project("c"): env("c"),
+        }
     )
     assert len(result.accepted) == 2
-    assert "c" in result.accepted
+    assert project("c") in result.accepted
+
+
+def test_who_has_the_name_of_a_culprit_in_another_kind_is_none(tmp_path: Path, setting: str) -> None:
+    other = ItemId("other", "a")
+    entry = ListEntry(item=other, path=BASE, value="others/a", new_file=NEW_KUSTOMIZATION)
+    files = {"kustomization.yaml": KUSTOMIZATION, "object.yaml": config_map("other").encode()}
+    good = [Folder(item=other, path="k8s/base/others/a", files=files), entry]
+    result = gate(snapshot(tmp_path, {"README.md": "x"}), setting).check(
+        {project("a"): env("a", "a: [b"), other: good}
+    )
+    assert (set(result.accepted), set(result.culprits)) == ({other}, {project("a")})
 
 
 def test_a_base_that_is_broken_already_stops_all_and_says_why(tmp_path: Path, setting: str) -> None:
     base = snapshot(tmp_path, {BASE: "resources:\n- gone.yaml\n"})
-    result = gate(base, setting).check({"a": env("a")})
+    result = gate(base, setting).check({project("a"): env("a")})
     assert result.accepted == set()
     assert "gone.yaml" in (result.base_failure or "")
 
@@ -121,16 +147,16 @@ def test_what_people_abbreviate_is_read_in_full(tmp_path: Path, setting: str) ->
             f"{folder}/alias.yaml": alias,
         },
     )
-    edits = {name: env(name, config_map(name)) for name in ("first", "second", "third")}
+    edits = {project(name): env(name, config_map(name)) for name in ("first", "second", "third")}
     result = gate(base, setting).check(edits)
-    assert (set(result.accepted), result.base_failure) == ({"third"}, None)
-    assert set(result.culprits) == {"first", "second"}
+    assert (slugs(result.accepted), result.base_failure) == ({"third"}, None)
+    assert slugs(result.culprits) == {"first", "second"}
 
 
 def test_an_empty_base_is_not_a_broken_one(tmp_path: Path, setting: str) -> None:
     base = snapshot(tmp_path, {BASE: NEW_KUSTOMIZATION + "resources: []\n"})
-    result = gate(base, setting).check({"a": env("a"), "bad": env("bad", "a: [b")})
-    assert (set(result.accepted), set(result.culprits), result.base_failure) == ({"a"}, {"bad"}, None)
+    result = gate(base, setting).check({project("a"): env("a"), project("bad"): env("bad", "a: [b")})
+    assert (slugs(result.accepted), slugs(result.culprits), result.base_failure) == ({"a"}, {"bad"}, None)
 
 
 def test_a_template_that_breaks_all_is_not_built_for_ever(
@@ -138,9 +164,9 @@ def test_a_template_that_breaks_all_is_not_built_for_ever(
 ) -> None:
     monkeypatch.setattr(kustomize, "MOST_BUILDS", 10)
     base = snapshot(tmp_path, {"README.md": "x"})
-    slugs = [f"p{number}" for number in range(60)]
-    result = gate(base, BUILTIN).check({slug: env(slug, "a: [b") for slug in slugs})
-    assert set(result.culprits) == set(slugs)
+    everyone = [project(f"p{number}") for number in range(60)]
+    result = gate(base, BUILTIN).check({each: env(each.slug, "a: [b") for each in everyone})
+    assert set(result.culprits) == set(everyone)
     assert any("too many" in reason for reason in result.culprits.values())
 
 
@@ -153,7 +179,7 @@ def test_edits_that_mend_the_base_pass(tmp_path: Path, setting: str) -> None:
             "k8s/base/envs/a/object.yaml": "a: [b",
         },
     )
-    assert gate(base, setting).check({"a": env("a")}).accepted == {"a"}
+    assert gate(base, setting).check({project("a"): env("a")}).accepted == {project("a")}
 
 
 def test_what_is_beside_the_base_is_there_for_the_build(tmp_path: Path, setting: str) -> None:
@@ -168,14 +194,14 @@ def test_what_is_beside_the_base_is_there_for_the_build(tmp_path: Path, setting:
         },
         links={"k8s/base/linked": "../../real", "out": "/etc", "up": "../.."},
     )
-    result = gate(base, setting).check({"a": env("a")})
-    assert (set(result.accepted), result.base_failure) == ({"a"}, None)
+    result = gate(base, setting).check({project("a"): env("a")})
+    assert (slugs(result.accepted), result.base_failure) == ({"a"}, None)
 
 
 def test_a_base_with_remote_parts_is_checked_by_us(tmp_path: Path, setting: str) -> None:
     base = snapshot(tmp_path, {BASE: "resources:\n- https://127.0.0.1:1/remote.yaml\n"})
-    result = gate(base, setting).check({"a": env("a"), "bad": env("bad", "a: [b")})
-    assert (set(result.accepted), set(result.culprits), result.base_failure) == ({"a"}, {"bad"}, None)
+    result = gate(base, setting).check({project("a"): env("a"), project("bad"): env("bad", "a: [b")})
+    assert (slugs(result.accepted), slugs(result.culprits), result.base_failure) == ({"a"}, {"bad"}, None)
 
 
 def test_no_edits_need_no_program(tmp_path: Path) -> None:
@@ -205,8 +231,9 @@ def test_resources_see_one_commit_and_may_ask_about_others(tmp_path: Path) -> No
     assert tree.holds_only("k8s/base/envs/a", blobs)
     assert tree.folder_id("k8s/base/envs/a") == tree.id_of({"object.yaml": b"x"})
     repository = Repository(Location(address=str(tmp_path / "base.git"), clones=tmp_path / "clones"))
-    entry = ListEntry(slug="b", path=tree.kustomization("k8s/base"), value="envs/b")
-    second = repository.push([Folder(slug="b", path="k8s/base/envs/b", files={"y": b""}), entry], "b").commit
+    entry = ListEntry(item=project("b"), path=tree.kustomization("k8s/base"), value="envs/b")
+    folder = Folder(item=project("b"), path="k8s/base/envs/b", files={"y": b""})
+    second = repository.push([folder, entry], "b").commit
     assert (
         tree.has_line_at(second, "k8s/base", "envs/b"),
         tree.has_line_at(first, "k8s/base", "envs/b"),

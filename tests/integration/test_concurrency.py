@@ -18,6 +18,8 @@ import pytest
 from reconciler.engine.history import History
 from reconciler.engine.loop import run_once
 from reconciler.engine.result import BUSY
+from reconciler.faces.cli.progress import Steps
+from reconciler.kinds import KINDS
 from reconciler.model.decision import Change
 from reconciler.model.duration import parse_duration
 from reconciler.model.outcome import Status
@@ -86,7 +88,11 @@ def test_who_waits_for_another_pass_is_told_so(clean_sandbox: Sandbox) -> None:
         assert another.alone
         clock = iter((0.0, 0.5, 2.0)).__next__
         run_once(
-            cycle, wait=parse_duration("1s"), announce=said.append, sleep=lambda seconds: None, clock=clock
+            cycle,
+            wait=parse_duration("1s"),
+            progress=Steps(said.append),
+            sleep=lambda seconds: None,
+            clock=clock,
         )
     assert said[-1] == "looking again in 0.5s: waiting for another pass to end"
 

@@ -12,16 +12,16 @@ import pytest
 
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.cycle import Cycle
+from reconciler.engine.kind import Kinds
 from reconciler.engine.result import Look
 from reconciler.faces.sealed_entry import seal_for
 from reconciler.git.manifest_tree import ManifestTree
 from reconciler.kinds import KINDS
 from reconciler.model.decision import Applied, Change, Failed
-from reconciler.model.errors import SystemFault
 from reconciler.model.observation import Known
 from reconciler.model.outcome import Condition, Outcome
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.settings.giving import Reader, Reading, Writing
+from reconciler.settings.giving import Reading, Writing
 from tests.support.foreign import FOREIGN, Strangers
 from tests.support.inventory import Inventories, Inventory
 from tests.support.reconciling import commits, cycle_of, merge, settle_at_once, status
@@ -80,16 +80,14 @@ class Walk:
 
     def _look_at(self, cycle: Cycle, look: Look) -> None:
         """Observe and plan each resource by itself, reading one by one whatever can be read so."""
-        given: dict[type[Reader], Reader | SystemFault] = {
-            ManifestTree: ManifestTree(cycle.repositories.manifests.fetch())
-        }
+        tree = ManifestTree(cycle.repositories.manifests.fetch())
         outputs = {
             outcome.resource: outcome.outputs for report in look.reports for outcome in report.outcomes
         }
-        for make in RESOURCES:
+        for kind, make in ((name, make) for name in look.views for make in KINDS[name].resources):
             resource, mark, heads = make(cycle.sections), self.sandbox.mark(), commits(self.sandbox)
-            targets = [replace(each, verify=True) for each in look.targets[make.name].values()]
-            read = Reading(cycle.sections, given=given)
+            targets = [replace(each, verify=True) for each in look.views[kind].targets[make.name].values()]
+            read = Reading(cycle.sections, given={ManifestTree: lambda: tree})
             for slug, seen in resource.observe(targets, read).items():
                 target = next(each for each in targets if each.slug == slug)
                 if all(outputs.get(need) for need in resource.needs) and isinstance(seen, Known):
@@ -100,11 +98,11 @@ class Walk:
             assert commits(self.sandbox) == heads
 
     def _doubled(self) -> Cycle:
-        kinds = {
-            name: replace(kind, resources=tuple(self._twice(each) for each in kind.resources))
-            for name, kind in KINDS.items()
-        }
-        return Cycle(cycle_of(self.sandbox).sections, kinds)
+        kinds = [
+            replace(kind, resources=tuple(self._twice(each) for each in kind.resources))
+            for kind in KINDS.values()
+        ]
+        return Cycle(cycle_of(self.sandbox).sections, Kinds(kinds))
 
     def _twice(self, resource: type[Resource[Any, Any]]) -> type[Resource[Any, Any]]:
         evidence, inventories = self.evidence[resource.name], self._inventories

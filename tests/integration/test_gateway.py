@@ -317,13 +317,13 @@ def test_database_statements_are_logged_without_their_values(clean_sandbox: Sand
             )
             connection.execute("UPDATE repo_registry SET board_id = 's3cr3t' WHERE false")
             connection.execute("CREATE TABLE IF NOT EXISTS repo_registry (id int)")
-            connection.execute("CREATE TABLE reconciler_verifications (id int)")
-            connection.execute("INSERT INTO public.reconciler_verifications VALUES (1)")
+            connection.execute("CREATE TABLE reconciler_item_verifications (id int)")
+            connection.execute("INSERT INTO public.reconciler_item_verifications VALUES (1)")
             with pytest.raises(psycopg.errors.UndefinedTable):
                 connection.execute("DELETE FROM nothing")
             connection.execute("SELECT 1; DELETE FROM repo_registry; SELECT 2", prepare=False)
             with connection.cursor() as cursor:
-                cursor.executemany("INSERT INTO reconciler_verifications VALUES (%s)", [(1,), (2,)])
+                cursor.executemany("INSERT INTO reconciler_item_verifications VALUES (%s)", [(1,), (2,)])
                 cursor.executemany(
                     "INSERT INTO repo_registry (service_name, repo_owner, repo_name) VALUES (%s, 'a', 'b')",
                     [("x",), ("y",)],

@@ -10,7 +10,8 @@ import pytest
 from reconciler.kinds.project.manifests.devcontainer_text import default_text, has_feature
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.resources.devcontainer import Devcontainer
-from reconciler.model.decision import Awaits, Failed, Needed, Settled, Waiting
+from reconciler.kinds.project.waits import MERGE
+from reconciler.model.decision import Failed, Needed, Settled, Waiting
 from reconciler.settings.giving import Writing
 from tests.support.github import Stage, stage, target
 
@@ -105,7 +106,7 @@ def test_a_protected_branch_gets_a_pull_request(
     github.repository(protection=protection, files=files)
     waiting = github.settle(resource_of(github), target())
     assert isinstance(waiting, Waiting)
-    assert (waiting.awaits, waiting.again_in) == (Awaits.MERGE, None)
+    assert (waiting.awaits, waiting.again_in) == (MERGE, None)
     (pull,) = pulls(github)
     assert pull["html_url"] in waiting.todo
     assert (pull["head"]["ref"], pull["base"]["ref"]) == (BRANCH, "main")

@@ -80,7 +80,7 @@ class Casualties:
     def at_every_push(self, pushes: Sequence[GitStep]) -> list[Kill]:
         return [self._at_push(step) for step in pushes]
 
-    def settle(self, wanted: Status, *, pulls: int = 0) -> None:
+    def settle(self, wanted: str, *, pulls: int = 0) -> None:
         """Run passes, and see that everything is as it is where nobody disturbed a pass."""
         result = settle_at_once(self.sandbox)
         assert troubles(result) == []

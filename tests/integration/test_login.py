@@ -78,7 +78,7 @@ def test_a_quiet_pass_over_logged_in_projects_asks_neither_service(world: LoginW
 @pytest.mark.parametrize(
     ("dropped", "reason"),
     [
-        (lambda world: world.seal(to="acme-gadgets"), "other-project"),
+        (lambda world: world.seal(to="acme-gadgets"), "other-item"),
         (lambda world: world.seal(request="login-4242-7"), "other-request"),
         (lambda world: "canary-access", "not-armor"),
         (lambda world: world.seal()[:-60], "not-armor"),

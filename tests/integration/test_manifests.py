@@ -60,12 +60,12 @@ class House:
         decision, tree, target, repositories = self._pass(fields, outputs)
         assert isinstance(decision, Needed), decision
         edits = ManifestEdits()
-        write = Writing(self.sections(), given={ManifestTree: tree, ManifestEdits: edits})
+        write = Writing(self.sections(), given={ManifestTree: lambda: tree, ManifestEdits: lambda: edits})
         applied = ManifestsResource(self.sections()).apply(target, decision.change, write)
         assert isinstance(applied, Settled)
         assert applied.outputs == decision.outputs
         if push:
-            wanted: list[Edit] = [edit for several in edits.by_slug.values() for edit in several]
+            wanted: list[Edit] = [edit for several in edits.by_item.values() for edit in several]
             repositories.manifests.push(wanted, "environments")
         return decision
 
@@ -94,10 +94,12 @@ class House:
         repositories = Repositories(sections)
         tree = ManifestTree(repositories.manifests.fetch())
         spec = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": "widgets", **fields})
-        project = Item("acme-widgets", "project", spec, Source("projects/acme-widgets.yaml", "0" * 40))
-        target = Target(project, datetime(2026, 1, 1, tzinfo=UTC))
+        item = Item("acme-widgets", "project", spec, Source("projects/acme-widgets.yaml", "0" * 40))
+        target = Target(item, datetime(2026, 1, 1, tzinfo=UTC))
         resource = ManifestsResource(sections)
-        seen = resource.observe([target], Reading(sections, given={ManifestTree: tree}))["acme-widgets"]
+        seen = resource.observe([target], Reading(sections, given={ManifestTree: lambda: tree}))[
+            "acme-widgets"
+        ]
         assert isinstance(seen, Known | Absent)
         return resource.plan(target, seen, outputs), tree, target, repositories
 

@@ -98,9 +98,7 @@ def test_a_table_that_somebody_holds_is_not_waited_for_long(database: Database) 
 def test_a_role_without_ddl_needs_the_owner_once(database: Database) -> None:
     url = limited(database, "limited_migrate")
     with store(Database(url)) as client:
-        with pytest.raises(
-            Denied, match="owner of the tables that it changes run the script 012_onboarding_runs.sql"
-        ):
+        with pytest.raises(Denied, match=r"owner of the tables .* run the script 012_onboarding_runs\.sql"):
             client.migrate(MIGRATIONS)
         migrated(database)
         assert client.migrate(MIGRATIONS) == ()

@@ -40,7 +40,7 @@ def rename(sandbox: Sandbox, name: str) -> None:
     sandbox.emulator("github", "PATCH", "/_emulator/repositories/acme/widgets", {"name": name})
 
 
-def statuses(result: PassResult) -> dict[str, Status]:
+def statuses(result: PassResult) -> dict[str, str]:
     return {each.slug: each.status for each in result.reports}
 
 

@@ -20,6 +20,7 @@ from reconciler.git.locations import Location
 from reconciler.git.repository import Repository
 from reconciler.git.tree import Kind
 from reconciler.model.errors import Denied, Missing, SystemFault, Unavailable
+from reconciler.model.item import ItemId
 from tests.support.git_server import GitServer, git
 from tests.support.serve import serve
 
@@ -92,8 +93,13 @@ def anyhow(place: Place, request: pytest.FixtureRequest) -> Place:
 def env(slug: str, text: str = "1", guard: Guard | None = None) -> list[Edit]:
     files = {"a.yaml": text.encode(), "kustomization.yaml": b"resources:\n- a.yaml\n"}
     return [
-        Folder(slug=slug, path=f"k8s/base/envs/{slug}", files=files, guard=guard),
-        ListEntry(slug=slug, path="k8s/base/kustomization.yaml", value=f"envs/{slug}", guard=guard),
+        Folder(item=ItemId("project", slug), path=f"k8s/base/envs/{slug}", files=files, guard=guard),
+        ListEntry(
+            item=ItemId("project", slug),
+            path="k8s/base/kustomization.yaml",
+            value=f"envs/{slug}",
+            guard=guard,
+        ),
     ]
 
 
@@ -177,7 +183,7 @@ def test_a_forced_push_is_followed(anyhow: Place) -> None:
     git(anyhow.person, "push", "-q", "--force", "origin", "fresh:main")
     snapshot = repository.fetch()
     assert (snapshot.commit, snapshot.contains(old)) == (new, False)
-    repository.push([File(slug="", path="c", content=b"3")], "ours")
+    repository.push([File(item=None, path="c", content=b"3")], "ours")
     assert git(anyhow.bare, "rev-list", "--count", "main") == "2"
 
 
@@ -264,7 +270,7 @@ def test_a_snapshot_can_be_read_whatever_its_pass_fetches(
         theirs = place.commit("b", str(number), push=False)
         git(place.person, "push", "-q", "--force", "origin", f"fresh-{number}:main")
         assert snapshot.at(theirs).read("b") == str(number).encode()
-    repository.push([File(slug="", path="c", content=b"3")], "ours")
+    repository.push([File(item=None, path="c", content=b"3")], "ours")
     assert snapshot.read("deep/er/a") == b"1"
 
 
@@ -365,7 +371,7 @@ def test_a_project_whose_file_changed_meanwhile_is_left_out(place: Place) -> Non
     place.server.before = _once(lambda: place.commit("projects/a.yaml", "new"))
     result = repository.push([*env("a", guard=guards["a"]), *env("b", guard=guards["b"])], "ours")
     assert [o.fate for o in result.outcomes] == [Fate.LEFT_OUT, Fate.LEFT_OUT, Fate.APPLIED, Fate.APPLIED]
-    assert {outcome.edit.slug for outcome in result.fates(Fate.LEFT_OUT)} == {"a"}
+    assert {outcome.edit.item for outcome in result.fates(Fate.LEFT_OUT)} == {ItemId("project", "a")}
     assert git(place.bare, "ls-tree", "--name-only", "main:k8s/base/envs") == "b"
     assert place.show("projects/a.yaml") == "new"
 

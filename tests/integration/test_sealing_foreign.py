@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from reconciler.crypto.sealing import Opened, Tokens, generate_identity, recipient_of, seal, unseal
+from reconciler.crypto.sealing import generate_identity, recipient_of, seal
+from reconciler.kinds.project.resources.tokens import SealedLogin, Tokens, sealed_fields, unseal_tokens
+from reconciler.model.item import ItemId
 from tests.support.npm import npm_package
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WIDGETS = ItemId("project", "acme-widgets")
 SEAL = """
 import { Encrypter, armor } from "age-encryption";
 const encrypter = new Encrypter();
@@ -62,14 +65,14 @@ def test_a_foreign_seal_is_opened(modules: Path, tmp_path: Path) -> None:
     )
     recipients = [recipient_of(other), recipient_of(identity)]
     text = node(modules, SEAL, recipients, plain, tmp_path)
-    opened = unseal(text, [identity], "acme-widgets", NOW)
-    assert isinstance(opened, Opened)
+    opened = unseal_tokens(text, [identity], WIDGETS, NOW)
+    assert isinstance(opened, SealedLogin)
     assert opened.tokens == Tokens(SecretStr("a"), SecretStr("r"), NOW + timedelta(days=1))
 
 
 def test_our_seal_is_age_to_others(modules: Path, tmp_path: Path) -> None:
     identity = generate_identity()
     tokens = Tokens(SecretStr("a"), SecretStr("r"), NOW + timedelta(days=1))
-    text = seal(recipient_of(identity), tokens, slug="acme-widgets", request_id="login-42-1")
+    text = seal(recipient_of(identity), sealed_fields(tokens), item=WIDGETS, request_id="login-42-1")
     plain = node(modules, OPEN, [identity.get_secret_value()], text, tmp_path)
     assert json.loads(plain)["accessToken"] == "a"

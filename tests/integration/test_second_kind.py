@@ -41,7 +41,7 @@ def passes(cycle: Cycle, sandbox: Sandbox) -> Any:
 def lit(clean_sandbox: Sandbox, tmp_path: Path) -> Sandbox:
     """Two lamps that want a bulb and nothing else."""
     merged(clean_sandbox, tmp_path / "projects")
-    assert passes(cycle_of(clean_sandbox, kinds=LAMPS), clean_sandbox).exit_code == 0
+    assert passes(cycle_of(clean_sandbox, LAMPS), clean_sandbox).exit_code == 0
     return clean_sandbox
 
 
@@ -60,7 +60,7 @@ def test_two_resources_of_one_item_write_into_git_and_neither_loses_its_file(lit
 
 def test_a_quiet_pass_over_it_asks_nobody_whom_only_other_kinds_need(lit: Sandbox) -> None:
     mark, heads = lit.mark(), commits(lit)
-    assert cycle_of(lit, kinds=LAMPS).run().exit_code == 0
+    assert cycle_of(lit, LAMPS).run().exit_code == 0
     asked = {request.system for request in lit.requests(mark)}
     assert asked <= {"vault", "postgres"}
     assert commits(lit) == heads
@@ -72,8 +72,8 @@ def test_without_a_resource_that_reads_manifests_none_are_fetched(lit: Sandbox) 
 
     bare = Kinds((Kind("lamp", LAMP.spec, (Bare,), LAMP.waits),))
     nowhere = {"MANIFESTS_REPOSITORY": "http://127.0.0.1:1/gone.git"}
-    assert cycle_of(lit, kinds=bare, **nowhere).run().exit_code == 0
-    unread = cycle_of(lit, kinds=LAMPS, **nowhere).run()
+    assert cycle_of(lit, bare, **nowhere).run().exit_code == 0
+    unread = cycle_of(lit, LAMPS, **nowhere).run()
     assert unread.exit_code == 1
     assert "failed to connect to 127.0.0.1" in str(unread.problems)
 
@@ -84,10 +84,10 @@ def test_its_secret_is_sealed_and_taken(lit: Sandbox, tmp_path: Path) -> None:
     assert "watts must be a whole number" in said.stderr
     assert program(lit, "seal", "kitchen", given='{"watts": 9}').returncode == 0
     assert "the next pass screws it in" in program(lit, "status", "kitchen").stdout
-    passes(cycle_of(lit, kinds=LAMPS), lit)
+    passes(cycle_of(lit, LAMPS), lit)
     told = status_of(lit, KITCHEN)
     assert (told["status"], told["bulb"]) == ("completed", {"state": "stored"})
-    assert cycle_of(lit, kinds=LAMPS).run().changes == 0
+    assert cycle_of(lit, LAMPS).run().changes == 0
 
 
 def test_what_was_sealed_for_another_lamp_is_refused(lit: Sandbox) -> None:
@@ -95,7 +95,7 @@ def test_what_was_sealed_for_another_lamp_is_refused(lit: Sandbox) -> None:
     document = status_of(lit, KITCHEN)
     edited = {**document, "bulb": {**document["bulb"], "sealed": text}}
     write(lit, "status/lamp/kitchen.yaml", json.dumps(edited))
-    passes(cycle_of(lit, kinds=LAMPS), lit)
+    passes(cycle_of(lit, LAMPS), lit)
     told = status_of(lit, KITCHEN)
     assert (told["status"], told["bulb"]["reason"]) == ("waiting_bulb", "other-item")
 

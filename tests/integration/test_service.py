@@ -19,6 +19,7 @@ from structlog.testing import capture_logs
 
 from reconciler.clients.github.deliveries import signature_of
 from reconciler.engine.cycle import COMMIT_TRAILER
+from reconciler.kinds.project.face.runs import Runs
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.declared import clients
@@ -153,8 +154,8 @@ def test_a_run_that_a_pass_is_changing_is_running(clean_sandbox: Sandbox, tmp_pa
         clean_sandbox.inject(Fault("vault", "slow", match="(POST|PUT) ", times=50, seconds=1))
         merge(clean_sandbox, tmp_path / "projects", gears=GEARS)
         running.service.schedule.wake("test")
-        told = running.service.onboarding
-        until(lambda: str(getattr(told.refresh().runs.get("acme-gears"), "status", "")) == "running")
+        catalogue, runs = running.service.desk.catalogue, Runs(running.service.desk)
+        until(lambda: getattr(runs.of(catalogue.refresh()).get("acme-gears"), "status", "") == "running")
         assert running.run("acme-gears")["status"] == "running"
         clean_sandbox.clear_faults()
         running.wait("acme-gears", "completed")

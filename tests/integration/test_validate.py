@@ -14,7 +14,9 @@ from ruamel.yaml import YAML
 
 PROGRAM = Path(sys.executable).with_name("reconcile")
 TWO = "repoOwner: acme\nrepoName: widgets\n"
-CASES: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parents[1] / "bad-files" / "fields.yaml")
+CASES: dict[str, Any] = YAML(typ="safe").load(
+    Path(__file__).parents[1] / "kinds" / "project" / "bad-files" / "fields.yaml"
+)
 A_GIGABYTE = 2**30
 
 

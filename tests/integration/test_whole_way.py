@@ -96,7 +96,7 @@ def test_a_rotated_key_reaches_the_gateway_and_the_pod(clean_sandbox: Sandbox, p
     vault.secrets.kv.v2.create_or_update_secret("mesh-six/envs/acme-gears.llm-key", secret=rotated)
     vault.adapter.close()
     with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as database:
-        database.execute("DELETE FROM reconciler_verifications")  # the audit is due
+        database.execute("DELETE FROM reconciler_item_verifications")  # the audit is due
     result = settle_at_once(clean_sandbox)
     assert {each.status for each in result.reports} == {Status.COMPLETED}
     folder = "main:k8s/base/envs/acme-gears"

@@ -15,8 +15,8 @@ from types import SimpleNamespace
 
 import tenacity.nap
 
+from reconciler.__main__ import main
 from reconciler.clients.http import trusted
-from reconciler.faces.cli.main import main
 
 PATIENCE = 120.0
 """Seconds."""

@@ -223,9 +223,9 @@ def target(
     """Return acme/widgets, or what `spec` says, as a resource is asked about it."""
     made = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": "widgets", **spec})
     slug = made.slug or made.default_slug()
-    project = Item(slug, "project", made, Source(f"projects/{slug}.yaml", "0" * 40))
+    item = Item(slug, "project", made, Source(f"projects/{slug}.yaml", "0" * 40))
     return Target(
-        project=project,
+        item=item,
         now=NOW,
         remembered=remembered or {},
         section=section or {},

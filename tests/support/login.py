@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -22,23 +23,26 @@ from reconciler.clients.auth_service import AuthServiceWriter
 from reconciler.clients.http import trusted
 from reconciler.clients.oauth_issuer import OAuthIssuerWriter
 from reconciler.clients.vault import VaultSecret, VaultWriter
-from reconciler.crypto.sealing import Tokens, generate_identity, seal
+from reconciler.crypto.sealing import generate_identity, seal
+from reconciler.engine.result import KindView
 from reconciler.engine.stages import apply, observe, report
 from reconciler.engine.stages import plan as planning
 from reconciler.git.status_file import merge
+from reconciler.kinds import KINDS
 from reconciler.kinds.project.resources.app_settings import AppSettings
 from reconciler.kinds.project.resources.credentials import Credentials
 from reconciler.kinds.project.resources.oauth import OAuth
-from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.kinds.project.resources.tokens import Tokens, sealed_fields
+from reconciler.kinds.project.spec import KIND, ProjectSpec
 from reconciler.model.decision import Settled
-from reconciler.model.item import Item, Source
+from reconciler.model.item import Item, ItemId, Source
 from reconciler.model.loaded import Loaded
 from reconciler.model.observation import Known
 from reconciler.model.outcome import ItemReport
 from reconciler.sandbox.emulators.auth_service import app as auth_service
 from reconciler.sandbox.emulators.oauth_issuer import app as oauth_issuer
 from reconciler.sandbox.emulators.store import Store
-from reconciler.settings.giving import Reading, Sections, Writing
+from reconciler.settings.giving import Reader, Reading, Sections, Writing
 from tests.integration.conftest import VaultCorner
 from tests.support.serve import serve
 
@@ -96,7 +100,7 @@ class Fuse:
         return guarded
 
 
-WRITES: dict[type[Any], tuple[str, ...]] = {
+WRITES: dict[type[Reader], tuple[str, ...]] = {
     VaultWriter: ("write", "annotate", "delete"),
     AuthServiceWriter: ("create_project", "update_project", "push_credentials"),
     OAuthIssuerWriter: ("start", "poll"),
@@ -139,7 +143,7 @@ class LoginWorld:
     issuer: CountWrites
     specs: dict[str, dict[str, Any]] = field(default_factory=lambda: {"acme-widgets": {}})
     statuses: dict[str, dict[str, Any]] = field(default_factory=dict)
-    verifications: dict[tuple[str, str], datetime] | None = field(default_factory=dict)
+    verifications: dict[tuple[ItemId, str], datetime] | None = field(default_factory=dict)
     now: datetime = START
     flow: str = "manual"
     identity: str = field(default_factory=lambda: generate_identity().get_secret_value())
@@ -159,7 +163,8 @@ class LoginWorld:
         self.now += later
         sections = self.sections()
         resources = self._resources(sections)
-        loaded = Loaded("0" * 40, tuple(self._projects()), self.statuses)
+        known = {ItemId(KIND, slug): document for slug, document in self.statuses.items()}
+        loaded = Loaded("0" * 40, tuple(self._projects()), known)
         targets = {
             each.name: {
                 target.slug: target
@@ -179,26 +184,20 @@ class LoginWorld:
         try:
             wanted = {name: list(each.values()) for name, each in targets.items()}
             findings = observe.observe(resources, wanted, read)
-            slugs = [(project.slug, "project") for project in loaded.items]
-            plan = planning.plan(slugs, resources, targets, findings)
+            view = KindView(KINDS[KIND], tuple(resources), targets, findings)
+            plan = planning.plan(view, [item.slug for item in loaded.items])
             reports = {}
-            for project, each in zip(loaded.items, plan, strict=True):
+            for item, each in zip(loaded.items, plan, strict=True):
                 outcomes = apply.apply(
-                    each,
-                    resources,
-                    targets,
-                    findings,
-                    write,
-                    stopping=lambda: False,
-                    announce=lambda change: None,
+                    each, view, write, stopping=lambda: False, announce=lambda change: None
                 )
-                reports[project.slug] = report.report(project, outcomes, loaded)
+                reports[item.slug] = report.report(item, view.kind, outcomes, loaded)
         finally:
             read.close()
             write.close()
-        self._commit(resources, reports, loaded)
+        self._commit(reports, loaded)
         if self.verifications is not None:
-            self.verifications |= dict.fromkeys(observe.verified(resources, findings), self.now)
+            self.verifications |= dict.fromkeys(observe.verified(view), self.now)
         return reports
 
     def quiet(self) -> None:
@@ -217,8 +216,8 @@ class LoginWorld:
         tokens = Tokens(_secret(access), _secret("canary-refresh"), self.now + timedelta(hours=8))
         return seal(
             asked["recipient"],
-            tokens,
-            slug=other.get("to", slug),
+            sealed_fields(tokens),
+            item=ItemId(KIND, other.get("to", slug)),
             request_id=other.get("request", asked["requestId"]),
         )
 
@@ -270,7 +269,7 @@ class LoginWorld:
         for slug, fields in self.specs.items():
             owner, _, name = slug.partition("-")
             spec = ProjectSpec.model_validate({"repoOwner": owner, "repoName": name, **fields})
-            yield Item(slug, "project", spec, Source(f"projects/{slug}.yaml", "0" * 40))
+            yield Item(slug, KIND, spec, Source(f"projects/{slug}.yaml", "0" * 40))
 
     def _resources(self, sections: Sections) -> list[Any]:
         given = [
@@ -279,28 +278,27 @@ class LoginWorld:
         ]
         return [*given, *(make(sections) for make in (OAuth, AppSettings, Credentials))]
 
-    def _commit(self, resources: Sequence[Any], reports: Mapping[str, ItemReport], loaded: Loaded) -> None:
-        keys = {
-            each.name: report.SectionKey(each.section, each.human_keys) for each in resources if each.section
-        }
-        changes = report.status_changes(reports.values(), loaded, sections=keys, now=self.now)
-        for change in changes:
-            found = self.statuses.get(change.slug, {})
-            self.statuses[change.slug] = merge(
-                found, change.document, report.human_keys(keys), change.consumed
+    def _commit(self, reports: Mapping[str, ItemReport], loaded: Loaded) -> None:
+        for change in report.status_changes(reports.values(), loaded, KINDS, now=self.now):
+            human = KINDS[change.id.kind].human_keys
+            self.statuses[change.id.slug] = merge(
+                loaded.status(change.id), change.document, human, change.consumed
             )
 
 
 def _writing(sections: Sections, fuse: Fuse | None) -> Writing:
     if fuse is None:
         return Writing(sections)
-    given = {}
-    for kind, names in WRITES.items():
-        client = kind.connect(sections)
-        for name in names:
-            setattr(client, name, fuse.guard(getattr(client, name)))
-        given[kind] = client
-    return Writing(sections, given=given)
+    return Writing(
+        sections, given={kind: partial(_fused, kind, names, sections, fuse) for kind, names in WRITES.items()}
+    )
+
+
+def _fused(kind: type[Reader], names: Sequence[str], sections: Sections, fuse: Fuse) -> Reader:
+    client = kind.connect(sections)
+    for name in names:
+        setattr(client, name, fuse.guard(getattr(client, name)))
+    return client
 
 
 def _secret(text: str) -> SecretStr:

@@ -23,7 +23,7 @@ from tests.support.silence import Silence
 MOST_PASSES = 12
 
 
-def cycle_of(sandbox: Sandbox, *, kinds: Kinds = KINDS, **environment: str) -> Cycle:
+def cycle_of(sandbox: Sandbox, kinds: Kinds = KINDS, /, **environment: str) -> Cycle:
     """Return a cycle on the sandbox; named variables replace the sandbox's, an empty one takes it away."""
     environ = {**sandbox.environment(), **environment}
     return Cycle(load_sections(sandbox.configuration_file(), environ), kinds)
