@@ -106,6 +106,7 @@ class Cycle:
         with closing(History.writing(self.sections, self.kinds)) as history:
             if not history.alone:
                 return PassResult((), (), (BUSY,), 0, (), busy=True)
+            self.repositories.check_program()
             fetched = self.repositories.fetched(history.problems)
             with closing(Reading(self.sections, given=fetched.readers, stopping=stopping)) as read:
                 look = self._look(fetched.config, read, history, only, postpone)

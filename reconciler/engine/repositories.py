@@ -7,8 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from reconciler.git.edits import File
-from reconciler.git.kustomize import Gate
-from reconciler.git.locations import Location, config_location, manifest_location
+from reconciler.git.kustomize import Gate, find_binary
+from reconciler.git.locations import (
+    Location,
+    ManifestRepositorySettings,
+    config_location,
+    manifest_location,
+)
 from reconciler.git.manifest_tree import ManifestTree
 from reconciler.git.repository import Repository
 from reconciler.git.snapshot import Snapshot
@@ -55,6 +60,10 @@ class Repositories:
     def together(self) -> bool:
         """Tell whether one commit carries manifests and status."""
         return manifest_location(self._sections).is_same(config_location(self._sections))
+
+    def check_program(self) -> None:
+        """Raise ConfigurationError when what is to build the manifests is no program, before it is needed."""
+        find_binary(self._sections.get(ManifestRepositorySettings).kustomize)
 
     def fetched(self, problems: list[str], merged: Mapping[str, bytes] = {}) -> Fetched:
         """Fetch the config repository, and the manifests' once somebody asks; a fault of those is a problem.

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from reconciler.engine.result import KindView
+from reconciler.engine.stages.plan import plan
+from reconciler.kinds import KINDS
 from reconciler.kinds.project.resources.project_board import FIELDS, ProjectBoard, begun_title, marker
 from reconciler.kinds.project.resources.validate_repo import ValidateRepo
 from reconciler.model.decision import Failed, Needed, Settled
+from reconciler.model.item import Identity
 from reconciler.model.observation import Absent, Known
 from reconciler.settings.giving import Reading
 from tests.support.github import Stage, stage, target
@@ -72,10 +77,21 @@ def test_a_renamed_repository_is_known_by_its_number(github: Stage) -> None:
     assert isinstance(settled, Settled)
     assert settled.section == {"owner": "acme", "name": "gadgets", "id": made["id"]}
     assert "repoName: gadgets" in settled.note
-    github.repository("widgets")
-    failed = github.settle(validate, target(section=section))
+    another = github.repository("widgets")
+    before = Identity("repository acme/widgets", str(made["id"]))
+    known = replace(target(section=section), identity=before)
+    view = KindView(
+        KINDS["project"],
+        (validate,),
+        {validate.name: {known.slug: known}},
+        {validate.name: github.observe(validate, known)},
+    )
+    (planned,) = plan(view, [known.slug])
+    failed = planned.planned[validate.name]
     assert isinstance(failed, Failed)
-    assert "another repository" in failed.reason
+    assert failed.conflict
+    assert "repository acme/widgets is another one than before" in failed.reason
+    assert f"GitHub's number of it is {another['id']}, and it was {made['id']}" in failed.reason
 
 
 def test_two_files_that_turn_out_to_be_one_repository(github: Stage) -> None:

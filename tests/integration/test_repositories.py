@@ -20,6 +20,7 @@ from tests.support.verdicts import of, outcomes
 WIDGETS = "repoOwner: acme\nrepoName: widgets\nskipAuth: true\n"
 GEARS = "repoOwner: acme\nrepoName: gears\nskipAuth: true\n"
 BASE = "k8s/base/kustomization.yaml"
+STATUS = "status/project/acme-widgets.yaml"
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_one_repository_for_both_gets_one_commit_for_both(clean_sandbox: Sandbox
     first = cycle_of(clean_sandbox, **one).run()
     assert len(first.commits) == 1
     files = git(one["CONFIG_REPOSITORY"], "show", "--name-only", "--format=", first.commits[0]).split()
-    assert {"status/acme-widgets.yaml", BASE, "k8s/base/envs/acme-widgets/statefulset.yaml"} <= set(files)
+    assert {STATUS, BASE, "k8s/base/envs/acme-widgets/statefulset.yaml"} <= set(files)
     result = settle_at_once(clean_sandbox, **one)
     assert [each.status for each in result.reports] == [Status.COMPLETED]
     assert cycle_of(clean_sandbox, **one).run().commits == ()
@@ -138,7 +139,7 @@ def test_one_repository_for_both_gets_one_commit_for_both(clean_sandbox: Sandbox
     )
     result = cycle_of(clean_sandbox, **one).run()
     assert of(result, Condition.ERROR) == {"acme-widgets": {"manifests"}}
-    assert "does not build as it is" in someone.read("status/acme-widgets.yaml")
+    assert "does not build as it is" in someone.read(STATUS)
 
 
 @pytest.mark.parametrize(
