@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import json5
+from json5.dumper import ModelDumper
+from json5.loader import ModelLoader
+from json5.model import Comment, DoubleQuotedString, JSONObject, KeyValuePair
 
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.manifests.render import render_devcontainer
@@ -37,14 +39,6 @@ class _Token(NamedTuple):
     text: str
     start: int
     end: int
-
-
-@dataclass(frozen=True)
-class _Span:
-    """An object in the text: indexes of its braces among the tokens."""
-
-    opening: int
-    closing: int
 
 
 def default_text(pods: PodsSettings) -> str:
@@ -144,91 +138,76 @@ def _as_json(text: str) -> str:
 
 def _insert(text: str, reference: str) -> str:
     """Insert the feature into `features`, or that object at the end of the document."""
-    tokens = list(_tokens(text))
-    document, features = _objects(tokens)
+    whole = json5.loads(text, loader=ModelLoader())
+    document = whole.value
     newline = "\r\n" if "\r\n" in text else "\n"
-    if features is not None:
-        return _insert_member(text, tokens, features, f"{json.dumps(reference)}: {{}}", newline)
-    indent = _member_indent(text, tokens, document)
-    step = indent or "  "
-    member = f'"features": {{{newline}{indent + step}{json.dumps(reference)}: {{}}{newline}{indent}}}'
-    return _insert_member(text, tokens, document, member, newline)
+    present = [value for key, value in document.key_value_pairs if key.characters == "features"]
+    if present:
+        _append(text, present[-1], reference, JSONObject(), newline)
+    else:
+        indent = _member_indent(text, document)
+        feature = _member(reference, JSONObject(), before=[newline + indent + (indent or "  ")])
+        feature.value.wsc_after = [newline + indent]
+        _append(text, document, "features", JSONObject(feature), newline)
+    return str(json5.dumps(whole, dumper=ModelDumper()))
 
 
-def _objects(tokens: list[_Token]) -> tuple[_Span, _Span | None]:
-    """Return the document's object, and its `features` if it has any."""
-    opening = next(index for index, token in enumerate(tokens) if token.text == "{")
-    features = closing = None
-    depth, key = 0, ""
-    for index in range(opening, len(tokens)):
-        token = tokens[index]
-        if token.kind == "string" and depth == 1:
-            key = json.loads(token.text) if _next_mark(tokens, index) == ":" else key
-        if token.text in "{[" and token.kind == "mark":
-            if depth == 1 and key == "features":
-                features = index
-            depth += 1
-        elif token.text in "}]" and token.kind == "mark":
-            depth -= 1
-            if depth == 1 and features is not None and closing is None:
-                closing = index
-            if depth == 0:
-                found = _Span(features, closing) if features is not None and closing is not None else None
-                return _Span(opening, index), found
-    raise ValueError("an object is not closed")
+def _member(name: str, value: JSONObject, before: list[Any]) -> KeyValuePair:
+    key = DoubleQuotedString(name, json.dumps(name))
+    key.wsc_before, value.wsc_before = before, [" "]
+    return KeyValuePair(key, value)
 
 
-def _next_mark(tokens: list[_Token], index: int) -> str:
-    return next((token.text for token in tokens[index + 1 :] if token.kind not in {"space", "comment"}), "")
+def _append(text: str, inside: JSONObject, name: str, value: JSONObject, newline: str) -> None:
+    """Append a member that is written as the others are: on a line of its own or not, comma or not."""
+    last = inside.trailing_comma or (inside.values[-1] if inside.values else None)
+    # What stands between the last member and the closing brace; comments in it are that member's.
+    gap = _without_returns(last.wsc_after if last else inside.leading_wsc)
+    comments = 1 + max((index for index, part in enumerate(gap) if isinstance(part, Comment)), default=-1)
+    own_line = newline + _member_indent(text, inside)
+    if last is None:
+        kept, rest = gap[:comments], gap[comments:]
+        if not any("\n" in part for part in rest):
+            # The closing brace gets a line of its own.
+            kept, rest = gap, [newline + _line_indent(text, inside)]
+        inside.leading_wsc = []
+        made = _member(name, value, before=[*kept, own_line])
+    elif "\n" not in json5.dumps(inside, dumper=ModelDumper()).strip():
+        rest = gap
+        made = _member(name, value, before=[" "])
+    else:
+        rest = gap[comments:]
+        made = _member(name, value, before=[*gap[:comments], own_line])
+    if last is not None:
+        last.wsc_after = []
+    inside.keys.append(made.key)
+    inside.values.append(made.value)
+    (inside.trailing_comma or value).wsc_after = rest
 
 
-def _insert_member(text: str, tokens: list[_Token], span: _Span, member: str, newline: str) -> str:
-    """Insert after the last member, written as the others are: on a line of its own or not, comma or not."""
-    inside = tokens[span.opening + 1 : span.closing]
-    solid = [token for token in inside if token.kind not in {"space", "comment"}]
-    if not solid:
-        return _fill_empty(text, tokens, span, member, newline)
-    last = solid[-1]
-    trailing = last.text == ","
-    comma = "" if trailing else ","
-    after = "," if trailing else ""
-    if "\n" not in text[tokens[span.opening].end : tokens[span.closing].start]:
-        return f"{text[: last.end]}{comma} {member}{after}{text[last.end :]}"
-    # Behind the last member's own comment; a comma goes before that comment, next to the value.
-    behind = last.end
-    for token in inside:
-        if token.start >= last.end and token.kind == "comment":
-            behind = token.end
-    indent = _member_indent(text, tokens, span)
-    between = text[last.end : behind]
-    return f"{text[: last.end]}{comma}{between}{newline}{indent}{member}{after}{text[behind:]}"
+def _without_returns(gap: list[Any]) -> list[Any]:
+    """Return a gap whose line comments end before the line does: json-five counts the `\\r` of `\\r\\n` in."""
+    found: list[Any] = []
+    for part in gap:
+        found.append(part)
+        if isinstance(part, Comment) and part.value.endswith("\r"):
+            part.value = part.value.removesuffix("\r")
+            found.append("\r")
+    return found
 
 
-def _fill_empty(text: str, tokens: list[_Token], span: _Span, member: str, newline: str) -> str:
-    comments = [token for token in tokens[span.opening + 1 : span.closing] if token.kind == "comment"]
-    behind = comments[-1].end if comments else tokens[span.opening].end
-    closing = tokens[span.closing].start
-    entry = f"{newline}{_member_indent(text, tokens, span)}{member}"
-    if "\n" in text[behind:closing]:
-        return text[:behind] + entry + text[behind:]
-    # The closing brace gets a line of its own.
-    outer = _line_indent(text, tokens[span.opening].start)
-    return f"{text[:closing]}{entry}{newline}{outer}{text[closing:]}"
-
-
-def _member_indent(text: str, tokens: list[_Token], span: _Span) -> str:
+def _member_indent(text: str, inside: JSONObject) -> str:
     """Return the indentation of an object's first member, if it begins a line; else a step more than its."""
-    outer = _line_indent(text, tokens[span.opening].start)
-    for token in tokens[span.opening + 1 : span.closing]:
-        if token.kind == "string":
-            start = text.rfind("\n", 0, token.start) + 1
-            if start > tokens[span.opening].start and not text[start : token.start].strip():
-                return text[start : token.start]
-            break
+    if inside.keys:
+        before = "".join(part if isinstance(part, str) else "#" for part in inside.leading_wsc)
+        line = before.rpartition("\n")
+        if line[1] and not line[2].strip():
+            return line[2]
+    outer = _line_indent(text, inside)
     return outer + (outer or "  ")
 
 
-def _line_indent(text: str, position: int) -> str:
-    start = text.rfind("\n", 0, position) + 1
-    line = text[start:position]
+def _line_indent(text: str, inside: JSONObject) -> str:
+    """Return the indentation of the line in which an object begins."""
+    line = text.split("\n")[(inside.lineno or 1) - 1]
     return line[: len(line) - len(line.lstrip(" \t"))]
