@@ -186,7 +186,7 @@ def _append(text: str, inside: JSONObject, name: str, value: JSONObject, newline
 
 
 def _without_returns(gap: list[Any]) -> list[Any]:
-    """Return a gap whose line comments end before the line does: json-five counts the `\\r` of `\\r\\n` in."""
+    """Return a gap whose line comments end before the line does: json-five counts a carriage return in."""
     found: list[Any] = []
     for part in gap:
         found.append(part)
