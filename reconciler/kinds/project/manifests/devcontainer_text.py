@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import json5
 from json5.dumper import ModelDumper
 from json5.loader import ModelLoader
-from json5.model import Comment, DoubleQuotedString, JSONObject, KeyValuePair
+from json5.model import Comment, DoubleQuotedString, JSONObject, KeyValuePair, Node
 
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.manifests.render import render_devcontainer
@@ -149,7 +149,12 @@ def _insert(text: str, reference: str) -> str:
         feature = _member(reference, JSONObject(), before=[newline + indent + (indent or "  ")])
         feature.value.wsc_after = [newline + indent]
         _append(text, document, "features", JSONObject(feature), newline)
-    return str(json5.dumps(whole, dumper=ModelDumper()))
+    return _text_of(whole)
+
+
+def _text_of(node: Node) -> str:
+    dumper: Any = ModelDumper()
+    return str(json5.dumps(node, dumper=dumper))
 
 
 def _member(name: str, value: JSONObject, before: list[Any]) -> KeyValuePair:
@@ -172,7 +177,7 @@ def _append(text: str, inside: JSONObject, name: str, value: JSONObject, newline
             kept, rest = gap, [newline + _line_indent(text, inside)]
         inside.leading_wsc = []
         made = _member(name, value, before=[*kept, own_line])
-    elif "\n" not in json5.dumps(inside, dumper=ModelDumper()).strip():
+    elif "\n" not in _text_of(inside).strip():
         rest = gap
         made = _member(name, value, before=[" "])
     else:
