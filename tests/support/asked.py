@@ -30,25 +30,22 @@ NOT_ASKING: Mapping[str, str] = {
 }
 """By resource: why it asks no system in a quiet pass."""
 
-NEEDS: Mapping[str, frozenset[str]] = {
-    "github": GITHUB,
-    "vault": VAULT,
-    "postgres": frozenset({"registry"}),
-    "s3": frozenset({"recordings"}),
-    "argocd": frozenset({"sync", "pod-health"}),
-    "litellm": frozenset({"litellm"}),
-}
-"""By system: the resources of a project without a login that are in error without its credential."""
+SPARED: Mapping[str, frozenset[str]] = {"postgres": frozenset({"recordings"})}
+"""By system: the resources that read it only where it is set up, and do without it otherwise."""
 
-MISLED: Mapping[str, frozenset[str]] = {
-    # Where repositories are, the registry knows from GitHub's settings.
-    "GITHUB_API_URL": GITHUB | {"registry"},
-    "GITHUB_TOKEN": GITHUB | {"registry"},
-    "VAULT_ADDR": VAULT,
-    "MINIO_ENDPOINT": frozenset({"recordings"}),
-    "ARGOCD_SERVER": frozenset({"sync", "pod-health"}),
-    "LITELLM_URL": frozenset({"llm-key", "litellm"}),
-    "AUTH_SERVICE_URL": frozenset({"settings"}),
-    "OAUTH_ISSUER": frozenset(),
+CONFIGURED_BY: Mapping[str, frozenset[str]] = {
+    "github": frozenset({"registry"}),
+    "litellm": frozenset({"llm-key"}),
+    "auth-service": frozenset({"settings"}),
 }
-"""By variable: the resources of a project without a login that are in error when its value is none at all."""
+"""By system: the further resources that look at its settings, if not at itself."""
+
+
+def without_credential(system: str) -> frozenset[str]:
+    """Return the resources of a project without a login that cannot be when its credential is taken away."""
+    return READS.get(system, frozenset()) - SPARED.get(system, frozenset()) - {"oauth"}
+
+
+def without_settings(system: str) -> frozenset[str]:
+    """Return the same for settings that make no sense."""
+    return without_credential(system) | CONFIGURED_BY.get(system, frozenset())
