@@ -10,6 +10,7 @@ from reconciler.model.outcome import Condition
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
 from reconciler.settings.giving import Sections
+from tests.support.declared import VARIABLES
 from tests.support.reconciling import cycle_of, git, merge, settle_at_once, status
 from tests.support.verdicts import of, outcomes
 
@@ -101,6 +102,7 @@ def test_with_only_github_and_git_configured_the_rest_is_skipped_by_the_name_of_
     assert skipped.keys() == document["resources"].keys() - {
         "validate-repo", "project-board", "devcontainer", "manifests",
     }  # fmt: skip
+    assert [name for name, why in skipped.items() if not any(each in why for each in VARIABLES)] == []
     for name, setting in {
         "webhook-secret": "VAULT_ADDR",
         "registry": "DATABASE_URL",

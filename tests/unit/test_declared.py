@@ -172,6 +172,15 @@ def test_the_readme_names_every_system_of_the_sandbox() -> None:
         )
 
 
+def test_every_system_has_a_page() -> None:
+    pages = (ROOT / "docs" / "systems" / "README.md").read_text(encoding="utf-8")
+    listed = "".join(re.findall(r"^\| \[.*", pages, re.MULTILINE)).lower().replace(" ", "")
+    for client in clients():
+        assert client.system.lower().replace(" ", "") in listed, (
+            f"docs/systems/README.md: no page is about {client.system}"
+        )
+
+
 # -- deploy/ ---------------------------------------------------------------------------------------
 
 
