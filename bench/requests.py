@@ -20,6 +20,7 @@ from typing import Any
 from bench.bounds import BOUNDS, OWNERS
 from bench.settled import build, cycle_of, forget_verifications
 from reconciler.faces.cli.logs import configure_logs
+from reconciler.kinds import KINDS
 from reconciler.sandbox.supervisor import Sandbox
 
 LONGEST_RATIO, BOUND_FROM = 1.5, 1000
@@ -88,7 +89,7 @@ def measure(count: int) -> bool:
     directory = Path(tempfile.mkdtemp(prefix="mesh-six-bench-"))
     sandbox = Sandbox(directory / ".sandbox")
     try:
-        sandbox.up()
+        sandbox.up(settings=KINDS.sandbox_settings)
         begun = time.perf_counter()
         build(sandbox, count)
         print(f"\n{count} settled projects of {OWNERS} owners, built in {time.perf_counter() - begun:.0f} s")

@@ -29,6 +29,7 @@ from ruamel.yaml import YAML
 from bench.load import CONNECTIONS, Measured, measure
 from bench.settled import build
 from reconciler.faces.cli.logs import configure_logs
+from reconciler.kinds import KINDS
 from reconciler.sandbox.supervisor import Sandbox
 
 PAGES = {"100 runs (the default)": "/onboard", "1,000 runs": "/onboard?limit=1000"}
@@ -114,12 +115,12 @@ def main() -> None:
     directory = Path(tempfile.mkdtemp(prefix="mesh-six-bench-"))
     sandbox = Sandbox(directory / ".sandbox")
     try:
-        sandbox.up()
+        sandbox.up(settings=KINDS.sandbox_settings)
         build(sandbox, count)
         # Started again, the sandbox's servers are on the core of the one that starts them.
         sandbox.down()
         os.sched_setaffinity(0, {OTHERS_CORE})
-        sandbox.up()
+        sandbox.up(settings=KINDS.sandbox_settings)
         token = {"Authorization": f"Bearer {sandbox.environment()['RECONCILER_API_TOKEN']}"}
         print(f"{count} settled projects; {CONNECTIONS} connections; machine's load {os.getloadavg()[0]:.1f}")
         with service(sandbox, interval="1h") as idle:

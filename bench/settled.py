@@ -26,6 +26,7 @@ from reconciler.clients.litellm import LiteLLMWriter
 from reconciler.clients.pass_store import PassStoreWriter
 from reconciler.clients.s3 import ObjectStoreWriter
 from reconciler.crypto import ssh_keys
+from reconciler.engine.configuration import load_sections
 from reconciler.engine.cycle import Cycle
 from reconciler.faces.sealed_entry import seal_for
 from reconciler.git.edits import Edit, File, Folder, ListEntry
@@ -45,7 +46,6 @@ from reconciler.model.item import ItemId
 from reconciler.model.json import canonical, digest
 from reconciler.model.status_file import status_path
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.settings.config import load_sections
 from reconciler.settings.giving import Reading, Writing
 
 AT_ONCE = 4

@@ -12,8 +12,8 @@ from pydantic.fields import FieldInfo
 # What a pass consists of, so that all its sections are known.
 import reconciler.engine.cycle
 import reconciler.kinds  # noqa: F401
+from reconciler.engine.configuration import known_settings
 from reconciler.model.duration import format_duration
-from reconciler.settings.config import known_settings
 from reconciler.settings.giving import Settings
 
 _FIRST, _LAST = {"config", "manifests"}, {"schedule", "serve", "work"}

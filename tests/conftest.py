@@ -37,13 +37,14 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """One running sandbox for each pytest worker; use `clean_sandbox` unless the state does not matter."""
-    from reconciler.sandbox.supervisor import Sandbox  # noqa: PLC0415 - unit tests need none of its servers
+    from reconciler.kinds import KINDS  # noqa: PLC0415 - unit tests need none of its servers
+    from reconciler.sandbox.supervisor import Sandbox  # noqa: PLC0415
 
     # Not under tmp_path: its folders are closed to the user that PostgreSQL needs when root runs the tests.
     directory = Path(tempfile.mkdtemp(prefix="mesh-six-sandbox-"))
     running = Sandbox(directory / ".sandbox")
     try:
-        running.up()
+        running.up(settings=KINDS.sandbox_settings)
         yield running
     finally:
         running.down()

@@ -138,6 +138,11 @@ class Kinds(Mapping[str, Kind]):
         return next((kind for kind in self.values() if kind.identity_before), None)
 
     @property
+    def sandbox_settings(self) -> dict[str, Mapping[str, Any]]:
+        """What the sandbox's reconciler.yaml is to say for these kinds, by section."""
+        return {name: section for kind in self.values() for name, section in kind.sandbox_settings.items()}
+
+    @property
     def waits(self) -> dict[str, WaitingReason]:
         """The waiting reasons of all kinds by their status."""
         return {reason.status: reason for kind in self.values() for reason in kind.waits}

@@ -28,10 +28,6 @@ _SECRETS: Mapping[str, Callable[[], str]] = {
     "webhook_secret": lambda: secrets.token_hex(20),
     "age_identity": lambda: str(pyrage.x25519.Identity.generate()),
 }
-_KIND_SECTIONS: Mapping[str, Mapping[str, Any]] = {
-    "webhook": {"url": "https://hooks.mesh-six.example/github"},
-}
-"""What only the kind `project` needs."""
 _ABOUT = "Written by the sandbox at every start; secrets come by the environment: reconcile sandbox env\n"
 
 
@@ -56,14 +52,17 @@ def environment(site: Site) -> dict[str, str]:
     }
 
 
-def sections(site: Site) -> dict[str, Mapping[str, Any]]:
-    """Return the sandbox's reconciler.yaml; of secrets nothing but the hash of the API's token."""
+def sections(site: Site, more: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the sandbox's reconciler.yaml; of secrets nothing but the hash of the API's token.
+
+    `more`: sections that say nothing of the sandbox, but that somebody needs.
+    """
     found: dict[str, Mapping[str, Any]] = {}
     for system in systems():
         found |= system.sections(site)
     return {
         **found,
-        **_KIND_SECTIONS,
+        **more,
         # Where clones are kept; they would otherwise be shared by all sandboxes of a user.
         "work": {"directory": str(site.layout.work)},
         "config": {"repository": str(site.layout.config), "branch": BRANCH},
@@ -85,10 +84,10 @@ def sections(site: Site) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def write(site: Site) -> Path:
+def write(site: Site, more: Mapping[str, Mapping[str, Any]]) -> Path:
     """Write the sandbox's reconciler.yaml."""
     path = site.layout[FILE]
     with path.open("w", encoding="utf-8") as file:
         file.write(f"# {_ABOUT}")
-        YAML().dump(sections(site), file)
+        YAML().dump(sections(site, more), file)
     return path

@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -43,8 +43,15 @@ class Sandbox:
         self._saving = threading.Lock()
         self._saying = threading.Lock()
 
-    def up(self, report: Report = lambda line: None) -> None:
-        """Start what is down; quick when nothing is. `report` gets a line for people about each start."""
+    def up(
+        self,
+        report: Report = lambda line: None,
+        settings: Mapping[str, Mapping[str, Any]] = {},
+    ) -> None:
+        """Start what is down; quick when nothing is. `report` gets a line for people about each start.
+
+        `settings`: sections of reconciler.yaml beside those of the sandbox's own systems.
+        """
         if self._is_foreign():
             raise UnsafeError(f"{self.directory} holds other things", remedy="name a new or empty folder")
         self._layout.make()
@@ -59,7 +66,7 @@ class Sandbox:
                 # The gateway knows the servers by their ports.
                 self._stop(state, [_GATEWAY])
             self._seed()
-            environment.write(Site(self._layout, state.ports, secrets))
+            environment.write(Site(self._layout, state.ports, secrets), settings)
             with ThreadPoolExecutor() as pool:
                 started = [pool.submit(self._start_server, state, server, say) for server in down]
                 if not self._runs(state, _GATEWAY):

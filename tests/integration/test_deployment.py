@@ -15,10 +15,10 @@ import pytest
 
 from docs.configuration import SECTIONS
 from reconciler.crypto.sealing import generate_identity
+from reconciler.engine.configuration import load_sections
 from reconciler.git.build_check import Checker
 from reconciler.git.locations import Location
 from reconciler.git.repository import Repository
-from reconciler.settings.config import load_sections
 from tests.support import crd
 from tests.support.deployed import DEPLOY, ROOT, Document, built, load, one
 from tests.support.git_server import git

@@ -60,7 +60,7 @@ def test_the_api_lists_all_kinds_and_its_older_routes_only_projects(running: Run
     lamps = running.call("GET", "/items?kind=lamp&limit=2", by="reader").json()
     assert (lamps["total"] - (asked_for in names), lamps["next"]) == (3, "lamp/den")
     rest = running.call("GET", "/items?kind=lamp&after=lamp/den", by="reader").json()
-    assert [each["slug"] for each in rest["items"]][0] == "kitchen"
+    assert next(each["slug"] for each in rest["items"]) == "kitchen"
     runs = running.call("GET", "/onboard", by="reader")
     assert (runs.status_code, [run["id"] for run in runs.json()["runs"]]) == (200, ["acme-gears"])
     assert [each["name"] for each in item(running, "lamp/den")["resources"]] == [

@@ -18,13 +18,13 @@ from typing import Any, Literal
 
 import pygit2
 
+from reconciler.engine.configuration import load_sections
 from reconciler.engine.cycle import Cycle
 from reconciler.git.remote import Remote
 from reconciler.kinds import KINDS
 from reconciler.sandbox.faults import Fault, Kind
 from reconciler.sandbox.supervisor import Sandbox
 from reconciler.sandbox.traffic import LoggedRequest
-from reconciler.settings.config import load_sections
 from tests.support.forked import PROCESSES
 
 WRITES = r"mutation |refresh|^(PUT|PATCH|DELETE|INSERT|UPDATE|CREATE|ALTER)\b|^POST (?!\S*/graphql)"

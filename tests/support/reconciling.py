@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from reconciler.engine.configuration import load_sections
 from reconciler.engine.cycle import Cycle
 from reconciler.engine.kind import Kinds
 from reconciler.engine.loop import run_once
@@ -17,7 +18,6 @@ from reconciler.git.status_file import load_status
 from reconciler.kinds import KINDS
 from reconciler.model.duration import parse_duration
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.settings.config import load_sections
 from tests.support.silence import Silence
 
 MOST_PASSES = 12

@@ -93,7 +93,7 @@ def test_every_variable_of_the_sandbox_is_a_setting() -> None:
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.section)
 def test_every_section_is_on_in_the_sandbox(section: type[Settings]) -> None:
-    made = Sections(sections(SITE), environment(SITE)).get(section)
+    made = Sections(sections(SITE, KINDS.sandbox_settings), environment(SITE)).get(section)
     where = f"in the sandbox section {section.section} is off: a SYSTEM of reconciler/sandbox has to set"
     assert made.missing() is None, f"{where} {made.missing()}"
     made.check()

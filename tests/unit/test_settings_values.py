@@ -9,8 +9,8 @@ import pytest
 
 from reconciler.clients.litellm import LiteLLMSettings
 from reconciler.clients.postgres import PostgresSettings
+from reconciler.engine.configuration import load_sections
 from reconciler.model.errors import ConfigurationError, UnusableSetting
-from reconciler.settings.config import load_sections
 from reconciler.settings.giving import Sections
 from tests.support.declared import VARIABLES
 

@@ -63,8 +63,8 @@ def sandbox_here() -> Sandbox:
 
 def cycle_of(config: Path | None, *, sandbox: bool, merge: bool = False) -> Cycle:
     """Return passes over the configuration that the options name; `merge` projects/ before each of them."""
+    from reconciler.engine.configuration import load_sections
     from reconciler.engine.cycle import Cycle
-    from reconciler.settings.config import load_sections
 
     kinds = known_kinds()
     environment = None
@@ -73,7 +73,7 @@ def cycle_of(config: Path | None, *, sandbox: bool, merge: bool = False) -> Cycl
         if config:
             raise click.UsageError("--sandbox brings its own configuration: leave out --config")
         servers = sandbox_here()
-        servers.up(lambda line: click.echo(line, err=True))
+        servers.up(lambda line: click.echo(line, err=True), kinds.sandbox_settings)
         if merge:
             before = partial(_merge, servers, kinds)
         config, environment = servers.configuration_file(), servers.environment()

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from reconciler.faces.cli.options import sandbox_here
+from reconciler.faces.cli.options import known_kinds, sandbox_here
+
+if TYPE_CHECKING:
+    from reconciler.sandbox.supervisor import Sandbox
+
+
+def _up(servers: Sandbox) -> None:
+    servers.up(lambda line: click.echo(line, err=True), known_kinds().sandbox_settings)
 
 
 @click.group()
@@ -15,7 +24,7 @@ def sandbox() -> None:
 @sandbox.command()
 def up() -> None:
     """Start whatever is down."""
-    sandbox_here().up(lambda line: click.echo(line, err=True))
+    _up(sandbox_here())
     click.echo('The sandbox is up. Point other programs at it with: eval "$(reconcile sandbox env)"')
 
 
@@ -32,7 +41,7 @@ def env() -> None:
     import shlex
 
     servers = sandbox_here()
-    servers.up(lambda line: click.echo(line, err=True))
+    _up(servers)
     for name, value in servers.environment().items():
         quoted = shlex.quote(value)
         click.echo(f"export {name}={quoted if quoted.startswith(chr(39)) else chr(39) + value + chr(39)}")
