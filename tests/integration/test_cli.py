@@ -188,7 +188,9 @@ def test_keygen_makes_a_private_file_once(place: Place) -> None:
 def test_schema_is_json(place: Place) -> None:
     ran = place.run("schema")
     assert ran.code == 0
-    assert json.loads(ran.out)["properties"]["repoOwner"]
+    schema = json.loads(ran.out)
+    assert "project" in schema["properties"]["kind"]["enum"]
+    assert schema["$defs"]["ProjectSpec"]["properties"]["repoOwner"]
 
 
 @pytest.mark.parametrize(
@@ -221,9 +223,9 @@ def test_the_demo_says_where_everything_stands(demo: tuple[Place, Ran]) -> None:
     _, ran = demo
     assert ran.code == 0
     rows = {line.split()[0]: line for line in ran.out.splitlines() if line}
-    assert rows["acme-gears"].split()[1] == "completed"
-    assert rows["acme-widgets"].split()[1] == "waiting_auth"
-    assert f"{PROGRAM} seal acme-widgets --sandbox < tokens.json" in rows["acme-widgets"]
+    assert rows["acme-gears"].split()[1:3] == ["project", "completed"]
+    assert rows["acme-widgets"].split()[1:3] == ["project", "waiting_auth"]
+    assert f"{PROGRAM} seal acme-widgets --sandbox < secret.json" in rows["acme-widgets"]
     assert not COLOUR.search(ran.out)
     assert "acme-widgets: project-board" in ran.err
     assert "waiting for sync of acme-gears, acme-widgets" in ran.err
@@ -268,7 +270,7 @@ def test_a_status_file_that_cannot_be_read_is_not_passed_over(place: Place) -> N
     files = {
         "projects/widgets.yaml": WIDGETS,
         "projects/gears.yaml": GEARS,
-        "status/acme-widgets.yaml": "a: [\n",
+        "status/project/acme-widgets.yaml": "a: [\n",
     }
     for name, text in files.items():
         (place.path / "config" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -276,8 +278,10 @@ def test_a_status_file_that_cannot_be_read_is_not_passed_over(place: Place) -> N
     place.shell("cd config; git init -qb main; git add -A; git -c user.name=a -c user.email=a@b commit -qm a")
     repository = {"CONFIG_REPOSITORY": str(place.path / "config")}
     everyone = place.run("status", **repository)
-    assert re.search(r"^acme-gears +pending", everyone.out, re.MULTILINE)
-    assert re.search(r"^acme-widgets +failed .*status/acme-widgets.yaml:2:", everyone.out, re.MULTILINE)
+    assert re.search(r"^acme-gears +project +pending", everyone.out, re.MULTILINE)
+    assert re.search(
+        r"^acme-widgets +project +failed .*status/project/acme-widgets.yaml:2:", everyone.out, re.MULTILINE
+    )
     assert len(re.findall(r"^error: ", everyone.out, re.MULTILINE)) == 1
     one = place.run("status", "acme-widgets", "--format", "json", **repository)
     assert json.loads(one.out)["status"] == "failed"
@@ -312,7 +316,10 @@ def test_a_pass_for_machines(demo: tuple[Place, Ran]) -> None:
     document = json.loads(ran.out)
     assert ran.code == 0
     assert document["broken"] == []
-    assert {each["slug"] for each in document["projects"]} == {"acme-gears", "acme-widgets"}
+    assert {(each["kind"], each["slug"]) for each in document["items"]} == {
+        ("project", "acme-gears"),
+        ("project", "acme-widgets"),
+    }
     assert document["summary"].endswith("0 changes, 0 commits")
 
 
@@ -356,9 +363,9 @@ def test_a_plan_shows_what_a_pass_would_do(place: Place) -> None:
         ran = place.run("plan", "--sandbox", "--detailed-exitcode", "--format", "json")
         assert ran.code == 1  # nobody has made that repository on GitHub
         plan = json.loads(ran.out)
-        assert {each["project"] for each in plan["changes"]} == {"acme-widgets"}
-        assert {(each["project"], each["resource"]) for each in plan["troubles"]} == {
-            ("acme-pumps", "validate-repo")
+        assert {(each["kind"], each["slug"]) for each in plan["changes"]} == {("project", "acme-widgets")}
+        assert {(each["kind"], each["slug"], each["resource"]) for each in plan["troubles"]} == {
+            ("project", "acme-pumps", "validate-repo")
         }
 
         push(place, {"projects/bolts.yaml": BROKEN})
@@ -393,7 +400,7 @@ def test_a_plan_for_a_pull_request_reads_its_files_and_pushes_none(demo: tuple[P
     plan = json.loads(ran.out)
     assert "link.yaml: is a link" in ran.err
     assert ran.err.endswith("\n1\n")
-    assert {each["project"] for each in plan["changes"]} == {"acme-gears"}
+    assert {(each["kind"], each["slug"]) for each in plan["changes"]} == {("project", "acme-gears")}
     assert any("Cogs" in json.dumps(each["after"]) for each in plan["changes"])
     assert place.shell(ask).out == before
 

@@ -153,7 +153,9 @@ def test_a_project_whose_file_changed_meanwhile_waits_for_the_next_pass(
     with held_up(clean_sandbox, LAST_CHANGE):
         merge(clean_sandbox, projects, gears=f"{GEARS}suspend: true\n")
     config = clean_sandbox.environment()["CONFIG_REPOSITORY"]
-    assert git(config, "ls-tree", "--name-only", "main", "status/").split() == ["status/acme-widgets.yaml"]
+    assert git(config, "ls-tree", "--name-only", "main", "status/project/").split() == [
+        "status/project/acme-widgets.yaml"
+    ]
     assert environments(clean_sandbox) == ["acme-widgets"]
     result = settle_at_once(clean_sandbox)
     assert {each.slug: each.status for each in result.reports} == {
@@ -183,7 +185,7 @@ def test_a_status_that_is_left_out_is_told(clean_sandbox: Sandbox, projects: Pat
     edits = [lambda: merge(clean_sandbox, projects, gears=f"{GEARS}suspend: true\n")]
     result = cycle_of(clean_sandbox).run(announce=lambda change: edits.pop()() if edits else None)
     assert result.problems == (
-        "acme-gears: projects/gears.yaml changed meanwhile; the next pass sees the change",
+        "project/acme-gears: projects/gears.yaml changed meanwhile; the next pass sees the change",
     )
 
 

@@ -25,7 +25,7 @@ from tests.support.verdicts import of
 WIDGETS = "repoOwner: acme\nrepoName: widgets\nskipAuth: true\n"
 GEARS = "repoOwner: acme\nrepoName: gears\nskipAuth: true\n"
 FILE = "projects/widgets.yaml"
-STATUS = "status/acme-widgets.yaml"
+STATUS = "status/project/acme-widgets.yaml"
 
 
 @pytest.fixture
@@ -94,7 +94,9 @@ def test_a_repository_made_again_is_another_one(
     result = cycle_of(clean_sandbox).run()
     assert result.exit_code == 1
     assert statuses(result) == {"acme-widgets": Status.FAILED, "acme-gears": Status.COMPLETED}
-    assert "another repository than before" in status(clean_sandbox, "acme-widgets")["next"]
+    assert (
+        "repository acme/widgets is another one than before" in status(clean_sandbox, "acme-widgets")["next"]
+    )
     assert wrote(clean_sandbox, mark) == []
     # The remedy, to start afresh; the registry knows a repository by its name and asks for more.
     someone.write({FILE: None, "projects/again.yaml": WIDGETS + "slug: again\nadopt: true\n"})
@@ -108,13 +110,16 @@ def test_a_number_that_somebody_edited_is_mended_by_deleting_the_status_file(
 ) -> None:
     before = status(clean_sandbox, "acme-widgets")
     text = someone.read(STATUS)
-    someone.write({STATUS: text.replace(f"id: {before['repository']['id']}\n", "id: 7\n")})
+    proof = f'proof: "{before["identity"]["proof"]}"\n'
+    assert proof in text
+    someone.write({STATUS: text.replace(proof, 'proof: "7"\n')})
     assert cycle_of(clean_sandbox).run().exit_code == 1
     assert f"delete {STATUS}" in status(clean_sandbox, "acme-widgets")["next"]
     someone.write({STATUS: None})
     assert settle_at_once(clean_sandbox).exit_code == 0
     after = status(clean_sandbox, "acme-widgets")
-    assert (after["status"], after["repository"]) == ("completed", before["repository"])
+    assert (after["status"], after["identity"]) == ("completed", before["identity"])
+    assert after["repository"] == before["repository"]
     assert {
         name: each["outputs"] for name, each in after["resources"].items() if "outputs" in each
     }.keys() >= {"project-board", "registry"}

@@ -82,7 +82,9 @@ def test_in_the_middle_of_a_pass_it_stops_between_two_changes_and_the_next_pass_
         said = stop(process)
     assert "asked to stop" in said or "stopping" in said
     files = git(config, "ls-tree", "-r", "--name-only", "main").split()
-    begun = [slug for slug in ("acme-bolts", "acme-cogs", "acme-gears") if f"status/{slug}.yaml" in files]
+    begun = [
+        slug for slug in ("acme-bolts", "acme-cogs", "acme-gears") if f"status/project/{slug}.yaml" in files
+    ]
     written = {slug: status(clean_sandbox, slug)["resources"] for slug in begun}
     assert sum("project-board" in resources for resources in written.values()) < len(PROJECTS)
     clean_sandbox.clear_faults()

@@ -108,10 +108,10 @@ def test_what_fails_rests_until_people_change_something(clean_sandbox: Sandbox, 
         running.wait("acme-gears", "completed")
         for _ in range(3):
             another_pass(running)
-        resting = [each["slugs"] for each in logs if each["event"] == "failing projects rest"]
-        assert resting[-1] == ["acme-lost"]
+        resting = [each["items"] for each in logs if each["event"] == "failing items rest"]
+        assert resting[-1] == ["project/acme-lost"]
         assert running.run("acme-lost")["status"] == "failed"
-        assert metric(running, 'reconciler_projects{status="failed"}') == 1
+        assert metric(running, 'reconciler_items{kind="project",status="failed"}') == 1
         # Mended: another repository, which is there.
         someone.write(
             {"projects/lost.yaml": "repoOwner: acme\nrepoName: gears2\nskipAuth: true\nslug: acme-lost\n"}
@@ -174,15 +174,22 @@ def test_metrics_tell_of_passes_and_name_nobody(clean_sandbox: Sandbox, tmp_path
     with service(clean_sandbox) as running:
         running.wait("acme-gears", "completed")
         text = running.call("GET", "/metrics", by="").text
-        assert metric(running, 'reconciler_projects{status="completed"}') == 1
-        assert metric(running, 'reconciler_resources{resource="sync",state="ok"}') == 1
-        assert metric(running, 'reconciler_changes_total{action="create",resource="project-board"}') >= 1
+        assert metric(running, 'reconciler_items{kind="project",status="completed"}') == 1
+        assert metric(running, 'reconciler_resources{kind="project",resource="sync",state="ok"}') == 1
+        assert (
+            metric(
+                running, 'reconciler_changes_total{action="create",kind="project",resource="project-board"}'
+            )
+            >= 1
+        )
         assert metric(running, "reconciler_last_pass_timestamp_seconds") > time.time() - 60
         assert metric(running, 'reconciler_github_rate_limit_remaining{resource="graphql"}') > 0
         # A login by hand asks no issuer.
         for system in {client.system for client in clients()} - {"oauth issuer"}:
             assert metric(running, f'reconciler_requests_total{{system="{system}"}}') > 0
-        oldest = metric(running, 'reconciler_oldest_verification_timestamp_seconds{resource="webhook"}')
+        oldest = metric(
+            running, 'reconciler_oldest_verification_timestamp_seconds{kind="project",resource="webhook"}'
+        )
         assert time.time() - 60 < oldest <= time.time()
     assert "gears" not in text
 
