@@ -35,10 +35,10 @@ test-live: .venv/ready
 	$(BIN)/pytest tests/live -q --live
 
 bench-requests: .venv/ready
-	$(BIN)/python -m bench.requests
+	$(BIN)/python -m bench.project.requests
 
 bench-serve: .venv/ready
-	$(BIN)/python -m bench.serve
+	$(BIN)/python -m bench.project.serve
 
 docs: .venv/ready
 	$(BIN)/python -m docs.generate

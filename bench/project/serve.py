@@ -1,6 +1,6 @@
 """How fast `reconcile serve` lists runs beside a bare endpoint, how soon it starts, and what memory it needs.
 
-`python -m bench.serve [PROJECTS]` builds so many settled projects (1,000) in a sandbox of its own. The
+`python -m bench.project.serve [PROJECTS]` builds so many settled projects (1,000) in its own sandbox. The
 service, and FastAPI giving the very same bytes, are processes of their own on one core; what asks them is on
 another, with the sandbox's servers. They are asked in turns, and the ratio is that of each pair. Needs
 nothing but 127.0.0.1 and two cores.
@@ -27,7 +27,7 @@ import psutil
 from ruamel.yaml import YAML
 
 from bench.load import CONNECTIONS, Measured, measure
-from bench.settled import build
+from bench.project.settled import build
 from reconciler.faces.cli.logs import configure_logs
 from reconciler.kinds import KINDS
 from reconciler.sandbox.supervisor import Sandbox

@@ -1,4 +1,4 @@
-"""Passes over a sandbox in a process of their own: `python -m bench.quiet_pass DIRECTORY [--record FILE]`.
+"""Passes over a sandbox in their own process: `python -m bench.project.quiet_pass DIRECTORY [--record FILE]`.
 
 Prints one JSON object: for each pass its wall time, stages and changes, and the peak memory of the process.
 Two passes: the first is what `reconcile --once` costs, the second what each further one of the loop costs.
@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench.project.settled import cycle_of
 from bench.recording import Recorder
-from bench.settled import cycle_of
 from reconciler.engine import cycle as cycle_module
 from reconciler.engine.history import History
 from reconciler.engine.stages import apply, observe, publish, report

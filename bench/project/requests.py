@@ -1,6 +1,6 @@
 """What a quiet pass asks of each system, what it costs, and how near that is to the least it could cost.
 
-`python -m bench.requests [100 1000 …]` builds so many settled projects in a sandbox of its own, proves by one
+`python -m bench.project.requests [100 1000 …]` builds so many settled projects in its own sandbox, proves by one
 pass that they are settled, and measures passes over them in a fresh process. Needs nothing but 127.0.0.1.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.bounds import BOUNDS, OWNERS
-from bench.settled import build, cycle_of, forget_verifications
+from bench.project.settled import build, cycle_of, forget_verifications
 from reconciler.faces.cli.logs import configure_logs
 from reconciler.kinds import KINDS
 from reconciler.sandbox.supervisor import Sandbox
@@ -117,11 +117,11 @@ def _requests_table(counted: Counter[str], writes: int) -> bool:
 
 def _costs(sandbox: Sandbox, recording: Path, count: int) -> bool:
     environment = sandbox.environment()
-    _child("bench.quiet_pass", str(sandbox.directory), "--passes", "1", "--record", str(recording))
+    _child("bench.project.quiet_pass", str(sandbox.directory), "--passes", "1", "--record", str(recording))
     runs: list[dict[str, Any]] = []
     floors: list[float] = []
     for _ in range(RUNS):
-        runs.append(_child("bench.quiet_pass", str(sandbox.directory)))
+        runs.append(_child("bench.project.quiet_pass", str(sandbox.directory)))
         floors.append(_child("bench.recording", str(recording), environment["DATABASE_URL"]))
     floor = min(floors)
     print(f"\n{'time':24}{'seconds':>10}{'ratio':>8}{'own CPU':>10}   best of {RUNS}")

@@ -1,0 +1,1 @@
+"""What passes over projects, and the service over them, cost."""
