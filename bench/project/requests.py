@@ -1,7 +1,7 @@
 """What a quiet pass asks of each system, what it costs, and how near that is to the least it could cost.
 
-`python -m bench.project.requests [100 1000 …]` builds so many settled projects in its own sandbox, proves by one
-pass that they are settled, and measures passes over them in a fresh process. Needs nothing but 127.0.0.1.
+`python -m bench.project.requests [100 1000 …]` builds so many settled projects in its own sandbox, proves by
+one pass that they are settled, and measures passes over them in a fresh process. Needs nothing but 127.0.0.1.
 """
 
 from __future__ import annotations
