@@ -13,21 +13,24 @@ from prometheus_client import REGISTRY
 from ruamel.yaml import YAML
 
 from reconciler.engine import metrics
+from reconciler.kinds.project.spec import KIND
 from reconciler.model.outcome import Status
 from tests.support.debian import debian_program
 from tests.support.deployed import DEPLOY, ROOT, load
 
 LAST = "reconciler_last_pass_timestamp_seconds"
 PROBLEMS = "reconciler_problems"
-FAILED_PROJECTS = 'reconciler_projects{status="failed"}'
-UNREAD = 'reconciler_resources{resource="webhook",state="unknown"}'
-VERIFIED = 'reconciler_oldest_verification_timestamp_seconds{resource="webhook"}'
+FAILED_PROJECTS = 'reconciler_items{kind="project",status="failed"}'
+FAILED_OTHERS = 'reconciler_items{kind="other",status="failed"}'
+UNREAD = 'reconciler_resources{kind="project",resource="webhook",state="unknown"}'
+VERIFIED = 'reconciler_oldest_verification_timestamp_seconds{kind="project",resource="webhook"}'
 # One value a minute, and promtool's clock begins at 0.
 WELL = {
     LAST: "0+60x3000",
     PROBLEMS: "0x3000",
     UNREAD: "0x3000",
     FAILED_PROJECTS: "0x3000",
+    FAILED_OTHERS: "0x3000",
     VERIFIED: "0+60x3000",
 }
 BEFORE_ANY_PASS = -1_800_000_000
@@ -102,7 +105,7 @@ def test_every_metric_is_tried_and_every_alert_explained(rules: dict[str, Any]) 
     assert named == {name.split("{")[0] for name in WELL}
     assert metrics.__name__  # whose import brings them to the registry
     assert named <= {metric.name for metric in REGISTRY.collect()}
-    assert f'reconciler_projects{{status="{Status.FAILED}"}}' == FAILED_PROJECTS
+    assert f'reconciler_items{{kind="{KIND}",status="{Status.FAILED}"}}' == FAILED_PROJECTS
     page = (ROOT / "docs" / "deployment.md").read_text()
     assert re.findall(r"^\| (Onboarding\w+) \|", page, re.MULTILINE) == [rule["alert"] for rule in alerts]
     assert all({"summary", "description"} == set(rule["annotations"]) for rule in alerts)
@@ -145,7 +148,15 @@ CASES: dict[str, tuple[Pod, dict[int, set[str]]]] = {
     ),
     "two projects failed": (
         {FAILED_PROJECTS: "0x60 2x200"},
-        {115: set(), 125: {"OnboardingProjectsFailed"}},
+        {115: set(), 125: {"OnboardingItemsFailed"}},
+    ),
+    "one of another kind failed": (
+        {FAILED_OTHERS: "0x60 1x200"},
+        {115: set(), 125: {"OnboardingItemsFailed"}},
+    ),
+    "one failed and was mended, then one of another kind": (
+        {FAILED_PROJECTS: "0x60 1x40 0x200", FAILED_OTHERS: "0x100 1x200"},
+        {115: set(), 155: set(), 170: {"OnboardingItemsFailed"}},
     ),
     "a webhook is not verified": (
         {VERIFIED: "1x3000"},

@@ -155,4 +155,4 @@ def test_tokens_arrive_once_however_often_they_are_sent(clean_sandbox: Sandbox) 
     assert set(answers[1:]) <= {202, 409}  # 409 where the pass was faster
     assert replayed.status_code == 409
     assert len(pushed["credentials"]) == 1
-    assert log.count("Seal OAuth tokens") == 1
+    assert log.count("Seal oauth of acme-gears") == 1
