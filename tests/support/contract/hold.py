@@ -186,7 +186,7 @@ class _Breaking:
         return self._verdict(resource, manner, tuple(complaints))
 
     def _without_an_inventory(self) -> Iterator[Verdict]:
-        """Hold the model to evidence that leaves out a system of one resource, or looks at the wrong place."""
+        """Hold the model to evidence that leaves out a system of one resource, or looks where nothing is."""
         for name, shown in self._evidence.resources.items():
             if isinstance(shown.made, Made):
                 blinded = tuple(judge.settled(_blinded(self._model, name), self._evidence))
