@@ -17,9 +17,6 @@ import pytest
 
 from reconciler.settings.giving import Sections
 from tests.support import servers
-from tests.support.pod import Pod, assembled, git, pod
-from tests.support.pod_service import Service, auth_service_for_pods
-from tests.support.volume import Volume
 
 REPO_REGISTRY = Path(servers.__file__).with_name("mesh_six_repo_registry.sql")
 _numbers = itertools.count(1)
@@ -138,39 +135,3 @@ def s3_server() -> Iterator[str]:
 def bucket(s3_server: str) -> tuple[str, str]:
     """(endpoint, name of a bucket that does not exist yet)."""
     return s3_server, f"bucket-{next(_numbers)}"
-
-
-@pytest.fixture(scope="session")
-def feature(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the dev container feature, as it is published."""
-    return assembled(tmp_path_factory.mktemp("feature") / "mesh-six-tools")
-
-
-@pytest.fixture
-def auth() -> Iterator[Service]:
-    """An auth-service for pods; it knows no project yet."""
-    with auth_service_for_pods() as service:
-        yield service
-
-
-@pytest.fixture
-def environment_pod(feature: Path, auth: Service, tmp_path: Path) -> Iterator[Pod]:
-    """A pod with the right token, not started."""
-    with pod(feature, tmp_path / "pod", auth.url) as made:
-        made.token_file.write_text(auth.token())
-        yield made
-
-
-@pytest.fixture
-def volume(tmp_path: Path, feature: Path) -> Iterator[Volume]:
-    """A pod's volume with a clone of one commit; whatever is done there, no object may go missing."""
-    made = Volume(tmp_path / "workspaces", feature)
-    made.clone.mkdir(parents=True)
-    git(made.clone, "init", "-q", "-b", "main")
-    for name in ("readme", "code", "old"):
-        (made.clone / name).write_text(f"{name}\n")
-    (made.clone / ".gitignore").write_text("ignored\n")
-    git(made.clone, "add", ".")
-    git(made.clone, "commit", "-q", "-m", "One")
-    yield made
-    git(made.clone, "fsck", "--no-dangling", "--connectivity-only")
