@@ -24,8 +24,10 @@ from reconciler.sandbox.environment import environment, sections
 from reconciler.sandbox.servers.server import Server
 from reconciler.sandbox.system import System
 from reconciler.settings.giving import Sections, Settings
-from tests.support import asked, foreign, inventory
+from tests.support import asked
 from tests.support.declared import SITE, SYSTEM_OF, SYSTEMS, VARIABLES, Variable, clients
+from tests.support.evidence import Made, evidence_of
+from tests.support.systems import GIT
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -37,6 +39,8 @@ BESIDE_SYSTEMS = {"sealing", "serve"}
 """Sections whose secrets are the reconciler's own: no system has to know them."""
 OFF_WHERE_DEPLOYED = {"oauth": "people log in by themselves there, and seal their tokens"}
 """By section: why deploy/reconciler.yaml leaves it off."""
+NOTHING_KEPT = {"oauth-issuer": "a request for a login ends, and names no item"}
+"""By system of the sandbox: why no inventory tells of it."""
 OVER_TLS = {"GitHub", "git", "oauth issuer"}
 """Systems somewhere on the internet; deploy/network-policy.yaml lets port 443 out to everywhere."""
 
@@ -116,17 +120,11 @@ def test_the_bench_has_a_bound_for_every_system() -> None:
 
 
 def test_inventories_tell_of_every_system() -> None:
-    listed = [*inventory.LOOKS, *inventory.NOTHING_KEPT]
-    complete("tests/support/inventory.py: LOOKS, or NOTHING_KEPT,", listed, {*SYSTEMS, "git"})
-    emulated = {name for name, system in SYSTEMS.items() if system.app}
-    complete(
-        "tests/support/inventory.py: COUNTED", inventory.COUNTED, emulated - inventory.NOTHING_KEPT.keys()
-    )
-
-
-def test_every_resource_has_its_foreign_thing_or_a_reason() -> None:
-    listed = [*foreign.FOREIGN, *foreign.NOTHING_FOREIGN]
-    complete("tests/support/foreign.py: FOREIGN, or NOTHING_FOREIGN,", listed, RESOURCES)
+    shown = [evidence_of(kind) for kind in KINDS.values()]
+    made = [each.made for evidence in shown if evidence for each in evidence.resources.values()]
+    listed = {system for each in made if isinstance(each, Made) for system in each.inventory}
+    place = "tests/kinds: the inventories of all evidence, or NOTHING_KEPT of this test,"
+    complete(place, [*listed, *NOTHING_KEPT], {*SYSTEMS, GIT})
 
 
 def test_it_is_known_what_the_loss_of_a_system_means() -> None:

@@ -18,8 +18,8 @@ from reconciler.model.outcome import Condition, ItemReport
 from reconciler.sandbox.faults import Fault, Kind
 from reconciler.sandbox.supervisor import Sandbox
 from reconciler.sandbox.systems import systems
+from tests.kinds.project.support.inventory import Inventory, inventory
 from tests.support.doomed import WRITES, subject
-from tests.support.inventory import Inventories, Inventory
 from tests.support.reconciling import cycle_of, merge, settle_at_once, without_kustomize
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -41,7 +41,6 @@ class World:
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox = sandbox
         self.folder = folder
-        self.inventories = Inventories(sandbox)
         self._new: list[str] = []
         self._numbers = itertools.count()
         self.merge(UNDISTURBED, OLD)
@@ -68,7 +67,7 @@ class World:
         return slug
 
     def of(self, slug: str) -> Inventory:
-        return self.inventories.of("acme", slug[5:])
+        return inventory(self.sandbox, slug[5:])
 
     def strike(self, fault: Fault, *slugs: str, **environment: str) -> PassResult:
         """Run a pass over these projects while the fault is in force."""
@@ -146,8 +145,7 @@ def test_a_system_that_fails_throughout_a_pass(
 
 def _without_run(found: Inventory) -> Inventory:
     """Leave out the run's row and the status, which may say what is wrong."""
-    database = {"repo_registry": found["database"]["repo_registry"]}
-    return {**found, "database": database, "status": None}
+    return {**found, "run": None, "status": None}
 
 
 @pytest.mark.parametrize("kinds", [BEFORE, AFTER], ids=["before", "after"])
