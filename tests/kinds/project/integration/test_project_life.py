@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ WIDGETS = "repoOwner: acme\nrepoName: widgets\nskipAuth: true\n"
 GEARS = "repoOwner: acme\nrepoName: gears\nskipAuth: true\n"
 FILE = "projects/widgets.yaml"
 STATUS = "status/project/acme-widgets.yaml"
+OLD_STATUS = "status/acme-widgets.yaml"
 
 
 @pytest.fixture
@@ -123,6 +125,41 @@ def test_a_number_that_somebody_edited_is_mended_by_deleting_the_status_file(
     assert {
         name: each["outputs"] for name, each in after["resources"].items() if "outputs" in each
     }.keys() >= {"project-board", "registry"}
+
+
+def as_before_kinds(someone: Person) -> None:
+    """Put the status file where, and as, it was before there were kinds."""
+    text, count = re.subn(r"^identity:\n(?:  .*\n)+", "", someone.read(STATUS), flags=re.MULTILINE)
+    assert count == 1
+    someone.write({STATUS: None, OLD_STATUS: text})
+
+
+def test_a_status_file_from_before_there_were_kinds_is_moved_with_all_it_says(
+    clean_sandbox: Sandbox, someone: Person
+) -> None:
+    before = someone.read(STATUS)
+    as_before_kinds(someone)
+    mark = clean_sandbox.mark()
+    result = cycle_of(clean_sandbox).run()
+    assert (result.exit_code, result.changes, len(result.commits)) == (0, 0, 1)
+    assert wrote(clean_sandbox, mark) == []
+    assert someone.read(STATUS) == before
+    assert not (someone.folder / OLD_STATUS).exists()
+    assert cycle_of(clean_sandbox).run().commits == ()
+
+
+def test_another_repository_is_told_by_a_status_file_from_before_too(
+    clean_sandbox: Sandbox, someone: Person, tmp_path: Path
+) -> None:
+    as_before_kinds(someone)
+    rename(clean_sandbox, "attic")
+    made_outside(clean_sandbox, KINDS, tmp_path / "projects")
+    mark = clean_sandbox.mark()
+    assert cycle_of(clean_sandbox).run().exit_code == 1
+    assert (
+        "repository acme/widgets is another one than before" in status(clean_sandbox, "acme-widgets")["next"]
+    )
+    assert wrote(clean_sandbox, mark) == []
 
 
 def test_suspended_is_left_alone_and_goes_on_afterwards(clean_sandbox: Sandbox, someone: Person) -> None:
