@@ -92,15 +92,17 @@ MOUNTED = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
     ("options", "said"), [("ro", "Read-only file system"), ("size=8k", "No space left on device")]
 )
 def test_a_volume_that_takes_nothing_is_named_and_keeps_what_it_has(
-    environment_pod: Pod, auth: Service, options: str, said: str
+    environment_pod: Pod, auth: Service, tmp_path: Path, options: str, said: str
 ) -> None:
     if subprocess.run([*MOUNTED, "mount -t tmpfs x /mnt"], capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody mount a file system")
     claude = environment_pod.claude
     before = {"claudeAiOauth": {"accessToken": "canary-old", "expiresAt": 1, "scopes": ["user:inference"]}}
+    # Not by a command line, which a test that runs beside this one looks at.
+    (tmp_path / "before.json").write_text(json.dumps(before))
     # Filled but for one block, so that a new file can be begun and not be finished.
     prepare = (
-        f"mount -t tmpfs -o size=8k x {claude} && echo '{json.dumps(before)}' >{claude}/.credentials.json "
+        f"mount -t tmpfs -o size=8k x {claude} && cp {tmp_path}/before.json {claude}/.credentials.json "
         f'&& mount -o remount,{options} {claude} && exec "$@"'
     )
     auth.push("canary-access" * 1000)
