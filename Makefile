@@ -28,7 +28,7 @@ lint: .venv/ready
 
 # Asks the HTTP API for some minutes what it has not been asked before; `make integration` asks the same each time.
 fuzz-api: .venv/ready
-	SCHEMATHESIS_OPTIONS="--seed $$(date +%s) --max-examples 400" $(BIN)/pytest tests/integration/test_api_schema.py -q
+	SCHEMATHESIS_OPTIONS="--seed $$(date +%s) --max-examples 400" $(BIN)/pytest tests/kinds/project/integration/test_api_schema.py -q
 
 # Compares the LiteLLM emulator with a real proxy, which it installs under .tools/ (about 760 MB).
 test-live: .venv/ready
