@@ -12,8 +12,8 @@ from reconciler.model.decision import Action, Failed, Needed, Settled
 from reconciler.model.errors import Collision
 from reconciler.model.observation import Absent, Known
 from tests.integration.conftest import Database
+from tests.kinds.project.support import databases
 from tests.kinds.project.support.passes import Passes, target
-from tests.support import databases
 
 
 @pytest.fixture(params=["database", "sandbox_like_database"])

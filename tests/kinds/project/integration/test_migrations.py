@@ -9,7 +9,8 @@ import pytest
 
 from reconciler.model.errors import Denied, Missing, SystemFault, Unavailable
 from tests.integration.conftest import Database
-from tests.support.databases import MIGRATIONS, limited, migrated, store, tables
+from tests.kinds.project.support.databases import MIGRATIONS, limited, migrated
+from tests.support.databases import store, tables
 
 
 def test_migrations_make_our_tables_and_add_one_column(database: Database) -> None:

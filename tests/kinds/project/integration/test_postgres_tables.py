@@ -1,69 +1,31 @@
-"""PostgreSQL's clients on a real server: the state afterwards, how many statements, and which error."""
+"""What projects keep in PostgreSQL: runs and registry rows, and what a role may not do."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from reconciler.clients import postgres as client_module
-from reconciler.clients.pass_store import LOCK_KEY, PassStore
-from reconciler.clients.postgres import PostgresSettings
+from reconciler.clients.pass_store import PassStore
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.tables.registry import Registry
 from reconciler.kinds.project.tables.runs import RunLedger, RunTable
 from reconciler.model.errors import (
     Collision,
-    ConfigurationError,
     Denied,
     Missing,
     Rejected,
-    Unavailable,
 )
 from reconciler.model.item import Item, ItemId, Source
 from reconciler.model.outcome import Condition, ItemReport, Outcome
 from tests.integration.conftest import Database
-from tests.support import servers
-from tests.support.databases import MIGRATIONS, limited, migrated, registry, row, store, tables
+from tests.kinds.project.support.databases import MIGRATIONS, limited, migrated, registry, row
+from tests.support.databases import store, tables
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 A, B, OTHER_A = ItemId("project", "a"), ItemId("project", "b"), ItemId("another", "a")
-
-
-def test_only_one_pass_holds_the_lock(database: Database) -> None:
-    with store(database) as first, store(database) as second:
-        assert first.acquire()
-        assert not second.acquire(patience=0.2)
-        assert first.still_held()
-        assert not second.still_held()
-        first.close()
-        assert second.acquire()
-
-
-def test_a_killed_session_is_noticed_and_never_replaced(database: Database) -> None:
-    with store(database) as client:
-        client.acquire()
-        database.sql(
-            "SELECT pg_terminate_backend(pid, 2000) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
-            LOCK_KEY & 0xFFFF_FFFF,
-        )
-        assert not client.still_held()
-        for _ in range(2):
-            with pytest.raises(Unavailable):
-                client.save_verifications({(A, "webhook"): NOW})
-
-
-def test_a_killed_session_without_lock_is_replaced(database: Database) -> None:
-    migrated(database)
-    with store(database) as client:
-        client.verifications()
-        database.sql(
-            "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
-        )
-        assert client.verifications() == {}
 
 
 # --- verifications and runs
@@ -78,20 +40,6 @@ def test_a_database_that_was_never_migrated_reads_as_empty(empty_database: Datab
     assert tables(empty_database) == set()
     runs.close()
     reader.close()
-
-
-def test_verifications_are_kept_and_replaced(database: Database) -> None:
-    migrated(database)
-    later = NOW + timedelta(hours=1)
-    with store(database) as client:
-        client.save_verifications({})
-        client.save_verifications({(A, "webhook"): NOW, (B, "webhook"): NOW, (OTHER_A, "webhook"): NOW})
-        client.save_verifications({(B, "webhook"): later})
-        assert client.verifications() == {
-            (A, "webhook"): NOW,
-            (B, "webhook"): later,
-            (OTHER_A, "webhook"): NOW,
-        }
 
 
 WIDGETS = Item(
@@ -268,33 +216,3 @@ def test_a_role_without_grants_is_denied(database: Database) -> None:
                 read()
         with pytest.raises(Denied):
             client.save_verifications({(A, "webhook"): NOW})
-
-
-def test_a_server_that_is_down_is_unavailable() -> None:
-    url = f"postgresql://user:sup3rsecret@127.0.0.1:{servers.free_port()}/x"
-    with pytest.raises(Unavailable) as caught:
-        PassStore.connect(Database(url).sections()).verifications()
-    assert "sup3rsecret" not in f"{caught.value!r} {caught.value.__cause__!r}"
-
-
-def test_a_url_that_is_none_is_not_quoted() -> None:
-    client = PassStore.connect(Database("postgres//user:sup3rsecret@host").sections())
-    with pytest.raises(ConfigurationError) as caught:
-        client.verifications()
-    assert "sup3rsecret" not in f"{caught.value} {caught.value.__cause__!r}"
-
-
-def test_a_server_that_falls_silent_is_left(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "ANSWER_TIMEOUT", 0.3)
-    with store(database) as client:
-        client.acquire()
-        with pytest.raises(Unavailable, match="lost"):
-            client.rows("SELECT pg_sleep(5)")
-        assert not client.still_held()
-
-
-def test_settings_come_from_the_given_environment_and_stay_hidden() -> None:
-    settings = PostgresSettings.load({}, {"DATABASE_URL": "postgresql://u:sup3rsecret@h/d"})
-    assert settings.missing() is None
-    assert "sup3rsecret" not in repr(settings)
-    assert PostgresSettings.load({}, {}).missing() == "postgres.url (DATABASE_URL)"

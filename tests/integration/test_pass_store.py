@@ -1,0 +1,106 @@
+"""The session of a pass on a real PostgreSQL: its lock, what it remembers, and a server that goes away."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reconciler.clients import postgres as client_module
+from reconciler.clients.pass_store import LOCK_KEY, PassStore
+from reconciler.clients.postgres import PostgresSettings
+from reconciler.engine.history import MIGRATIONS
+from reconciler.model.errors import ConfigurationError, Unavailable
+from reconciler.model.item import ItemId
+from tests.integration.conftest import Database
+from tests.support import servers
+from tests.support.databases import store
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+A, B, OTHER_A = ItemId("project", "a"), ItemId("project", "b"), ItemId("another", "a")
+
+
+def migrated(database: Database) -> None:
+    with store(database) as client:
+        assert client.migrate([MIGRATIONS]) == ("014_reconciler_item_verifications.sql",)
+        assert client.migrate([MIGRATIONS]) == ()
+
+
+def test_only_one_pass_holds_the_lock(empty_database: Database) -> None:
+    with store(empty_database) as first, store(empty_database) as second:
+        assert first.acquire()
+        assert not second.acquire(patience=0.2)
+        assert first.still_held()
+        assert not second.still_held()
+        first.close()
+        assert second.acquire()
+
+
+def test_a_killed_session_is_noticed_and_never_replaced(empty_database: Database) -> None:
+    with store(empty_database) as client:
+        client.acquire()
+        empty_database.sql(
+            "SELECT pg_terminate_backend(pid, 2000) FROM pg_locks WHERE locktype = 'advisory' AND objid = %s",
+            LOCK_KEY & 0xFFFF_FFFF,
+        )
+        assert not client.still_held()
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                client.save_verifications({(A, "webhook"): NOW})
+
+
+def test_a_killed_session_without_lock_is_replaced(empty_database: Database) -> None:
+    migrated(empty_database)
+    with store(empty_database) as client:
+        client.verifications()
+        empty_database.sql(
+            "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+        )
+        assert client.verifications() == {}
+
+
+def test_verifications_are_kept_and_replaced(empty_database: Database) -> None:
+    migrated(empty_database)
+    later = NOW + timedelta(hours=1)
+    with store(empty_database) as client:
+        client.save_verifications({})
+        client.save_verifications({(A, "webhook"): NOW, (B, "webhook"): NOW, (OTHER_A, "webhook"): NOW})
+        client.save_verifications({(B, "webhook"): later})
+        assert client.verifications() == {
+            (A, "webhook"): NOW,
+            (B, "webhook"): later,
+            (OTHER_A, "webhook"): NOW,
+        }
+
+
+def test_a_server_that_is_down_is_unavailable() -> None:
+    url = f"postgresql://user:sup3rsecret@127.0.0.1:{servers.free_port()}/x"
+    with pytest.raises(Unavailable) as caught:
+        PassStore.connect(Database(url).sections()).verifications()
+    assert "sup3rsecret" not in f"{caught.value!r} {caught.value.__cause__!r}"
+
+
+def test_a_url_that_is_none_is_not_quoted() -> None:
+    client = PassStore.connect(Database("postgres//user:sup3rsecret@host").sections())
+    with pytest.raises(ConfigurationError) as caught:
+        client.verifications()
+    assert "sup3rsecret" not in f"{caught.value} {caught.value.__cause__!r}"
+
+
+def test_a_server_that_falls_silent_is_left(
+    empty_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "ANSWER_TIMEOUT", 0.3)
+    with store(empty_database) as client:
+        client.acquire()
+        with pytest.raises(Unavailable, match="lost"):
+            client.rows("SELECT pg_sleep(5)")
+        assert not client.still_held()
+
+
+def test_settings_come_from_the_given_environment_and_stay_hidden() -> None:
+    settings = PostgresSettings.load({}, {"DATABASE_URL": "postgresql://u:sup3rsecret@h/d"})
+    assert settings.missing() is None
+    assert "sup3rsecret" not in repr(settings)
+    assert PostgresSettings.load({}, {}).missing() == "postgres.url (DATABASE_URL)"
