@@ -1,6 +1,6 @@
 """How a login gets into a pod, stays fresh, and what becomes of it when the auth-service fails.
 
-The auth-service is the sandbox's emulator, the rest is real (tests/support/pod.py).
+The auth-service is the sandbox's emulator, the rest is real (tests/kinds/project/support/pod.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """That a pod's secrets go where they belong and nowhere else, also when a volume takes nothing.
 
-The auth-service is the sandbox's emulator, the rest is real (tests/support/pod.py).
+The auth-service is the sandbox's emulator, the rest is real (tests/kinds/project/support/pod.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How a pod starts, ends, and is started again after any end.
 
-The auth-service is the sandbox's emulator, the rest is real (tests/support/pod.py).
+The auth-service is the sandbox's emulator, the rest is real (tests/kinds/project/support/pod.py).
 """
 
 from __future__ import annotations
