@@ -43,6 +43,11 @@ class Case:
 Manner = Callable[[Resource, Case], Resource]
 
 
+def is_not_broken(resource: Resource, case: Case) -> Resource:
+    """Be the resource itself: who complains of this one would complain of any."""
+    return resource
+
+
 def makes_one_too_many(resource: Resource, case: Case) -> Resource:
     """Make one more whenever it is applied."""
     return _acting(resource, lambda: case.shown.more(case.systems, case.name))
@@ -80,12 +85,23 @@ def overwrites_what_is_foreign(resource: Resource, case: Case) -> Resource:
     def plan(
         self: AnyResource, target: Target[Any], seen: Seen[Any], outputs: Mapping[str, Object]
     ) -> Decision:
-        return resource.plan(self, _adopting(target), seen, outputs)
+        return resource.plan(self, _asked_to_adopt(target, yes=True), seen, outputs)
 
     def apply(self: AnyResource, target: Target[Any], change: Change, write: Writing) -> Applied:
-        return resource.apply(self, _adopting(target), change, write)
+        return resource.apply(self, _asked_to_adopt(target, yes=True), change, write)
 
     return _subclass(resource, plan=plan, apply=apply)
+
+
+def never_adopts(resource: Resource, case: Case) -> Resource:
+    """Leave alone what is foreign, whatever the file says."""
+
+    def plan(
+        self: AnyResource, target: Target[Any], seen: Seen[Any], outputs: Mapping[str, Object]
+    ) -> Decision:
+        return resource.plan(self, _asked_to_adopt(target, yes=False), seen, outputs)
+
+    return _subclass(resource, plan=plan)
 
 
 def says_ok_and_makes_nothing(resource: Resource, case: Case) -> Resource:
@@ -152,11 +168,6 @@ def never_has_enough(resource: Resource, case: Case) -> Resource:
     return _subclass(resource, plan=plan)
 
 
-def makes_something(case: Case) -> bool:
-    """Whether the resource makes anything, so that it can make nothing, or make it once too often."""
-    return isinstance(case.shown.made, Made)
-
-
 def _acting(resource: Resource, act: Callable[[], None]) -> Resource:
     """Return the resource that does something more whenever it is applied, and wants to be applied once."""
     acted: list[str] = []
@@ -208,8 +219,8 @@ def _systems(shown: Shown) -> frozenset[str]:
     return frozenset(shown.made.inventory) if isinstance(shown.made, Made) else frozenset()
 
 
-def _adopting(target: Target[Any]) -> Target[Any]:
-    spec = target.spec.model_copy(update={"adopt": True})
+def _asked_to_adopt(target: Target[Any], *, yes: bool) -> Target[Any]:
+    spec = target.spec.model_copy(update={"adopt": yes})
     return replace(target, item=replace(target.item, spec=spec))
 
 

@@ -13,9 +13,11 @@ from reconciler.engine.cycle import Cycle
 from reconciler.engine.kind import Kind, Kinds
 from reconciler.engine.result import PassResult
 from reconciler.faces.cli.options import made_outside
+from reconciler.git.status_file import load_status
 from reconciler.model.decision import Change
 from reconciler.model.item import ItemId
 from reconciler.model.outcome import Condition, ItemReport, Outcome
+from reconciler.model.status_file import entry, status_path
 from reconciler.settings.config import ScheduleSettings
 from tests.support.contract.record import Book, Done, Found, Looked, recorded
 from tests.support.evidence import Evidence
@@ -57,29 +59,35 @@ class Walk:
         return [each for each in self.done if each.resource == resource]
 
 
-@dataclass(frozen=True)
 class World:
     """A sandbox with items of several kinds; `evidence` by kind."""
 
-    systems: Systems
-    kinds: Kinds
-    evidence: Mapping[str, Evidence]
-    folder: Path
+    def __init__(
+        self, systems: Systems, kinds: Kinds, evidence: Mapping[str, Evidence], folder: Path
+    ) -> None:
+        self.systems = systems
+        self.kinds = kinds
+        self.evidence = evidence
+        self._folder = folder
+        # Read once: there are hundreds of cycles.
+        self._sections = cycle_of(systems.sandbox, kinds).sections
 
     def prepare(self) -> None:
         """Make the sandbox so that everything comes to its turn; the schema is another test's matter."""
         for evidence in self.evidence.values():
             evidence.prepare(self.systems)
-        assert cycle_of(self.systems.sandbox, self.kinds).run().exit_code == 0
+        assert Cycle(self._sections, self.kinds).run().exit_code == 0
 
     def merge(self, kind: str, names: Sequence[str], more: str = "") -> None:
         """Merge the samples of these names, and make what people have made before."""
-        self.folder.mkdir(exist_ok=True)
+        # A folder for each merge: what is gone from one that was merged before is gone from the repository.
+        folder = self._folder / f"{kind}-{names[0]}"
+        folder.mkdir(parents=True, exist_ok=True)
         for name in names:
             text = self.evidence[kind].sample(name) + more
-            (self.folder / f"{kind}-{name}.yaml").write_text(text, encoding="utf-8")
-        self.systems.sandbox.merge_projects(self.folder)
-        made_outside(self.systems.sandbox, self.kinds, self.folder)
+            (folder / f"{kind}-{name}.yaml").write_text(text, encoding="utf-8")
+        self.systems.sandbox.merge_projects(folder)
+        made_outside(self.systems.sandbox, self.kinds, folder)
 
     def id(self, kind: str, name: str) -> ItemId:
         """Return the item that the sample of that name asks for."""
@@ -88,7 +96,7 @@ class World:
     def settle(self, kind: str, names: Sequence[str]) -> dict[str, ItemReport]:
         """Run passes over these items until nothing is awaited any more; by name."""
         evidence, helped = self.evidence[kind], set[str]()
-        cycle = cycle_of(self.systems.sandbox, self.kinds)
+        cycle = Cycle(self._sections, self.kinds)
         ids = {self.id(kind, name): name for name in names}
         for _ in range(MOST_PASSES):
             evidence.time_passes(self.systems)
@@ -127,7 +135,7 @@ class World:
             result = cycle.run(only=[str(item)])
             book.end_pass(first)
             report = _report(result, item)
-            if only and (book.done and book.done[-1].resource == only):
+            if only and _had_its_turn(book, report, only):
                 break
             if not only:
                 left += _left(cycle, item, {each.resource for each in book.done[first:]})
@@ -169,6 +177,12 @@ class World:
         outcomes = {each.resource: each for each in report.outcomes}
         return Peek(item, tuple(book.looked), outcomes, look.plan.changes)
 
+    def state(self, item: ItemId, resource: str) -> str:
+        """Return what the item's status file says of a resource."""
+        path = status_path(item)
+        blob = self.systems.config.revparse_single(f"main:{path}")
+        return str(entry(load_status(path, blob.read_raw()), resource).get("state"))
+
     @contextmanager
     def failing(self) -> Iterator[Mapping[str, str]]:
         """Have nothing answer; yields the environment for `peek`."""
@@ -192,11 +206,12 @@ class World:
         )
         replaced = replace(self.kinds[kind], resources=made)
         kinds = Kinds(replaced if each.name == kind else each for each in self.kinds.values())
-        cycle = cycle_of(self.systems.sandbox, kinds, **environment)
+        if environment:
+            return cycle_of(self.systems.sandbox, kinds, **environment), made
         if late and not only:
-            moment = datetime.now(UTC) + cycle.sections.get(ScheduleSettings).verify_within
-            cycle = Cycle(cycle.sections, kinds, clock=lambda: moment)
-        return cycle, made
+            moment = datetime.now(UTC) + self._sections.get(ScheduleSettings).verify_within
+            return Cycle(self._sections, kinds, clock=lambda: moment), made
+        return Cycle(self._sections, kinds), made
 
 
 def needed_for(kind: Kind, name: str) -> list[type[AnyResource]]:
@@ -209,6 +224,11 @@ def needed_for(kind: Kind, name: str) -> list[type[AnyResource]]:
         wanted |= new
         asked += new
     return [resource for resource in kind.resources if resource.name in wanted]
+
+
+def _had_its_turn(book: Book, report: ItemReport, resource: str) -> bool:
+    wrong = {each.resource for each in report.outcomes if each.condition is Condition.ERROR}
+    return resource in wrong or any(each.resource == resource for each in book.done)
 
 
 def _left(cycle: Cycle, item: ItemId, changed: set[str]) -> list[Change]:
