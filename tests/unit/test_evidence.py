@@ -49,7 +49,9 @@ def test_its_sample_asks_for_the_item_that_it_says(kind: Kind) -> None:
 def test_one_without_evidence_is_named(kind: Kind, resource: str) -> None:
     whole = shown(kind)
     others = {name: each for name, each in whole.resources.items() if name != resource}
-    assert said(kind, replace(whole, resources=others)) == [f"{kind.name}: {resource} shows no evidence"]
+    assert said(kind, replace(whole, resources=others)) == [
+        f"{kind.name}: {resource} shows no evidence: tests/kinds/{kind.name}/evidence has nothing of it"
+    ]
 
 
 @every_resource
@@ -57,7 +59,9 @@ def test_one_without_an_inventory_is_named(kind: Kind, resource: str) -> None:
     whole = shown(kind).resources[resource]
     nothing = MakesNothing("") if isinstance(whole.made, MakesNothing) else Made({}, lambda _: {}, {})
     (complaint,) = said(kind, changed(kind, resource, replace(whole, made=nothing)))
-    assert complaint.startswith(f"{kind.name}: {resource} shows no inventory")
+    assert complaint.startswith(
+        f"{kind.name}: {resource} shows in tests/kinds/{kind.name}/evidence no inventory"
+    )
 
 
 @every_resource
@@ -65,13 +69,16 @@ def test_one_with_nothing_foreign_in_its_way_says_why(kind: Kind, resource: str)
     whole = shown(kind).resources[resource]
     neighbour = Neighbour("", whole.foreign.plant, whole.more)
     (complaint,) = said(kind, changed(kind, resource, replace(whole, foreign=neighbour)))
-    assert complaint.startswith(f"{kind.name}: {resource} shows no reason")
+    assert complaint.startswith(
+        f"{kind.name}: {resource} shows in tests/kinds/{kind.name}/evidence no reason"
+    )
 
 
 def test_a_kind_without_evidence_is_named() -> None:
     kind = replace(EVERYONE["lamp"], name="hat")
     assert said(kind, evidence_of(kind)) == [
-        f"hat: {resource.name} is of a kind that shows no evidence" for resource in kind.resources
+        f"hat: {resource.name} shows no evidence: there is no tests/kinds/hat/evidence"
+        for resource in kind.resources
     ]
 
 

@@ -17,6 +17,9 @@ from tests.support.contract.walk import Peek, Walk
 from tests.support.evidence import Evidence, Made, MakesNothing, Neighbour, Rival, Shown
 
 
+_NOTHING = "shows no evidence"
+
+
 @dataclass(frozen=True)
 class Complaint:
     """What is wrong with one resource of a kind."""
@@ -48,15 +51,15 @@ class Meeting:
 
 def lacking(kind: Kind, evidence: Evidence | None) -> Iterator[Complaint]:
     """What a kind does not show."""
-    names = [resource.name for resource in kind.resources]
+    names, place = _names(kind.resources), f"tests/kinds/{kind.name}/evidence"
     if evidence is None:
-        yield from (Complaint(kind.name, name, "is of a kind that shows no evidence") for name in names)
+        yield from (Complaint(kind.name, name, f"{_NOTHING}: there is no {place}") for name in names)
         return
     for name in names:
         if name not in evidence.resources:
-            yield Complaint(kind.name, name, "shows no evidence")
+            yield Complaint(kind.name, name, f"{_NOTHING}: {place} has nothing of it")
         elif missing := _unsaid(evidence.resources[name]):
-            yield Complaint(kind.name, name, f"shows no {missing}")
+            yield Complaint(kind.name, name, f"shows in {place} no {missing}")
     for name in evidence.resources.keys() - set(names):
         yield Complaint(kind.name, name, "shows evidence, and is no resource")
 
