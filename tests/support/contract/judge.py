@@ -16,7 +16,6 @@ from tests.support.contract.record import Looked, added
 from tests.support.contract.walk import Peek, Walk
 from tests.support.evidence import Evidence, Made, MakesNothing, Neighbour, Rival, Shown
 
-
 _NOTHING = "shows no evidence"
 
 
