@@ -6,6 +6,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Generic, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -124,7 +125,7 @@ class Item(Generic[SpecT]):
     spec: SpecT
     source: Source
 
-    @property
+    @cached_property
     def id(self) -> ItemId:
         """Its kind and slug."""
         return ItemId(self.kind, self.slug)
