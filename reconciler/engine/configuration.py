@@ -6,8 +6,11 @@ import difflib
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
+from reconciler import clients
 from reconciler.model.errors import ConfigurationError, UnusableSetting
 from reconciler.model.yaml_read import load_yaml
 from reconciler.settings.giving import Sections, Settings
@@ -55,7 +58,16 @@ def _read(path: Path | None) -> Mapping[str, Mapping[str, object]]:
     return load_yaml(str(file), content).values if content.strip() else {}
 
 
-def known_settings(kind: type[Settings] = Settings) -> set[type[Settings]]:
-    """Return the settings of all clients and resources that were imported: a new system brings its own."""
+def known_settings() -> set[type[Settings]]:
+    """Return the settings of every client, and of whatever else was imported by now, such as the kinds.
+
+    A client counts also while no kind uses it: its section is no typing mistake.
+    """
+    for module in walk_packages(clients.__path__, f"{clients.__name__}."):
+        import_module(module.name)
+    return _below(Settings)
+
+
+def _below(kind: type[Settings]) -> set[type[Settings]]:
     here = {kind} if "section" in vars(kind) else set()
-    return here.union(*(known_settings(child) for child in kind.__subclasses__()))
+    return here.union(*(_below(child) for child in kind.__subclasses__()))

@@ -34,11 +34,11 @@ def json_schema(kinds: Kinds) -> dict[str, Any]:
         }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "mesh-six project file",
+        "title": "File in projects/ of the mesh-six reconciler",
         "type": "object",
         "properties": {"kind": {"enum": list(kinds), "description": "What the file asks for."}},
         **({} if kinds.first else {"required": ["kind"]}),
-        "allOf": branches,
+        **({"allOf": branches} if branches else {}),
         "$defs": definitions,
     }
 

@@ -108,7 +108,7 @@ def rows_of(reports: Iterable[ItemReport], program: Program) -> list[Row]:
 def print_rows(out: Console, rows: Sequence[Row], kinds: Kinds) -> None:
     """Print every item with its status, literally, and what is to be done."""
     if not rows:
-        out.print("No files in projects/. Add one; `reconcile schema` says what it may ask for.")
+        out.print("No valid file in projects/. `reconcile schema` says what one may ask for.")
     elif out.is_terminal:
         shown = rows
         if len(rows) > MOST_ROWS:
