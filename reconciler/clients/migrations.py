@@ -46,7 +46,7 @@ def migrate(database: Postgres, folders: Sequence[Path]) -> tuple[str, ...]:
         try:
             _run(database, path)
         except SystemFault as fault:
-            faults.append(_explained(fault, path.name))
+            faults.append(_explained(fault, path))
     if faults:
         raise faults[0]
     return tuple(path.name for path in needed)
@@ -58,10 +58,11 @@ def _run(database: Postgres, path: Path) -> None:
         send(path.read_bytes(), None)
 
 
-def _explained(fault: SystemFault, name: str) -> SystemFault:
+def _explained(fault: SystemFault, path: Path) -> SystemFault:
+    name = path.name
     said, remedy = f"migration {name}: {fault.message.removeprefix(f'{SYSTEM}: ')}", fault.remedy
     if isinstance(fault, Missing):
-        said = f"migration {name} found no table repo_registry"
+        said = f"migration {name} found no table {' or '.join(_altered(path))}"
         remedy = (
             "it is mesh-six's own: run mesh-six's migrations on this database first, or check postgres.url"
         )
@@ -75,14 +76,22 @@ def _explained(fault: SystemFault, name: str) -> SystemFault:
     return explained
 
 
+def _altered(path: Path) -> list[str]:
+    """Return the tables of which a script makes columns only: those have to be there."""
+    makes = _makes(path)
+    return sorted({thing.partition(".")[0] for thing in makes if "." in thing}.difference(makes))
+
+
 def _files(folder: Path) -> list[tuple[Path, tuple[str, ...]]]:
     """Return each script with what it makes, in the order of their numbers."""
-    found = []
-    for path in sorted(folder.glob("[0-9]*.sql")):
-        first = path.read_text(encoding="utf-8").partition("\n")[0]
-        if not first.startswith(_HEADER):
-            raise ConfigurationError(f"{path.name}: its first line must begin with `{_HEADER}`")
-        found.append((path, tuple(first.removeprefix(_HEADER).split())))
+    found = [(path, _makes(path)) for path in sorted(folder.glob("[0-9]*.sql"))]
     if not found:
         raise ConfigurationError(f"no migrations in {folder}", remedy="reinstall the program")
     return found
+
+
+def _makes(path: Path) -> tuple[str, ...]:
+    first = path.read_text(encoding="utf-8").partition("\n")[0]
+    if not first.startswith(_HEADER):
+        raise ConfigurationError(f"{path.name}: its first line must begin with `{_HEADER}`")
+    return tuple(first.removeprefix(_HEADER).split())

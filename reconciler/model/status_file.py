@@ -53,6 +53,8 @@ def identity(document: Object) -> Identity | None:
     """Return what a status file says that its item is; None when it says nothing, or nothing sensible."""
     found = mapping(document.get("identity"))
     claim, proof = found.get("claim"), found.get("proof", "")
+    if isinstance(proof, int):
+        proof = str(proof)  # some tool wrote the file anew, without the quotes
     return Identity(claim, proof) if isinstance(claim, str) and isinstance(proof, str) else None
 
 

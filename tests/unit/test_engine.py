@@ -376,17 +376,19 @@ def test_what_an_item_is_stands_in_its_status_file() -> None:
     assert made.documents["a"]["identity"] == {"claim": "thing a", "proof": "7"}
 
 
-def test_another_thing_of_the_same_name_is_refused_and_nothing_is_done_for_it() -> None:
+@pytest.mark.parametrize("written", ["7", 7], ids=["as-written", "without-quotes"])
+def test_another_thing_of_the_same_name_is_refused_and_nothing_is_done_for_it(written: str | int) -> None:
     world = World()
     world.proofs = {"thing a": "7"}
     before = run(proven(world), "a", proof=PROOF).documents
+    before["a"]["identity"]["proof"] = written
     world.proofs, world.values = {"thing a": "8"}, {}
     made = run(proven(world), "a", statuses=before, proof=PROOF)
     assert made.conditions("a") == {"first": Condition.ERROR, "second": Condition.BLOCKED}
     assert "its number is 8, and it was 7" in made.reports["a"].todo
     assert "another `slug:`" in made.reports["a"].todo
     assert world.values == {}
-    assert made.documents["a"]["identity"] == before["a"]["identity"]
+    assert made.documents["a"]["identity"] == {"claim": "thing a", "proof": "7"}
 
 
 def test_the_same_thing_under_another_name_goes_on_and_is_known_by_it() -> None:

@@ -29,20 +29,31 @@ class Runs:
     def run(self, id: str) -> OnboardingRun:  # noqa: A002 - the API's own name for it
         """Return one run; UnknownItem when there is none, also not after another look."""
         try:
-            return self.of(self._desk.catalogue.view_with(ItemId(KIND, id)))[id]
+            view = self._desk.catalogue.view_with(ItemId(KIND, id))
         except UnknownItem:
-            raise UnknownItem(f"there is no run {id}", remedy="GET /onboard lists them") from None
+            raise _unknown(id) from None
+        return self._run(view, id)
 
     def start(self, request: OnboardProjectRequest) -> tuple[OnboardingRun, bool]:
         """Ask for a project. Return its run, and whether it is new."""
         values = request.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
         made, new = self._desk.ask(KIND, values)
-        return self.of(self._desk.catalogue.view())[made.slug], new
+        return self._run(self._desk.catalogue.view(), made.slug), new
 
     def submit(self, id: str, tokens: bytes) -> OnboardingRun:  # noqa: A002 - the API's own name for it
         """Hand over a login's tokens."""
         try:
             made = self._desk.hand_over(ItemId(KIND, id), tokens)
         except UnknownItem:
-            raise UnknownItem(f"there is no run {id}", remedy="GET /onboard lists them") from None
-        return self.of(self._desk.catalogue.view())[made.slug]
+            raise _unknown(id) from None
+        return self._run(self._desk.catalogue.view(), made.slug)
+
+    def _run(self, view: View, id: str) -> OnboardingRun:  # noqa: A002 - the API's own name for it
+        try:
+            return self.of(view)[id]
+        except KeyError:
+            raise _unknown(id) from None  # somebody took its file away in this moment
+
+
+def _unknown(id: str) -> UnknownItem:  # noqa: A002 - the API's own name for it
+    return UnknownItem(f"there is no run {id}", remedy="GET /onboard lists them")
