@@ -8,8 +8,8 @@ from reconciler.engine.cycle import Cycle
 from reconciler.faces.http.app import application
 from reconciler.faces.http.run import service_of
 from reconciler.kinds import KINDS
-from reconciler.settings.config import ServeSettings
 from reconciler.settings.giving import Sections
+from reconciler.settings.program import ServeSettings
 
 
 def page() -> str:

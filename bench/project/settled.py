@@ -21,7 +21,7 @@ from pydantic import SecretStr
 
 from bench.bounds import OWNERS
 from reconciler.clients.auth_service import AuthServiceWriter
-from reconciler.clients.github import GitHub, Repository, RepositoryName
+from reconciler.clients.github import GitHub, GitHubRepository, RepositoryName
 from reconciler.clients.litellm import LiteLLMWriter
 from reconciler.clients.pass_store import PassStoreWriter
 from reconciler.clients.s3 import ObjectStoreWriter
@@ -31,17 +31,17 @@ from reconciler.engine.cycle import Cycle
 from reconciler.faces.sealed_entry import seal_for
 from reconciler.git.edits import Edit, File, Folder, ListEntry
 from reconciler.git.manifest_tree import ManifestTree
-from reconciler.git.status_file import dump_status
+from reconciler.git.status_text import dump_status
 from reconciler.kinds import KINDS
 from reconciler.kinds.project import vault_paths
 from reconciler.kinds.project.manifests.devcontainer_text import DEFAULT_PATH, default_text
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.manifests.render import Inputs, render_environment
 from reconciler.kinds.project.resources.git_access import title as key_title
-from reconciler.kinds.project.resources.litellm import key_alias
+from reconciler.kinds.project.resources.litellm_team import key_alias
 from reconciler.kinds.project.resources.project_board import FIELDS, PRIORITIES, STATUS, marker
 from reconciler.kinds.project.spec import KIND, ProjectSpec
-from reconciler.kinds.project.tables.registry import RegistryRow, RegistryWriter
+from reconciler.kinds.project.tables.registry_rows import RegistryRow, RegistryWriter
 from reconciler.model.item import ItemId
 from reconciler.model.json import canonical, digest
 from reconciler.model.status_file import status_path
@@ -110,7 +110,7 @@ class Made:
     """What is new about a copy: GitHub's answers, and what Vault holds for it. `versions` by Vault path."""
 
     member: Member
-    repository: Repository
+    repository: GitHubRepository
     hook: int
     public_key: str
     versions: Mapping[str, str]
@@ -262,7 +262,7 @@ class _Copies:
         )
         return [int(hook["id"]) for hook in hooks]
 
-    def _read_github(self, members: Sequence[Member]) -> dict[Member, Repository]:
+    def _read_github(self, members: Sequence[Member]) -> dict[Member, GitHubRepository]:
         """Read what GitHub made of it, with the client that passes use."""
         reading = Reading(self._sections)
         try:
@@ -271,7 +271,7 @@ class _Copies:
         finally:
             reading.close()
         read = {each: found[name] for each, name in names.items()}
-        return {each: one for each, one in read.items() if isinstance(one, Repository)}
+        return {each: one for each, one in read.items() if isinstance(one, GitHubRepository)}
 
     def _vault(
         self, members: Sequence[Member], values: Sequence[Mapping[str, tuple[str, str, Mapping[str, str]]]]
@@ -383,7 +383,7 @@ def _board(member: Member, repository: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _board_outputs(repository: Repository) -> dict[str, Any]:
+def _board_outputs(repository: GitHubRepository) -> dict[str, Any]:
     board = repository.boards[0]
     fields = {field.name: field for field in board.fields}
     return {

@@ -50,7 +50,7 @@ class _Part:
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="ignore"))
-class Health(_Part):
+class ObjectHealth(_Part):
     """`status`: Healthy, Suspended, Progressing, Missing, Degraded, Unknown; empty where it is not rated."""
 
     status: str = ""
@@ -66,7 +66,7 @@ class ObjectStatus(_Part):
     namespace: str = ""
     name: str
     status: str = ""
-    health: Health = Field(default_factory=Health)
+    health: ObjectHealth = Field(default_factory=ObjectHealth)
 
 
 class ObjectResult(_Answer):
@@ -95,7 +95,7 @@ class OperationState(_Answer):
     sync_result: SyncResult = SyncResult()
 
 
-class Source(_Answer):
+class AppSource(_Answer):
     """Where manifests come from."""
 
     path: str = ""
@@ -110,8 +110,8 @@ class _SyncPolicy(_Answer):
 
 
 class _Spec(_Answer):
-    source: Source | None = None
-    sources: tuple[Source, ...] = ()
+    source: AppSource | None = None
+    sources: tuple[AppSource, ...] = ()
     sync_policy: _SyncPolicy = _SyncPolicy()
 
 
@@ -121,7 +121,7 @@ class _Sync(_Answer):
     revisions: tuple[str, ...] = ()
 
 
-class Condition(_Answer):
+class AppCondition(_Answer):
     """A condition of the application: ComparisonError, SyncError, warnings."""
 
     type: str
@@ -130,11 +130,11 @@ class Condition(_Answer):
 
 class _Status(_Answer):
     sync: _Sync = _Sync()
-    health: Health = Field(default_factory=Health)
+    health: ObjectHealth = Field(default_factory=ObjectHealth)
     operation_state: OperationState | None = None
     reconciled_at: datetime | None = None
     resources: tuple[ObjectStatus, ...] = ()
-    conditions: tuple[Condition, ...] = ()
+    conditions: tuple[AppCondition, ...] = ()
 
 
 class Application(_Answer):
@@ -200,7 +200,7 @@ class Node(_Part):
     kind: str
     namespace: str = ""
     name: str
-    health: Health = Field(default_factory=Health)
+    health: ObjectHealth = Field(default_factory=ObjectHealth)
     info: tuple[Mapping[str, str], ...] = ()
 
     def fact(self, name: str) -> str:

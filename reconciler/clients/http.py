@@ -12,7 +12,7 @@ import httpx
 
 from reconciler.clients.retry import Retry
 from reconciler.model.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
-from reconciler.settings.traffic import count
+from reconciler.settings.request_count import count
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 

@@ -30,7 +30,7 @@ from reconciler.model.errors import (
     Unavailable,
 )
 from reconciler.settings.giving import Reader, Sections, Settings, Writer
-from reconciler.settings.traffic import count
+from reconciler.settings.request_count import count
 
 SYSTEM = "PostgreSQL"
 CONNECT_TIMEOUT = 5

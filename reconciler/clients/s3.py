@@ -28,7 +28,7 @@ from reconciler.model.errors import (
     Unavailable,
 )
 from reconciler.settings.giving import HostOrWebAddress, Reader, Sections, Settings, Writer
-from reconciler.settings.traffic import count
+from reconciler.settings.request_count import count
 
 SYSTEM = "S3"
 TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)

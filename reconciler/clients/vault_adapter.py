@@ -11,7 +11,7 @@ from hvac.adapters import JSONAdapter
 
 from reconciler.clients.http import retry_after
 from reconciler.model.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
-from reconciler.settings.traffic import count
+from reconciler.settings.request_count import count
 
 SYSTEM = "Vault"
 

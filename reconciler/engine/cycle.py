@@ -29,8 +29,8 @@ from reconciler.model.item import Item, ItemId
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Condition, ItemReport, Outcome
 from reconciler.model.plan import ItemPlan, Plan
-from reconciler.settings.config import ScheduleSettings
 from reconciler.settings.giving import Reading, Sections, Writing
+from reconciler.settings.program import ScheduleSettings
 
 log = structlog.get_logger()
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 
+from reconciler.git.build_gate import Gate, find_binary
 from reconciler.git.edits import File
-from reconciler.git.kustomize import Gate, find_binary
 from reconciler.git.locations import (
     Location,
     ManifestRepositorySettings,

@@ -27,7 +27,7 @@ from reconciler.model.errors import ReconcilerError
 from reconciler.model.item import ItemId
 from reconciler.model.loaded import Loaded
 from reconciler.model.outcome import Condition
-from reconciler.settings.config import ScheduleSettings
+from reconciler.settings.program import ScheduleSettings
 
 log = structlog.get_logger()
 

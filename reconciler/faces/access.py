@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from pydantic import SecretStr
 
-from reconciler.settings.config import ApiToken, Scope
+from reconciler.settings.program import ApiToken, Scope
 
 PREFIX = "mesh6_"
 """So that secret scanners, and people who find one, see what it is."""

@@ -16,7 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from reconciler.git.tree import Draft, Kind
+from reconciler.git.tree import Draft, EntryKind
 from reconciler.model.errors import InvalidFile
 from reconciler.model.yaml_read import load_documents
 
@@ -119,9 +119,9 @@ class Checker:
             self._remote = True
         elif found is None:
             raise _Broken(f"{folder}: lists {entry}, which is not there")
-        elif found.kind is Kind.FOLDER:
+        elif found.kind is EntryKind.FOLDER:
             yield from self._objects(draft, path, within).items()
-        elif found.kind is Kind.LINK:
+        elif found.kind is EntryKind.LINK:
             return  # where it leads is kustomize's to judge
         elif not path.startswith(f"{folder}/"):
             raise _Broken(f"{folder}: lists {entry}, a file outside of its folder")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from reconciler.git.status_file import HumanKeys, dump_status, load_status, merge
+from reconciler.git.status_text import HumanKeys, dump_status, load_status, merge
 from reconciler.git.tree import Draft
 from reconciler.git.yaml_edit import insert_entries
 from reconciler.model.errors import Collision, InvalidFile
@@ -174,7 +174,7 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EditOutcome:
     """One edit and what became of it; `reason` is for people and empty when all is well."""
 
     edit: Edit
@@ -183,16 +183,16 @@ class Outcome:
     remedy: str = ""
 
 
-def apply_edits(draft: Draft, edits: Sequence[Edit]) -> list[Outcome]:
+def apply_edits(draft: Draft, edits: Sequence[Edit]) -> list[EditOutcome]:
     """Apply every edit whose guard holds; what cannot be applied stops no other item. In the order given.
 
     An item gets its list entries only if its other edits could be made: an entry alone would name nothing.
     """
-    outcomes: dict[int, Outcome] = {}
+    outcomes: dict[int, EditOutcome] = {}
     entries: dict[tuple[str, str], list[int]] = {}
     for index, edit in enumerate(edits):
         if edit.guard is not None and not edit.guard.holds(draft):
-            outcomes[index] = Outcome(edit, Fate.LEFT_OUT, *edit.guard.broken)
+            outcomes[index] = EditOutcome(edit, Fate.LEFT_OUT, *edit.guard.broken)
         elif isinstance(edit, ListEntry):
             entries.setdefault((edit.path, edit.key), []).append(index)
         else:
@@ -204,29 +204,29 @@ def apply_edits(draft: Draft, edits: Sequence[Edit]) -> list[Outcome]:
         fates = _attempt_entries(draft, [edit for edit in group if edit.item not in refused])
         for index, edit in zip(indexes, group, strict=True):
             reason = f"the other files of {edit.item} could not be written"
-            outcomes[index] = fates.get(edit.value) or Outcome(edit, Fate.REFUSED, reason)
+            outcomes[index] = fates.get(edit.value) or EditOutcome(edit, Fate.REFUSED, reason)
     return [outcomes[index] for index in range(len(edits))]
 
 
-def _attempt(draft: Draft, edit: Edit) -> Outcome:
+def _attempt(draft: Draft, edit: Edit) -> EditOutcome:
     try:
-        return Outcome(edit, Fate.APPLIED if edit.apply(draft) else Fate.UNCHANGED)
+        return EditOutcome(edit, Fate.APPLIED if edit.apply(draft) else Fate.UNCHANGED)
     except (InvalidFile, Collision) as error:
         return _refused(edit, error)
 
 
-def _refused(edit: Edit, error: InvalidFile | Collision) -> Outcome:
+def _refused(edit: Edit, error: InvalidFile | Collision) -> EditOutcome:
     where = f"{error.place}: " if isinstance(error, InvalidFile) else ""
-    return Outcome(edit, Fate.REFUSED, f"{where}{error.message}", error.remedy)
+    return EditOutcome(edit, Fate.REFUSED, f"{where}{error.message}", error.remedy)
 
 
-def _attempt_entries(draft: Draft, group: Sequence[ListEntry]) -> dict[str, Outcome]:
+def _attempt_entries(draft: Draft, group: Sequence[ListEntry]) -> dict[str, EditOutcome]:
     try:
         inserted = _insert(draft, group) if group else set()
     except (InvalidFile, Collision) as error:
         return {edit.value: _refused(edit, error) for edit in group}
     fates = {True: Fate.APPLIED, False: Fate.UNCHANGED}
-    return {edit.value: Outcome(edit, fates[edit.value in inserted]) for edit in group}
+    return {edit.value: EditOutcome(edit, fates[edit.value in inserted]) for edit in group}
 
 
 def _insert(draft: Draft, group: Sequence[ListEntry]) -> set[str]:

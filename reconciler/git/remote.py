@@ -22,7 +22,7 @@ from pygit2.enums import CredentialType, FileMode, ObjectType
 from reconciler.git.clone import FETCHED, Damaged
 from reconciler.git.locations import Location
 from reconciler.model.errors import Collision, Denied, Missing, SystemFault, Unavailable
-from reconciler.settings.traffic import count
+from reconciler.settings.request_count import count
 
 CONNECT_TIMEOUT = 10_000
 TIMEOUT = 60_000

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from reconciler.git.clone import Clone, Damaged
-from reconciler.git.edits import Edit, Fate, Outcome, apply_edits
+from reconciler.git.edits import Edit, EditOutcome, Fate, apply_edits
 from reconciler.git.locations import Location
 from reconciler.git.remote import Heads, Remote
 from reconciler.git.snapshot import Snapshot
@@ -34,9 +34,9 @@ class PushResult:
 
     commit: str
     snapshot: Snapshot
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[EditOutcome, ...]
 
-    def fates(self, fate: Fate) -> tuple[Outcome, ...]:
+    def fates(self, fate: Fate) -> tuple[EditOutcome, ...]:
         """Return the outcomes of that fate."""
         return tuple(outcome for outcome in self.outcomes if outcome.fate is fate)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from reconciler.git.clone import Clone
-from reconciler.git.tree import EMPTY_TREE, Draft, Entry, Kind, Memory, Objects
+from reconciler.git.tree import EMPTY_TREE, Draft, Entry, EntryKind, Memory, Objects
 from reconciler.model.errors import Missing
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -49,7 +49,7 @@ class Snapshot:
     def folder_id(self, path: str) -> str | None:
         """Return the tree id of a folder; None when it is no folder."""
         entry = self._tree.entry(path)
-        return entry.id if entry is not None and entry.kind is Kind.FOLDER else None
+        return entry.id if entry is not None and entry.kind is EntryKind.FOLDER else None
 
     def names(self, path: str) -> frozenset[str]:
         """Return what is directly in a folder, whatever it is; empty when it is no folder."""

@@ -20,7 +20,7 @@ _FOLDER = b"40000"
 _FILE = b"100644"
 
 
-class Kind(StrEnum):
+class EntryKind(StrEnum):
     """What a path of a tree is. A link is never followed; a submodule has no content here."""
 
     FILE = "file"
@@ -30,7 +30,12 @@ class Kind(StrEnum):
     FOLDER = "folder"
 
 
-_KINDS = {b"120000": Kind.LINK, b"160000": Kind.SUBMODULE, _FOLDER: Kind.FOLDER, b"100755": Kind.EXECUTABLE}
+_KINDS = {
+    b"120000": EntryKind.LINK,
+    b"160000": EntryKind.SUBMODULE,
+    _FOLDER: EntryKind.FOLDER,
+    b"100755": EntryKind.EXECUTABLE,
+}
 
 
 @dataclass(frozen=True)
@@ -38,13 +43,13 @@ class Entry:
     """One path of a tree. Bytes of a name that are not UTF-8 are kept as surrogates."""
 
     path: str
-    kind: Kind
+    kind: EntryKind
     id: str
 
     @property
     def regular(self) -> bool:
         """True for a file with content of its own."""
-        return self.kind in {Kind.FILE, Kind.EXECUTABLE}
+        return self.kind in {EntryKind.FILE, EntryKind.EXECUTABLE}
 
     @property
     def blob(self) -> str:
@@ -103,8 +108,10 @@ class _Leaf:
     id: str
 
     @property
-    def kind(self) -> Kind:
-        return _KINDS.get(self.mode, Kind.FOLDER if self.mode.lstrip(b"0") == _FOLDER else Kind.FILE)
+    def kind(self) -> EntryKind:
+        return _KINDS.get(
+            self.mode, EntryKind.FOLDER if self.mode.lstrip(b"0") == _FOLDER else EntryKind.FILE
+        )
 
 
 _Folder = dict[str, "_Leaf | _Folder"]
@@ -123,7 +130,7 @@ class Draft:
         if found is None:
             return None
         if isinstance(found, dict):
-            return Entry(path, Kind.FOLDER, self._write(found))
+            return Entry(path, EntryKind.FOLDER, self._write(found))
         return Entry(path, found.kind, found.id)
 
     def read(self, path: str) -> bytes | None:
@@ -147,7 +154,7 @@ class Draft:
         return {
             name: Entry(f"{path}/{name}", found.kind, found.id)
             for name, found in folder.items()
-            if isinstance(found, _Leaf) and found.kind is not Kind.FOLDER
+            if isinstance(found, _Leaf) and found.kind is not EntryKind.FOLDER
         }
 
     def files(self, path: str = "") -> Iterator[Entry]:
@@ -165,11 +172,11 @@ class Draft:
         folder = self._open(parent, create=True)
         assert folder is not None  # noqa: S101 - create=True raises instead
         present = folder.get(name)
-        if isinstance(present, _Leaf) and present.kind in {Kind.FILE, Kind.EXECUTABLE}:
+        if isinstance(present, _Leaf) and present.kind in {EntryKind.FILE, EntryKind.EXECUTABLE}:
             if present.id == object_id_of("blob", content):
                 return False
         elif present is not None:
-            what = present.kind if isinstance(present, _Leaf) else Kind.FOLDER
+            what = present.kind if isinstance(present, _Leaf) else EntryKind.FOLDER
             raise Collision("git", f"{path} is a {what}, not a file", remedy="remove it from the repository")
         folder[name] = _Leaf(_FILE, self._objects.write("blob", content))
         return True
@@ -186,7 +193,7 @@ class Draft:
 
     def _walk(self, folder: _Folder, prefix: str) -> Iterator[Entry]:
         for name, found in folder.items():
-            below = self._opened(found) if isinstance(found, dict) or found.kind is Kind.FOLDER else None
+            below = self._opened(found) if isinstance(found, dict) or found.kind is EntryKind.FOLDER else None
             if below is not None:
                 yield from self._walk(below, f"{prefix}{name}/")
             elif isinstance(found, _Leaf):
@@ -218,7 +225,7 @@ class Draft:
     def _opened(self, found: _Leaf | _Folder) -> _Folder | None:
         if isinstance(found, dict):
             return found
-        return _parse(self._objects.read(found.id)) if found.kind is Kind.FOLDER else None
+        return _parse(self._objects.read(found.id)) if found.kind is EntryKind.FOLDER else None
 
     def _write(self, folder: _Folder) -> str:
         leaves: dict[str, _Leaf] = {}
@@ -243,5 +250,5 @@ def _parse(content: bytes) -> _Folder:
 
 def _encode(leaves: Mapping[str, _Leaf]) -> bytes:
     rows = [(name.encode("utf-8", "surrogateescape"), leaf) for name, leaf in leaves.items()]
-    rows.sort(key=lambda row: row[0] + b"/" if row[1].kind is Kind.FOLDER else row[0])
+    rows.sort(key=lambda row: row[0] + b"/" if row[1].kind is EntryKind.FOLDER else row[0])
     return b"".join(b"%s %s\0%s" % (leaf.mode, name, bytes.fromhex(leaf.id)) for name, leaf in rows)

@@ -11,7 +11,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Sequence
 
-from reconciler.git.yaml_list import Found, Item, fail, locate, meaning
+from reconciler.git.yaml_list import Found, ListItem, fail, locate, meaning
 from reconciler.model.yaml_read import text_of
 
 LARGEST = 4 * 1024 * 1024
@@ -81,7 +81,7 @@ class _Editor:
             return self._line_start(neighbour), line + self._newline
         return self._below(neighbour.end, line)
 
-    def _neighbour(self, value: str) -> tuple[Item, bool]:
+    def _neighbour(self, value: str) -> tuple[ListItem, bool]:
         """Return the entry to stand beside, and whether before it."""
         items = self._found.items
         folder = posixpath.dirname(value)
@@ -99,13 +99,13 @@ class _Editor:
     def _is_flow(self) -> bool:
         return bool(getattr(self._found.value, "flow_style", False))
 
-    def _prefix(self, item: Item) -> str:
+    def _prefix(self, item: ListItem) -> str:
         start = self._text.rfind("\n", 0, item.start) + 1
         prefix = self._text[start : item.start]
         column = self._found.value.start_mark.column if self._found.value else 0
         return prefix if re.fullmatch(r" *- +", prefix) else " " * column + "- "
 
-    def _line_start(self, item: Item) -> int:
+    def _line_start(self, item: ListItem) -> int:
         start = self._text.rfind("\n", 0, item.start) + 1
         if not re.fullmatch(r" *- +", self._text[start : item.start]):
             fail(

@@ -26,7 +26,7 @@ from reconciler.model.yaml_read import events
 
 
 @dataclass(frozen=True)
-class Item:
+class ListItem:
     """One entry of the list: where its text starts and ends; `name` is empty for what is no plain path."""
 
     name: str
@@ -44,7 +44,7 @@ class Found:
     root_end: int = 0
     value: Event | None = None
     value_end: int = 0
-    items: list[Item] = field(default_factory=list)
+    items: list[ListItem] = field(default_factory=list)
     inside: tuple[int, int] = (0, 0)
     sibling_column: int | None = None
 
@@ -116,15 +116,15 @@ def _take(path: str, text: str, key: str, found: Found, span: tuple[int, int, in
         found.items = _items(found.events, text, after_key + 1, after_value - 1)
 
 
-def _items(stream: Sequence[Event], text: str, start: int, end: int) -> list[Item]:
-    items: list[Item] = []
+def _items(stream: Sequence[Event], text: str, start: int, end: int) -> list[ListItem]:
+    items: list[ListItem] = []
     while start < end:
         after = _after(stream, start)
         first = stream[start]
         value, style = (first.value, first.style) if isinstance(first, ScalarEvent) else ("", "")
         name = posixpath.normpath(value) if value else ""
         last = max(_text_end(event, text) for event in stream[start:after])
-        items.append(Item(name, first.start_mark.index, last, style or ""))
+        items.append(ListItem(name, first.start_mark.index, last, style or ""))
         start = after
     return items
 

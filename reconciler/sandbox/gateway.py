@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from reconciler.sandbox.emulation import Emulators
 from reconciler.sandbox.faults import Faults, fault_from
 from reconciler.sandbox.http_front import Front, Handler, Proxied, TrackedProtocol
-from reconciler.sandbox.layout import Layout, Secrets, State
+from reconciler.sandbox.layout import Layout, SandboxState, Secrets
 from reconciler.sandbox.postgres_front import PostgresFront
 from reconciler.sandbox.system import Site
 from reconciler.sandbox.systems import systems
@@ -107,7 +107,7 @@ def _listener(port: int) -> socket.socket:
 
 
 async def _run(layout: Layout) -> None:
-    state, secrets = State.load(layout), Secrets(layout)
+    state, secrets = SandboxState.load(layout), Secrets(layout)
     if state is None:
         raise SystemExit(f"{layout.directory} is not a sandbox")
     ports = state.ports

@@ -71,7 +71,7 @@ class Layout:
 
 
 @dataclass
-class State:
+class SandboxState:
     """What a sandbox remembers: every name's port, and the processes it started."""
 
     directory: str
@@ -80,7 +80,7 @@ class State:
     kind: str = KIND
 
     @classmethod
-    def load(cls, layout: Layout) -> State | None:
+    def load(cls, layout: Layout) -> SandboxState | None:
         """Return what is remembered there; None when this is no sandbox yet.
 
         A copy of another sandbox's directory remembers that one's ports and processes; it gets its own.

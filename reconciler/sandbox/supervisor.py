@@ -18,7 +18,7 @@ import psycopg
 from reconciler.model.errors import Rejected, Unavailable, UnsafeError
 from reconciler.sandbox import environment, ports, processes, repositories
 from reconciler.sandbox.faults import Fault
-from reconciler.sandbox.layout import Layout, Secrets, State
+from reconciler.sandbox.layout import Layout, SandboxState, Secrets
 from reconciler.sandbox.servers.server import Server
 from reconciler.sandbox.system import Site
 from reconciler.sandbox.systems import systems
@@ -56,7 +56,7 @@ class Sandbox:
             raise UnsafeError(f"{self.directory} holds other things", remedy="name a new or empty folder")
         self._layout.make()
         with self._layout.locked():
-            state = State.load(self._layout) or State(str(self.directory))
+            state = SandboxState.load(self._layout) or SandboxState(str(self.directory))
             secrets = Secrets(self._layout)
             secrets.make(environment.secret_makers())
             say = self._one_at_a_time(report)
@@ -76,10 +76,10 @@ class Sandbox:
 
     def down(self) -> None:
         """Stop exactly the processes that this sandbox started; everything it keeps stays."""
-        if State.load(self._layout) is None:
+        if SandboxState.load(self._layout) is None:
             return
         with self._layout.locked():
-            if state := State.load(self._layout):
+            if state := SandboxState.load(self._layout):
                 # The gateway first: nobody then sees the servers behind it half gone.
                 self._stop(state, [_GATEWAY])
                 self._stop(state, list(state.processes))
@@ -182,18 +182,18 @@ class Sandbox:
 
     def _is_foreign(self) -> bool:
         """Whether the folder holds something and is no sandbox; UnsafeError for another program's state."""
-        if State.load(self._layout) is not None or not self.directory.exists():
+        if SandboxState.load(self._layout) is not None or not self.directory.exists():
             return False
         # A start that was interrupted early leaves a lock, and so does a reset.
         return any(self.directory.iterdir()) and not self._layout["lock"].exists()
 
-    def _state(self) -> State:
-        state = State.load(self._layout)
+    def _state(self) -> SandboxState:
+        state = SandboxState.load(self._layout)
         if state is None:
             raise Unavailable("sandbox", "it was never started", remedy="reconcile sandbox up")
         return state
 
-    def _choose_ports(self, state: State, down: list[Server]) -> bool:
+    def _choose_ports(self, state: SandboxState, down: list[Server]) -> bool:
         """Choose ports for what has none, or whose port a stranger took; says whether any changed."""
         offsets = {name: server.twin_offset for server in down for name in server.ports}
         if environment.SERVE not in state.ports:
@@ -217,7 +217,7 @@ class Sandbox:
             if anew or not path.exists():
                 repositories.seed(path, fixture)
 
-    def _start_server(self, state: State, server: Server, report: Report) -> None:
+    def _start_server(self, state: SandboxState, server: Server, report: Report) -> None:
         report(f"starting {server.title}")
         begun = time.monotonic()
         try:
@@ -229,7 +229,7 @@ class Sandbox:
             raise Unavailable(server.name, said, remedy=f"see {server.log}") from error
         report(f"{server.title} is up ({time.monotonic() - begun:.1f} s)")
 
-    def _start_gateway(self, state: State, report: Report) -> None:
+    def _start_gateway(self, state: SandboxState, report: Report) -> None:
         begun = time.monotonic()
         command = [sys.executable, "-m", "reconciler.sandbox.gateway", "--directory", str(self.directory)]
         log = self._layout["logs"] / "gateway.log"
@@ -248,7 +248,7 @@ class Sandbox:
             return False
         return True
 
-    def _runs(self, state: State, name: str) -> bool:
+    def _runs(self, state: SandboxState, name: str) -> bool:
         return name in state.processes and state.processes[name].find() is not None
 
     def _one_at_a_time(self, report: Report) -> Report:
@@ -258,12 +258,12 @@ class Sandbox:
 
         return say
 
-    def _remember(self, state: State, name: str, process: processes.Process) -> None:
+    def _remember(self, state: SandboxState, name: str, process: processes.Process) -> None:
         with self._saving:
             state.processes[name] = process
             state.save(self._layout)
 
-    def _stop(self, state: State, names: list[str]) -> None:
+    def _stop(self, state: SandboxState, names: list[str]) -> None:
         processes.stop(state.processes[name] for name in names if name in state.processes)
         for name in names:
             state.processes.pop(name, None)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.git import kustomize
+from reconciler.git import build_gate
+from reconciler.git.build_gate import BUILTIN, Gate, find_binary
 from reconciler.git.edits import Edit, Folder, ListEntry
-from reconciler.git.kustomize import BUILTIN, Gate, find_binary
 from reconciler.git.locations import Location
 from reconciler.git.manifest_tree import NEW_KUSTOMIZATION, ManifestTree
 from reconciler.git.repository import Repository
@@ -162,7 +162,7 @@ def test_an_empty_base_is_not_a_broken_one(tmp_path: Path, setting: str) -> None
 def test_a_template_that_breaks_all_is_not_built_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kustomize, "MOST_BUILDS", 10)
+    monkeypatch.setattr(build_gate, "MOST_BUILDS", 10)
     base = snapshot(tmp_path, {"README.md": "x"})
     everyone = [project(f"p{number}") for number in range(60)]
     result = gate(base, BUILTIN).check({each: env(each.slug, "a: [b") for each in everyone})

@@ -18,7 +18,7 @@ from reconciler.git import clone
 from reconciler.git.edits import Edit, Fate, File, Folder, Guard, ListEntry
 from reconciler.git.locations import Location
 from reconciler.git.repository import Repository
-from reconciler.git.tree import Kind
+from reconciler.git.tree import EntryKind
 from reconciler.model.errors import Denied, Missing, SystemFault, Unavailable
 from reconciler.model.item import ItemId
 from tests.support.git_server import GitServer, git
@@ -141,11 +141,11 @@ def test_a_snapshot_shows_what_there_is_and_follows_no_link(place: Place) -> Non
     git(place.person, "push", "-q", "origin", "main")
     snapshot = place.repository().fetch()
     assert {entry.path: entry.kind for entry in snapshot.files()} == {
-        "projects/link.yaml": Kind.LINK,
-        "projects/module": Kind.SUBMODULE,
-        "projects/sub/a.yaml": Kind.FILE,
-        "projects/up": Kind.LINK,
-        "run.sh": Kind.EXECUTABLE,
+        "projects/link.yaml": EntryKind.LINK,
+        "projects/module": EntryKind.SUBMODULE,
+        "projects/sub/a.yaml": EntryKind.FILE,
+        "projects/up": EntryKind.LINK,
+        "run.sh": EntryKind.EXECUTABLE,
     }
     assert snapshot.read("projects/link.yaml") is None
     assert snapshot.read("projects/up/run.sh") is None

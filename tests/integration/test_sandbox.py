@@ -23,7 +23,7 @@ from minio import Minio, S3Error
 
 from reconciler.model.errors import UnsafeError
 from reconciler.sandbox import ports
-from reconciler.sandbox.layout import Layout, State
+from reconciler.sandbox.layout import Layout, SandboxState
 from reconciler.sandbox.servers.s3 import BUCKET
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.declared import SYSTEM_OF, SYSTEMS
@@ -93,7 +93,7 @@ ALL = {
 
 
 def processes(sandbox: Sandbox) -> dict[str, psutil.Process]:
-    state = State.load(Layout(sandbox.directory))
+    state = SandboxState.load(Layout(sandbox.directory))
     assert state is not None
     return {name: found for name, one in state.processes.items() if (found := one.find())}
 
@@ -262,14 +262,14 @@ def test_a_port_that_a_stranger_took_is_replaced(place: Path) -> None:
     sandbox = Sandbox(place)
     sandbox.up()
     leave_traces(sandbox)
-    before = State.load(Layout(place))
+    before = SandboxState.load(Layout(place))
     sandbox.down()
     assert before is not None
     names = ("vault-server", "vault-cluster", "postgres-server", "s3-filer", "github", "control")
     strangers = [socket.create_server(("127.0.0.1", before.ports[name])) for name in names]
     try:
         sandbox.up()
-        after = State.load(Layout(place))
+        after = SandboxState.load(Layout(place))
         assert after is not None
         assert {name for name in after.ports if after.ports[name] != before.ports[name]} == set(names)
         assert traces(sandbox) == ALL
@@ -281,7 +281,7 @@ def test_a_port_that_a_stranger_took_is_replaced(place: Path) -> None:
 def test_down_spares_a_process_that_got_the_number_of_one_of_ours(place: Path) -> None:
     sandbox = Sandbox(place)
     sandbox.up()
-    state = State.load(Layout(place))
+    state = SandboxState.load(Layout(place))
     assert state is not None
     real = state.processes["s3"]
     stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])

@@ -14,7 +14,7 @@ from reconciler.engine.kind import Kinds
 from reconciler.engine.loop import run_once
 from reconciler.engine.result import PassResult
 from reconciler.faces.cli.options import made_outside
-from reconciler.git.status_file import load_status
+from reconciler.git.status_text import load_status
 from reconciler.kinds import KINDS
 from reconciler.model.duration import parse_duration
 from reconciler.sandbox.supervisor import Sandbox

@@ -19,8 +19,8 @@ from reconciler.faces.http.run import service_of
 from reconciler.kinds import KINDS
 from reconciler.model.yaml_read import load_yaml
 from reconciler.sandbox.supervisor import Sandbox
-from reconciler.settings.config import ServeSettings
 from reconciler.settings.giving import Sections
+from reconciler.settings.program import ServeSettings
 from tests.support.serve import serve
 
 SCOPES = {"reader": ["read"], "writer": ["read", "write"], "courier": ["submit-tokens"]}

@@ -23,7 +23,7 @@ from pygit2.enums import FileMode
 
 from reconciler.sandbox.emulators.store import Store
 from reconciler.sandbox.faults import Fault
-from reconciler.sandbox.layout import Layout, State
+from reconciler.sandbox.layout import Layout, SandboxState
 from reconciler.sandbox.servers.s3 import BUCKET
 from reconciler.sandbox.supervisor import Sandbox
 
@@ -54,7 +54,7 @@ class Systems:
         self.sandbox = sandbox
         self.environment = sandbox.environment()
         self.layout = Layout(sandbox.directory)
-        state = State.load(self.layout)
+        state = SandboxState.load(self.layout)
         assert state is not None
         self._ports = state.ports
         self._stores: dict[str, Store] = {}

@@ -11,7 +11,7 @@ from reconciler.faces.access import Access, fingerprint, new_token
 from reconciler.faces.cli.main import reconcile
 from reconciler.model.errors import UsageError
 from reconciler.model.yaml_read import load_yaml
-from reconciler.settings.config import ApiToken, Scope, ServeSettings
+from reconciler.settings.program import ApiToken, Scope, ServeSettings
 
 ALICE, BOB = new_token(), new_token()
 TOKENS = (

@@ -6,7 +6,7 @@ import pytest
 
 from reconciler.model.duration import parse_duration
 from reconciler.model.errors import ConfigurationError
-from reconciler.settings.config import ScheduleSettings
+from reconciler.settings.program import ScheduleSettings
 
 
 def test_a_schedule_may_be_without_jitter_but_not_without_interval() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reconciler.git.edits import Edit, Fate, File, Folder, Guard, ListEntry, StatusKeys, apply_edits
-from reconciler.git.status_file import load_status
-from reconciler.git.tree import EMPTY_TREE, Draft, Kind, Memory, folder_id, object_id_of
+from reconciler.git.status_text import load_status
+from reconciler.git.tree import EMPTY_TREE, Draft, EntryKind, Memory, folder_id, object_id_of
 from reconciler.model.item import ItemId
 
 BASE = "k8s/base/kustomization.yaml"
@@ -83,7 +83,7 @@ def test_what_people_put_in_the_way_is_left_and_said(objects: Memory) -> None:
     assert draft.read(BASE) == b"resources:\n- envs/b\n"
     found = draft.entry("envs")
     assert found is not None
-    assert (found.kind, found.regular) == (Kind.LINK, False)
+    assert (found.kind, found.regular) == (EntryKind.LINK, False)
 
 
 def test_entries_of_one_list_come_together(draft: Draft) -> None:

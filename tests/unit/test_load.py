@@ -13,7 +13,7 @@ from reconciler.engine.kind import Kind, Kinds
 from reconciler.engine.stages.load import load
 from reconciler.git.clone import Clone
 from reconciler.git.snapshot import Snapshot
-from reconciler.git.status_file import dump_status
+from reconciler.git.status_text import dump_status
 from reconciler.git.tree import EMPTY_TREE, Draft
 from reconciler.model.item import Identity, ItemId, Spec
 from reconciler.model.json import Json, Object

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from reconciler.git.status_file import dump_status, load_status, merge
+from reconciler.git.status_text import dump_status, load_status, merge
 
 ARMOR = (
     "-----BEGIN AGE ENCRYPTED FILE-----\nYWdlLWVuY3J5cHRpb24=\nabc+/==\n-----END AGE ENCRYPTED FILE-----\n"

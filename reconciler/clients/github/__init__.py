@@ -3,19 +3,19 @@
 What is known of GitHub, and of githubkit, is in docs/systems/github.md.
 """
 
-from reconciler.clients.github.credentials import GitHubSettings
-from reconciler.clients.github.faults import BranchProtected
+from reconciler.clients.github.account import GitHubSettings
 from reconciler.clients.github.models import (
     Board,
     BoardField,
     DeployKey,
-    File,
+    FileContent,
+    GitHubRepository,
     Hook,
     PullRequest,
-    Repository,
     RepositoryName,
 )
 from reconciler.clients.github.reader import GitHub
+from reconciler.clients.github.refusals import BranchProtected
 from reconciler.clients.github.writer import GitHubWriter
 
 __all__ = [
@@ -23,12 +23,12 @@ __all__ = [
     "BoardField",
     "BranchProtected",
     "DeployKey",
-    "File",
+    "FileContent",
     "GitHub",
+    "GitHubRepository",
     "GitHubSettings",
     "GitHubWriter",
     "Hook",
     "PullRequest",
-    "Repository",
     "RepositoryName",
 ]

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from reconciler.clients.github.faults import TooHeavy
-from reconciler.clients.github.models import Repository, RepositoryName
+from reconciler.clients.github.models import GitHubRepository, RepositoryName
+from reconciler.clients.github.refusals import TooHeavy
 from reconciler.clients.retry import LONGEST_WAIT, Retry
 from reconciler.model.errors import Denied, Missing, SystemFault, Unavailable
 
@@ -19,7 +19,7 @@ BATCH = 40
 PATIENCE = 8
 """Failed requests in a row after which the rest is not asked any more; halving 40 down to one takes seven."""
 
-Found: TypeAlias = Repository | SystemFault
+Found: TypeAlias = GitHubRepository | SystemFault
 Ask: TypeAlias = Callable[[Sequence[RepositoryName]], dict[RepositoryName, Found]]
 
 

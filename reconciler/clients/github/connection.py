@@ -16,11 +16,11 @@ from githubkit import AppInstallationAuthStrategy, GitHub, TokenAuthStrategy
 from githubkit.cache import MemCacheStrategy
 from githubkit.exception import GitHubException, RequestError, RequestFailed, RequestTimeout
 
-from reconciler.clients.github.credentials import GitHubSettings
-from reconciler.clients.github.faults import SYSTEM, TooHeavy, fault_of, graphql_fault
+from reconciler.clients.github.account import GitHubSettings
+from reconciler.clients.github.refusals import SYSTEM, TooHeavy, fault_of, graphql_fault
 from reconciler.clients.http import trusted
 from reconciler.model.errors import Denied, Rejected, SystemFault, Unavailable
-from reconciler.settings.traffic import count, remaining
+from reconciler.settings.request_count import count, remaining
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
 """More than the 10 seconds after which GitHub gives up by itself: its 502 says more than silence."""

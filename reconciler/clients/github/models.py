@@ -1,6 +1,6 @@
 """What GitHub's answers hold that we use; everything else in them is left where it is.
 
-Slotted, because a pass over 10,000 projects keeps one `Repository` of each in memory.
+Slotted, because a pass over 10,000 projects keeps one `GitHubRepository` of each in memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RepositoryName:
 
 
 @dataclass(frozen=True, slots=True, config=_config)
-class File:
+class FileContent:
     """A file on a branch. `oid` is its blob's id; `text` None when it is binary, cut off or no file."""
 
     path: str
@@ -76,7 +76,7 @@ class DeployKey:
 
 
 @dataclass(frozen=True, slots=True, config=_config)
-class Repository:
+class GitHubRepository:
     """A repository as one bulk read shows it.
 
     `permission` None: an App asked, to which GitHub does not tell it. `branch`: the one asked for, else
@@ -96,7 +96,7 @@ class Repository:
     default_branch: str | None
     branch: str | None
     head: str | None
-    devcontainers: tuple[File, ...]
+    devcontainers: tuple[FileContent, ...]
     boards: tuple[Board, ...]
     more_boards: bool
     deploy_keys: tuple[DeployKey, ...]

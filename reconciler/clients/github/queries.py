@@ -10,8 +10,15 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from reconciler.clients.github.faults import SYSTEM
-from reconciler.clients.github.models import Board, BoardField, DeployKey, File, Repository, RepositoryName
+from reconciler.clients.github.models import (
+    Board,
+    BoardField,
+    DeployKey,
+    FileContent,
+    GitHubRepository,
+    RepositoryName,
+)
+from reconciler.clients.github.refusals import SYSTEM
 from reconciler.model.errors import Rejected
 
 T = TypeVar("T")
@@ -112,12 +119,12 @@ def sensible(said: str, parse: Callable[[Any], T], raw: object) -> T:
         ) from None
 
 
-def repository(raw: Mapping[str, Any], unread: frozenset[str]) -> Repository:
+def repository(raw: Mapping[str, Any], unread: frozenset[str]) -> GitHubRepository:
     """Return the repository of one alias; `unread` names parts that GitHub refused."""
     default, owner = raw["defaultBranchRef"], raw["owner"]
     looked_at = raw.get("branch", default)
     boards, keys = raw["projectsV2"] or {}, raw["deployKeys"] or {}
-    return Repository(
+    return GitHubRepository(
         id=raw["id"],
         number=raw["databaseId"],
         full_name=raw["nameWithOwner"],
@@ -164,7 +171,7 @@ def nodes(connection: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
     return [node for node in connection.get("nodes") or [] if node]
 
 
-def _devcontainers(raw: Mapping[str, Any]) -> Iterable[File]:
+def _devcontainers(raw: Mapping[str, Any]) -> Iterable[FileContent]:
     for path, found in ((MAIN, raw["main"]), (ROOT, raw["root"])):
         if found:
             yield _file(path, found)
@@ -175,6 +182,6 @@ def _devcontainers(raw: Mapping[str, Any]) -> Iterable[File]:
                 yield _file(f"{FOLDER}/{folder['name']}/devcontainer.json", entry["object"])
 
 
-def _file(path: str, raw: Mapping[str, Any]) -> File:
+def _file(path: str, raw: Mapping[str, Any]) -> FileContent:
     whole = raw["__typename"] == "Blob" and not raw["isTruncated"]
-    return File(path, raw.get("oid", ""), raw["text"] if whole else None)
+    return FileContent(path, raw.get("oid", ""), raw["text"] if whole else None)

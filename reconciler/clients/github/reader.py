@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import quote
 
 from reconciler.clients.github import queries
+from reconciler.clients.github.account import GitHubSettings
 from reconciler.clients.github.batches import Found, fault_of_all, read_all
-from reconciler.clients.github.credentials import GitHubSettings
-from reconciler.clients.github.faults import SYSTEM, TooHeavy, graphql_fault
 from reconciler.clients.github.models import (
     Board,
     DeployKey,
-    File,
+    FileContent,
+    GitHubRepository,
     Hook,
     PullRequest,
-    Repository,
     RepositoryName,
 )
+from reconciler.clients.github.refusals import SYSTEM, TooHeavy, graphql_fault
 from reconciler.clients.retry import Retry
 from reconciler.model.errors import Denied, Missing, Rejected, SystemFault
 from reconciler.settings.giving import Reader, Sections, Settings
@@ -73,7 +73,7 @@ class GitHub(Reader):
             raise fault
         return found
 
-    def repository(self, wanted: RepositoryName) -> Repository:
+    def repository(self, wanted: RepositoryName) -> GitHubRepository:
         """Return one repository, asked anew; raises SystemFault."""
         found = self._retry.repeat(self._ask, [wanted])[wanted]
         if isinstance(found, SystemFault):
@@ -160,7 +160,7 @@ class GitHub(Reader):
             return None
         return queries.sensible("GET ref", lambda answer: str(answer["object"]["sha"]), raw)
 
-    def file(self, full_name: str, path: str, branch: str) -> File | None:
+    def file(self, full_name: str, path: str, branch: str) -> FileContent | None:
         """Return a file on a branch, None when it is not there."""
         try:
             raw = self._get(f"/repos/{full_name}/contents/{quote(path)}", ref=branch)
@@ -264,11 +264,11 @@ def _pull_request(raw: Mapping[str, Any]) -> PullRequest:
     return PullRequest(raw["number"], raw["html_url"], "merged" if merged else raw["state"])
 
 
-def _file(path: str, raw: Mapping[str, Any]) -> File:
+def _file(path: str, raw: Mapping[str, Any]) -> FileContent:
     text: str | None = None
     if raw["type"] == "file" and raw.get("encoding") == "base64":
         try:
             text = base64.b64decode(raw["content"]).decode("utf-8")
         except (binascii.Error, UnicodeDecodeError):
             text = None
-    return File(path, raw["sha"], text)
+    return FileContent(path, raw["sha"], text)

@@ -16,11 +16,11 @@ from urllib.parse import quote
 from pydantic import SecretStr
 
 from reconciler.clients.github import queries
+from reconciler.clients.github.account import GitHubSettings
 from reconciler.clients.github.batches import Found
-from reconciler.clients.github.credentials import GitHubSettings
-from reconciler.clients.github.faults import graphql_fault
 from reconciler.clients.github.models import Board, BoardField, PullRequest, RepositoryName
 from reconciler.clients.github.reader import GitHub
+from reconciler.clients.github.refusals import graphql_fault
 from reconciler.settings.giving import Writer
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.engine.item_file import InvalidFiles, parse, refuse_clashes
 from reconciler.engine.kind import Kinds
 from reconciler.git.snapshot import Snapshot
-from reconciler.git.status_file import load_status
+from reconciler.git.status_text import load_status
 from reconciler.git.tree import Entry
 from reconciler.model.errors import InvalidFile
 from reconciler.model.item import SLUG_PATTERN, Item, ItemId

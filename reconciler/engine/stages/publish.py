@@ -13,9 +13,8 @@ from datetime import timedelta
 from reconciler.engine.contract import AnyResource
 from reconciler.engine.kind import Kind
 from reconciler.engine.repositories import Repositories
-from reconciler.git.edits import Edit, Fate, File, Guard, StatusKeys
-from reconciler.git.edits import Outcome as Written
-from reconciler.git.kustomize import Gate
+from reconciler.git.build_gate import Gate
+from reconciler.git.edits import Edit, EditOutcome, Fate, File, Guard, StatusKeys
 from reconciler.model.errors import Denied, ReconcilerError
 from reconciler.model.item import ItemId
 from reconciler.model.loaded import Loaded
@@ -209,7 +208,7 @@ def _blocked(outcome: Outcome, by: str, refused: Refused) -> Outcome:
     )
 
 
-def _refusals(outcomes: Iterable[Written]) -> dict[ItemId, Refused]:
+def _refusals(outcomes: Iterable[EditOutcome]) -> dict[ItemId, Refused]:
     return {
         written.edit.item: Refused(written.reason, written.remedy, later=written.fate is Fate.LEFT_OUT)
         for written in outcomes

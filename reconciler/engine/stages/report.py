@@ -8,7 +8,7 @@ from typing import Any
 
 from reconciler.engine.contract import AnyResource
 from reconciler.engine.kind import Kind
-from reconciler.git.status_file import merge
+from reconciler.git.status_text import merge
 from reconciler.model.errors import InvalidFile
 from reconciler.model.item import Identity, Item, ItemId
 from reconciler.model.json import Json, Object

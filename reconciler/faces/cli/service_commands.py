@@ -61,7 +61,7 @@ def token(*, name: str, scopes: tuple[str, ...], expires: datetime | None) -> No
 
     from reconciler.faces.access import fingerprint, new_token
     from reconciler.model.errors import UsageError
-    from reconciler.settings.config import ApiToken
+    from reconciler.settings.program import ApiToken
 
     if expires and expires.date() < datetime.now(UTC).date():
         raise UsageError(f"{expires.date()} is past", remedy="name a day to come with --expires")

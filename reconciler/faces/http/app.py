@@ -14,14 +14,14 @@ from reconciler.engine.schedule import Schedule
 from reconciler.faces.access import Access
 from reconciler.faces.desk import Desk
 from reconciler.faces.http import description, item_routes, operator_routes, problems
-from reconciler.faces.http.middleware import LARGEST_BODY, BearerTokens, DeclaredLength, RequestLog
+from reconciler.faces.http.middleware import LARGEST_BODY, AccessLog, BearerTokens, DeclaredLength
 from reconciler.faces.http.pushes import Pushes
 from reconciler.faces.kind_face import KindFace
 from reconciler.faces.mcp.item_tools import item_tools
 from reconciler.faces.mcp.mcp_routes import PATH as MCP_PATH
 from reconciler.faces.mcp.mcp_routes import McpRoutes
 from reconciler.faces.mcp.tool import Tool
-from reconciler.settings.config import ServeSettings
+from reconciler.settings.program import ServeSettings
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def application(service: Service) -> FastAPI:
     larger = {operator_routes.WEBHOOK: operator_routes.LARGEST_DELIVERY}
     app.add_middleware(BearerTokens, access=service.access, guarded=guarded)
     app.add_middleware(DeclaredLength, larger=larger)
-    app.add_middleware(RequestLog, guarded=guarded)
+    app.add_middleware(AccessLog, guarded=guarded)
     return app
 
 

@@ -11,13 +11,13 @@ from starlette.concurrency import run_in_threadpool
 
 from reconciler.faces.catalogue import View
 from reconciler.faces.desk import Desk
-from reconciler.faces.http.bodies import StrictRoute
 from reconciler.faces.http.listing import Pages
 from reconciler.faces.http.middleware import LARGEST_BODY, allowed
 from reconciler.faces.http.problems import answers
+from reconciler.faces.http.strict_json import StrictRoute
 from reconciler.faces.item_view import ItemView, view_of
 from reconciler.model.item import ItemId
-from reconciler.settings.config import Scope
+from reconciler.settings.program import Scope
 
 PREFIX = "/items"
 TAG = ("items", "Ask for items of any kind, see where they stand, hand over what they wait for.")

@@ -18,7 +18,7 @@ from starlette.types import Scope as AsgiScope
 
 from reconciler.faces.access import Access
 from reconciler.faces.http.problems import ProblemResponse
-from reconciler.settings.config import Scope
+from reconciler.settings.program import Scope
 
 log = structlog.get_logger()
 
@@ -96,7 +96,7 @@ class DeclaredLength:
         await self._app(scope, receive, send)
 
 
-class RequestLog:
+class AccessLog:
     """One line for each request: what was asked for, by whom, what came of it; never a body or a query."""
 
     def __init__(self, app: ASGIApp, guarded: tuple[str, ...]) -> None:

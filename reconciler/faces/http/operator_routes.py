@@ -18,7 +18,7 @@ from reconciler.clients.github.deliveries import SIGNATURE
 from reconciler.engine.schedule import Schedule
 from reconciler.faces.http.problems import answers
 from reconciler.faces.http.pushes import Delivery, Pushes, Verdict
-from reconciler.settings.config import ServeSettings
+from reconciler.settings.program import ServeSettings
 
 WEBHOOK = "/webhooks/github"
 LARGEST_DELIVERY = 5 * 1024 * 1024

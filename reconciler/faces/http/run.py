@@ -26,7 +26,7 @@ from reconciler.faces.mcp.mcp_server import serve_stdio as serve_tools
 from reconciler.faces.proposals import Proposals
 from reconciler.git.locations import config_location
 from reconciler.model.errors import ConfigurationError
-from reconciler.settings.config import ServeSettings
+from reconciler.settings.program import ServeSettings
 
 log = structlog.get_logger()
 

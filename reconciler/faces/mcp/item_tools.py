@@ -11,7 +11,7 @@ from reconciler.faces.desk import Desk
 from reconciler.faces.item_view import ItemView, view_of
 from reconciler.faces.mcp.tool import Tool
 from reconciler.model.item import ItemId, Strict
-from reconciler.settings.config import Scope
+from reconciler.settings.program import Scope
 
 
 class ItemQuery(Strict):

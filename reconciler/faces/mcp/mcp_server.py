@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from reconciler.engine.item_file import InvalidFiles, explained
 from reconciler.faces.mcp.tool import Tool
 from reconciler.model.errors import ReconcilerError, UsageError
-from reconciler.settings.config import Scope
+from reconciler.settings.program import Scope
 
 INSTRUCTIONS = (
     "Asks for things around mesh-six and tells where they stand. Each is one file in git; `next` of an "

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from reconciler.model.item import Strict
-from reconciler.settings.config import Scope
+from reconciler.settings.program import Scope
 
 
 @dataclass(frozen=True)

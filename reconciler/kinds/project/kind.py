@@ -9,21 +9,21 @@ from reconciler.kinds.project.resources.app_settings import AppSettings
 from reconciler.kinds.project.resources.credentials import Credentials
 from reconciler.kinds.project.resources.devcontainer import Devcontainer
 from reconciler.kinds.project.resources.git_access import GitAccess
-from reconciler.kinds.project.resources.litellm import LiteLLMTeam
+from reconciler.kinds.project.resources.litellm_team import LiteLLMTeam
 from reconciler.kinds.project.resources.llm_key import LlmKey
 from reconciler.kinds.project.resources.manifests import Manifests
 from reconciler.kinds.project.resources.oauth import OAuth
 from reconciler.kinds.project.resources.pod_health import PodHealth
 from reconciler.kinds.project.resources.project_board import ProjectBoard
 from reconciler.kinds.project.resources.recordings import Recordings
-from reconciler.kinds.project.resources.registry import RegistryRowResource
+from reconciler.kinds.project.resources.registry_row import RegistryRowResource
 from reconciler.kinds.project.resources.sync import Sync
 from reconciler.kinds.project.resources.validate_repo import ValidateRepo
 from reconciler.kinds.project.resources.webhook import Webhook
 from reconciler.kinds.project.resources.webhook_secret import WebhookSecret
 from reconciler.kinds.project.sandbox import make_repositories
 from reconciler.kinds.project.spec import KIND, ProjectSpec
-from reconciler.kinds.project.tables.runs import RunLedger
+from reconciler.kinds.project.tables.run_ledger import RunLedger
 from reconciler.kinds.project.waits import SYNC, WAITS
 from reconciler.model.item import Identity
 from reconciler.model.json import Object

@@ -124,7 +124,7 @@ class ResourceLimits(Strict):
     """The volume with Claude's settings and sessions. May grow, never shrink."""
 
 
-class LiteLLM(Strict):
+class GatewayPreferences(Strict):
     """The project's gateway preferences."""
 
     team_alias: Text | None = None
@@ -135,7 +135,7 @@ class LiteLLM(Strict):
     """US dollars a month."""
 
 
-class AppSettings(Strict):
+class AppPreferences(Strict):
     """What is passed on to the auth-service."""
 
     cloudflare_domain: Hostname | None = None
@@ -161,9 +161,9 @@ class OnboardProjectRequest(Strict):
     """No Claude login: the environment uses the LLM gateway with a key and budget of its own."""
     skip_lite_llm: Annotated[bool, Field(alias="skipLiteLLM")] = False
     """No team and no key at the LLM gateway."""
-    litellm: LiteLLM = LiteLLM()
+    litellm: GatewayPreferences = GatewayPreferences()
     """Preferences at the LLM gateway."""
-    settings: AppSettings = AppSettings()
+    settings: AppPreferences = AppPreferences()
     """Settings that the environment reads from the auth-service."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from reconciler.model.errors import ConfigurationError, Unavailable
-from reconciler.sandbox.layout import Layout, Secrets, State
+from reconciler.sandbox.layout import Layout, SandboxState, Secrets
 from reconciler.sandbox.processes import Process
 
 _PATIENCE_SECONDS = 30.0
@@ -34,7 +34,7 @@ class Server(ABC):
     def __init__(
         self,
         layout: Layout,
-        state: State,
+        state: SandboxState,
         secrets: Secrets,
         report: Callable[[str], None] = lambda line: None,
     ) -> None:

@@ -10,7 +10,7 @@ import pygit2
 
 from reconciler.engine.cycle import Cycle
 from reconciler.faces.sealed_entry import seal_for
-from reconciler.git.status_file import dump_status, load_status
+from reconciler.git.status_text import dump_status, load_status
 from reconciler.model.item import ItemId
 from reconciler.model.status_file import status_path
 from tests.kinds.lamp.resources import FOLDER

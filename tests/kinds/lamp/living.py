@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reconciler.git.status_file import load_status
+from reconciler.git.status_text import load_status
 from reconciler.model.item import ItemId
 from reconciler.sandbox.supervisor import Sandbox
 from tests.support.reconciling import git

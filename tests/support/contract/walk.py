@@ -13,12 +13,12 @@ from reconciler.engine.cycle import Cycle
 from reconciler.engine.kind import Kind, Kinds
 from reconciler.engine.result import PassResult
 from reconciler.faces.cli.options import made_outside
-from reconciler.git.status_file import load_status
+from reconciler.git.status_text import load_status
 from reconciler.model.decision import Change
 from reconciler.model.item import ItemId
 from reconciler.model.outcome import Condition, ItemReport, Outcome
 from reconciler.model.status_file import entry, status_path
-from reconciler.settings.config import ScheduleSettings
+from reconciler.settings.program import ScheduleSettings
 from tests.support.contract.record import Book, Done, Found, Looked, recorded
 from tests.support.evidence import Evidence
 from tests.support.reconciling import MOST_PASSES, cycle_of

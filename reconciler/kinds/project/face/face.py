@@ -9,7 +9,7 @@ from reconciler.faces.kind_face import KindFace
 from reconciler.kinds.project.face.routes import PREFIX, TAG, router
 from reconciler.kinds.project.face.tools import tools
 from reconciler.kinds.project.run_row import Recorded
-from reconciler.kinds.project.tables.runs import RunTable
+from reconciler.kinds.project.tables.run_ledger import RunTable
 from reconciler.model.errors import NotConfigured
 from reconciler.settings.giving import Reading
 

@@ -10,16 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from reconciler.faces.desk import Desk
-from reconciler.faces.http.bodies import StrictRoute
 from reconciler.faces.http.listing import Pages
 from reconciler.faces.http.middleware import LARGEST_BODY, allowed
 from reconciler.faces.http.problems import answers
+from reconciler.faces.http.strict_json import StrictRoute
 from reconciler.kinds.project.face.onboarding_run import STATUSES, OnboardingRun
 from reconciler.kinds.project.face.requests import TokenSubmission
 from reconciler.kinds.project.face.runs import Runs
 from reconciler.kinds.project.spec import OnboardProjectRequest
 from reconciler.model.item import LONGEST_SLUG
-from reconciler.settings.config import Scope
+from reconciler.settings.program import Scope
 
 PREFIX = "/onboard"
 TAG = ("onboarding", "Ask for projects, see where they stand, hand over a login's tokens.")

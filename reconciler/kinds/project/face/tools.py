@@ -11,7 +11,7 @@ from reconciler.kinds.project.face.requests import TokenSubmission
 from reconciler.kinds.project.face.runs import Runs
 from reconciler.kinds.project.spec import OnboardProjectRequest
 from reconciler.model.item import Strict
-from reconciler.settings.config import Scope
+from reconciler.settings.program import Scope
 
 
 class RunQuery(Strict):

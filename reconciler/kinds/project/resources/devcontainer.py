@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, TypeAlias
 
-from reconciler.clients.github import BranchProtected, File, GitHub, GitHubWriter, Repository
+from reconciler.clients.github import BranchProtected, FileContent, GitHub, GitHubRepository, GitHubWriter
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project.manifests import devcontainer_text as text_of
 from reconciler.kinds.project.manifests.pods import PodsSettings
-from reconciler.kinds.project.resources.repositories import name_of, read_repositories
+from reconciler.kinds.project.resources.repository_reads import name_of, read_repositories
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.waits import MERGE
 from reconciler.model.decision import (
@@ -132,7 +132,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
     def _propose(
         self,
         target: Target[ProjectSpec],
-        repository: Repository,
+        repository: GitHubRepository,
         base: str,
         commit: str,
         path: str,
@@ -159,7 +159,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
         return _waiting(made.url)
 
     def _observe(
-        self, target: Target[ProjectSpec], repository: Repository, github: GitHub
+        self, target: Target[ProjectSpec], repository: GitHubRepository, github: GitHub
     ) -> Observation[DevcontainerState]:
         state = self._look(target, repository, github)
         if state.pull_request_state == "merged" and not state.has_feature:
@@ -167,7 +167,9 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
             state = self._look(target, github.repository(name_of(target)), github)
         return _seen(state)
 
-    def _look(self, target: Target[ProjectSpec], repository: Repository, github: GitHub) -> DevcontainerState:
+    def _look(
+        self, target: Target[ProjectSpec], repository: GitHubRepository, github: GitHub
+    ) -> DevcontainerState:
         state = self._file(repository)
         if not (repository.branch and _may_have_pull_request(state, repository)):
             return state
@@ -178,7 +180,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
             return state
         return state.model_copy(update={"pull_request": pull.url, "pull_request_state": pull.state})
 
-    def _file(self, repository: Repository) -> DevcontainerState:
+    def _file(self, repository: GitHubRepository) -> DevcontainerState:
         file = next(iter(repository.devcontainers), None)
         try:
             has_feature = file is not None and self._has_feature(file)
@@ -207,12 +209,12 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
             )
         return None
 
-    def _has_feature(self, file: File) -> bool:
+    def _has_feature(self, file: FileContent) -> bool:
         if file.text is None:
             raise InvalidFile(file.path, "not a text file that GitHub shows whole", remedy="mend the file")
         return text_of.has_feature(file.text, self._pods().feature_reference, path=file.path)
 
-    def _text(self, file: File | None) -> str:
+    def _text(self, file: FileContent | None) -> str:
         if file is None or file.text is None:
             return text_of.default_text(self._pods())
         return text_of.add_feature(file.text, self._pods().feature_reference, path=file.path)
@@ -220,7 +222,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
     def _put(
         self,
         github: GitHubWriter,
-        repository: Repository,
+        repository: GitHubRepository,
         path: str,
         text: str,
         *,
@@ -241,7 +243,7 @@ def branch_of(slug: str) -> str:
     return f"onboard/{slug}/devcontainer"
 
 
-def _may_have_pull_request(state: DevcontainerState, repository: Repository) -> bool:
+def _may_have_pull_request(state: DevcontainerState, repository: GitHubRepository) -> bool:
     unfinished = not (state.has_feature or state.problem)
     return unfinished and repository.branch is not None and repository.head is not None
 

@@ -7,13 +7,13 @@ from typing import ClassVar, Literal
 
 from pydantic import SecretStr
 
-from reconciler.clients.github import DeployKey, GitHub, GitHubWriter, Repository
+from reconciler.clients.github import DeployKey, GitHub, GitHubRepository, GitHubWriter
 from reconciler.clients.vault import Vault, VaultSecret, VaultWriter
 from reconciler.crypto import ssh_keys
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project import vault_paths
-from reconciler.kinds.project.resources.repositories import name_of, read_repositories
+from reconciler.kinds.project.resources.repository_reads import name_of, read_repositories
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.errors import Rejected
@@ -133,7 +133,7 @@ def path(slug: str) -> str:
 
 
 def _told(
-    target: Target[ProjectSpec], repository: Repository, *, present: bool
+    target: Target[ProjectSpec], repository: GitHubRepository, *, present: bool
 ) -> Observation[GitAccessState] | None:
     """Return what the reads of all say; None when something has to be read for this one alone."""
     if "deployKeys" in repository.unread:
@@ -143,7 +143,9 @@ def _told(
     return None if repository.more_deploy_keys else _remembered(target, repository.deploy_keys)
 
 
-def _look(target: Target[ProjectSpec], repository: Repository, read: Reading) -> Observation[GitAccessState]:
+def _look(
+    target: Target[ProjectSpec], repository: GitHubRepository, read: Reading
+) -> Observation[GitAccessState]:
     keys = repository.deploy_keys
     if repository.more_deploy_keys:
         keys = read.get(GitHub).deploy_keys(repository.full_name)

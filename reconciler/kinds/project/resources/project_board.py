@@ -9,10 +9,10 @@ from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
-from reconciler.clients.github import Board, GitHub, GitHubSettings, GitHubWriter, Repository
+from reconciler.clients.github import Board, GitHub, GitHubRepository, GitHubSettings, GitHubWriter
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
-from reconciler.kinds.project.resources.repositories import name_of, read_repositories
+from reconciler.kinds.project.resources.repository_reads import name_of, read_repositories
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.json import Json, Object
@@ -166,7 +166,7 @@ def _is_marked(readme: str, repository: int) -> bool:
     return re.search(rf"onboard-id: {repository}\b", readme) is not None
 
 
-def _claim(board: Board, repository: Repository, target: Target[ProjectSpec]) -> Claim | None:
+def _claim(board: Board, repository: GitHubRepository, target: Target[ProjectSpec]) -> Claim | None:
     if _is_marked(board.readme, repository.number):
         return "marked"
     if board.title == begun_title(repository.number):
@@ -176,14 +176,16 @@ def _claim(board: Board, repository: Repository, target: Target[ProjectSpec]) ->
 
 
 def _closest(
-    boards: Iterable[Board], repository: Repository, target: Target[ProjectSpec]
+    boards: Iterable[Board], repository: GitHubRepository, target: Target[ProjectSpec]
 ) -> tuple[Claim, Board] | None:
     order: tuple[Claim, ...] = ("marked", "begun", "titled")
     claims = [(claim, board) for board in boards if (claim := _claim(board, repository, target))]
     return min(claims, key=lambda pair: (order.index(pair[0]), pair[1].number), default=None)
 
 
-def _look(target: Target[ProjectSpec], repository: Repository, read: Reading) -> Observation[BoardState]:
+def _look(
+    target: Target[ProjectSpec], repository: GitHubRepository, read: Reading
+) -> Observation[BoardState]:
     return _seen(_closest(read.get(GitHub).linked_boards(repository.id), repository, target))
 
 
@@ -191,7 +193,7 @@ def _seen(closest: tuple[Claim, Board] | None) -> Known[BoardState] | Absent:
     return Known(_state(*closest)) if closest else Absent()
 
 
-def _search(target: Target[ProjectSpec], repository: Repository, github: GitHub) -> Board | None:
+def _search(target: Target[ProjectSpec], repository: GitHubRepository, github: GitHub) -> Board | None:
     """Return the board that is ours, or in the way, wherever it is: a create may follow."""
     linked = github.linked_boards(repository.id) if repository.more_boards else repository.boards
     closest = _closest(linked, repository, target)

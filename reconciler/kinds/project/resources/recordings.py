@@ -9,7 +9,7 @@ from reconciler.clients.postgres import PostgresSettings
 from reconciler.clients.s3 import ObjectStore, ObjectStoreWriter, S3Settings
 from reconciler.engine.contract import Resource, Target
 from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.kinds.project.tables.registry import Registry
+from reconciler.kinds.project.tables.registry_rows import Registry
 from reconciler.model.decision import Action, Change, Decision, Needed, Settled
 from reconciler.model.errors import SystemFault
 from reconciler.model.json import Object

@@ -17,7 +17,13 @@ from reconciler.clients.argocd_answers import FAILED
 from reconciler.engine.contract import Resource, Target
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.manifest_tree import ManifestTree
-from reconciler.kinds.project.resources.sync_state import SeenObject, SyncState, View, by_owner, environment
+from reconciler.kinds.project.resources.sync_state import (
+    DeploymentView,
+    SeenObject,
+    SyncState,
+    by_owner,
+    environment,
+)
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.waits import SYNC
 from reconciler.model.decision import (
@@ -59,7 +65,7 @@ class Sync(Resource[ProjectSpec, SyncState]):
         """Read the application once, and git for each project."""
         application = read.get(ArgoCD).application()
         manifests = read.get(ManifestTree)
-        view = View(application, manifests, self.sections.get(ManifestRepositorySettings).path)
+        view = DeploymentView(application, manifests, self.sections.get(ManifestRepositorySettings).path)
         return {target.slug: Known(view.of(target.slug)) for target in targets}
 
     def plan(

@@ -61,7 +61,7 @@ class SyncState(State):
         return [item for item in self.objects if item.status != "Synced"]
 
 
-class View:
+class DeploymentView:
     """One application over one repository, with what all projects share worked out once."""
 
     def __init__(self, application: Application, manifests: ManifestTree, path: str) -> None:

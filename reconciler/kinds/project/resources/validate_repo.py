@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, NoReturn
 
-from reconciler.clients.github import GitHub, GitHubSettings, Repository
+from reconciler.clients.github import GitHub, GitHubRepository, GitHubSettings
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
-from reconciler.kinds.project.resources.repositories import read_repositories
+from reconciler.kinds.project.resources.repository_reads import read_repositories
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Change, Decision, Failed, Settled
 from reconciler.model.json import Object
@@ -146,7 +146,7 @@ class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
         return None
 
 
-def _state(repository: Repository, default: str, twins: tuple[str, ...]) -> RepositoryState:
+def _state(repository: GitHubRepository, default: str, twins: tuple[str, ...]) -> RepositoryState:
     owner, _, name = repository.full_name.partition("/")
     return RepositoryState(
         node_id=repository.id,

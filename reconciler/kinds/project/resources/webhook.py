@@ -7,12 +7,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from reconciler.clients.github import GitHub, GitHubWriter, Hook, Repository
+from reconciler.clients.github import GitHub, GitHubRepository, GitHubWriter, Hook
 from reconciler.clients.vault import Vault, VaultWriter
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project import vault_paths
-from reconciler.kinds.project.resources.repositories import name_of, read_repositories
+from reconciler.kinds.project.resources.repository_reads import name_of, read_repositories
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
 from reconciler.model.errors import Missing
@@ -159,7 +159,7 @@ class Webhook(Resource[ProjectSpec, HookState]):
         return Settled(_outputs(number, settings.url, events, change.after["secretVersion"]))
 
     def _look(
-        self, target: Target[ProjectSpec], repository: Repository, read: Reading
+        self, target: Target[ProjectSpec], repository: GitHubRepository, read: Reading
     ) -> Observation[HookState]:
         url = self.sections.get(WebhookSettings).url or ""
         try:

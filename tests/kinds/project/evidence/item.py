@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from reconciler.git.status_file import dump_status, load_status
+from reconciler.git.status_text import dump_status, load_status
 from reconciler.model.item import ItemId
 from reconciler.model.status_file import status_path
 from tests.support.evidence import Made

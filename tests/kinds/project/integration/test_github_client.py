@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from pydantic import SecretStr
 
-from reconciler.clients.github import BranchProtected, GitHub, GitHubSettings, GitHubWriter, Repository
+from reconciler.clients.github import BranchProtected, GitHub, GitHubRepository, GitHubSettings, GitHubWriter
 from reconciler.clients.github import RepositoryName as Name
 from reconciler.model.errors import (
     Collision,
@@ -53,7 +53,7 @@ def test_what_a_repository_is_read_as(github_stage: Stage, reader: GitHub) -> No
         files={".devcontainer/b/devcontainer.json": "{}", ".devcontainer/a/devcontainer.json": "{} // a"}
     )
     found = reader.repositories([WIDGETS])[WIDGETS]
-    assert isinstance(found, Repository)
+    assert isinstance(found, GitHubRepository)
     assert (found.full_name, found.owner_type, found.default_branch) == (
         "acme/widgets",
         "Organization",
@@ -98,7 +98,7 @@ def test_one_bad_repository_of_many_is_the_only_one(github_stage: Stage, reader:
     github_stage.repository()
     gone = Name("acme", "gone")
     found = reader.repositories([WIDGETS, gone])
-    assert isinstance(found[WIDGETS], Repository)
+    assert isinstance(found[WIDGETS], GitHubRepository)
     assert isinstance(found[gone], Missing)
 
 
@@ -118,7 +118,7 @@ def test_threads_share_one_client_and_one_read(github_stage: Stage, reader: GitH
     with ThreadPoolExecutor(8) as pool:
         bulk = [pool.submit(reader.repositories, [WIDGETS]) for _ in range(8)]
         single = [pool.submit(reader.hooks, "acme/widgets") for _ in range(8)]
-        assert all(isinstance(each.result()[WIDGETS], Repository) for each in bulk)
+        assert all(isinstance(each.result()[WIDGETS], GitHubRepository) for each in bulk)
         assert all(each.result() == () for each in single)
     assert github_stage.wire.requests.count("POST /graphql") == 1
 
@@ -128,7 +128,7 @@ def test_a_writer_reads_anew(github_stage: Stage, writer: GitHubWriter) -> None:
     writer.repositories([WIDGETS])
     github_stage.does("PATCH", "repositories/acme/widgets", {"archived": True})
     found = writer.repositories([WIDGETS])[WIDGETS]
-    assert isinstance(found, Repository)
+    assert isinstance(found, GitHubRepository)
     assert found.archived
 
 
@@ -136,7 +136,7 @@ def test_a_query_that_is_too_much_is_halved(github_stage: Stage, reader: GitHub)
     names = [Name("acme", f"r{number}") for number in range(8)]
     github_stage.does("POST", "repositories", [{"owner": each.owner, "name": each.name} for each in names])
     github_stage.wire.answers = [(502, {}, b""), (504, {}, b"")]
-    assert all(isinstance(each, Repository) for each in reader.repositories(names).values())
+    assert all(isinstance(each, GitHubRepository) for each in reader.repositories(names).values())
     assert len(github_stage.wire.requests) == 5
 
 
@@ -148,14 +148,14 @@ def test_an_answer_cut_short_by_a_limit_is_asked_in_halves(github_stage: Stage, 
         "errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "path": ["r1"], "message": "too much"}],
     }
     github_stage.wire.answers = [(200, {"content-type": "application/json"}, json.dumps(partial).encode())]
-    assert all(isinstance(each, Repository) for each in reader.repositories(names).values())
+    assert all(isinstance(each, GitHubRepository) for each in reader.repositories(names).values())
 
 
 @pytest.mark.parametrize("status", [500, 503])
 def test_a_read_is_tried_again(github_stage: Stage, reader: GitHub, status: int) -> None:
     github_stage.repository()
     github_stage.wire.answers = [(status, {}, b""), (status, {}, b"")]
-    assert isinstance(reader.repositories([WIDGETS])[WIDGETS], Repository)
+    assert isinstance(reader.repositories([WIDGETS])[WIDGETS], GitHubRepository)
 
 
 def test_a_dead_github_is_not_asked_for_ever(github_stage: Stage, reader: GitHub) -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from reconciler.clients.pass_store import PassStore
 from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.kinds.project.tables.registry import Registry
-from reconciler.kinds.project.tables.runs import RunLedger, RunTable
+from reconciler.kinds.project.tables.registry_rows import Registry
+from reconciler.kinds.project.tables.run_ledger import RunLedger, RunTable
 from reconciler.model.errors import (
     Collision,
     Denied,

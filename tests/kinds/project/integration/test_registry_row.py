@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from reconciler.kinds.project.resources.registry import RegistryRowResource
+from reconciler.kinds.project.resources.registry_row import RegistryRowResource
 from reconciler.model.decision import Action, Failed, Needed, Settled
 from reconciler.model.errors import Collision
 from reconciler.model.observation import Absent, Known

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reconciler.engine import history
 from reconciler.kinds.project import kind
-from reconciler.kinds.project.tables.registry import RegistryRow, RegistryWriter
+from reconciler.kinds.project.tables.registry_rows import RegistryRow, RegistryWriter
 from tests.integration.conftest import Database
 from tests.support.databases import store
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
-from reconciler.git.status_file import load_status
+from reconciler.git.status_text import load_status
 from reconciler.model.item import ItemId
 from reconciler.model.status_file import status_path
 from reconciler.sandbox.supervisor import Sandbox

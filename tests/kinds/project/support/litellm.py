@@ -12,7 +12,7 @@ import httpx
 
 from reconciler.clients.http import trusted
 from reconciler.clients.litellm import LiteLLMWriter
-from reconciler.kinds.project.resources.litellm import LiteLLMTeam
+from reconciler.kinds.project.resources.litellm_team import LiteLLMTeam
 from reconciler.model.decision import Settled
 from reconciler.model.json import Object
 from reconciler.sandbox.emulators.litellm.app import create_app

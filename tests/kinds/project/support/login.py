@@ -27,7 +27,7 @@ from reconciler.crypto.sealing import generate_identity, seal
 from reconciler.engine.result import KindView
 from reconciler.engine.stages import apply, observe, report
 from reconciler.engine.stages import plan as planning
-from reconciler.git.status_file import merge
+from reconciler.git.status_text import merge
 from reconciler.kinds import KINDS
 from reconciler.kinds.project.resources.app_settings import AppSettings
 from reconciler.kinds.project.resources.credentials import Credentials

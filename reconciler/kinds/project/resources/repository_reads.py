@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from reconciler.clients.github import GitHub, Repository, RepositoryName
+from reconciler.clients.github import GitHub, GitHubRepository, RepositoryName
 from reconciler.engine.contract import Target
 from reconciler.engine.one_by_one import unreadable
 from reconciler.kinds.project.spec import ProjectSpec
@@ -21,7 +21,7 @@ def name_of(target: Target[ProjectSpec]) -> RepositoryName:
 
 def read_repositories(
     targets: Sequence[Target[ProjectSpec]], read: Reading
-) -> tuple[Mapping[str, Repository], Mapping[str, Absent | Unknown]]:
+) -> tuple[Mapping[str, GitHubRepository], Mapping[str, Absent | Unknown]]:
     """Return, by slug, the repositories that could be read, and why the others could not.
 
     Absent when it is not there or hidden from us. Then nothing that lies in it is there either: it is for
@@ -30,12 +30,12 @@ def read_repositories(
     found = read.get(GitHub).repositories([name_of(target) for target in targets])
     seen = {target.slug: _seen(found[name_of(target)]) for target in targets}
     return (
-        {slug: each for slug, each in seen.items() if isinstance(each, Repository)},
-        {slug: each for slug, each in seen.items() if not isinstance(each, Repository)},
+        {slug: each for slug, each in seen.items() if isinstance(each, GitHubRepository)},
+        {slug: each for slug, each in seen.items() if not isinstance(each, GitHubRepository)},
     )
 
 
-def _seen(found: Repository | SystemFault) -> Repository | Absent | Unknown:
+def _seen(found: GitHubRepository | SystemFault) -> GitHubRepository | Absent | Unknown:
     if isinstance(found, Missing):
         return Absent()
     return unreadable(found) if isinstance(found, SystemFault) else found

@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler.git.build_check import Checker, kustomization_path
-from reconciler.git.edits import Edit, Outcome, apply_edits
+from reconciler.git.edits import Edit, EditOutcome, apply_edits
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.snapshot import Snapshot
-from reconciler.git.tree import Draft, Entry, Kind
+from reconciler.git.tree import Draft, Entry, EntryKind
 from reconciler.git.yaml_edit import entries
 from reconciler.model.errors import ConfigurationError, InvalidFile, Unavailable
 from reconciler.model.item import ItemId
@@ -74,7 +74,7 @@ class Gate:
             return self._sort(edits, look)
         return result
 
-    def rehearse(self, edits: Sequence[Edit]) -> list[Outcome]:
+    def rehearse(self, edits: Sequence[Edit]) -> list[EditOutcome]:
         """Return what would become of the edits at the commit that was fetched."""
         return apply_edits(self._base.draft(), edits)
 
@@ -213,8 +213,8 @@ class _Workspace:
             (self._folder / path).unlink(missing_ok=True)
             del self._shown[path]
         for path, entry in entries.items():
-            if path not in self._shown and entry.kind is not Kind.SUBMODULE:
-                self._write(path, draft.content(entry), is_link=entry.kind is Kind.LINK)
+            if path not in self._shown and entry.kind is not EntryKind.SUBMODULE:
+                self._write(path, draft.content(entry), is_link=entry.kind is EntryKind.LINK)
                 self._shown[path] = entry.id
 
     def _write(self, path: str, content: bytes, *, is_link: bool) -> None:

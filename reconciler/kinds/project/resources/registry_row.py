@@ -13,7 +13,7 @@ from reconciler.clients.github import GitHubSettings
 from reconciler.clients.postgres import PostgresSettings
 from reconciler.engine.contract import Resource, Target
 from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.kinds.project.tables.registry import Registry, RegistryRow, RegistryWriter
+from reconciler.kinds.project.tables.registry_rows import Registry, RegistryRow, RegistryWriter
 from reconciler.model.decision import Action, Change, Decision, Failed, Needed, Settled
 from reconciler.model.errors import Collision
 from reconciler.model.json import Json, Object, canonical
