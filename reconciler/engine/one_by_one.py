@@ -1,8 +1,8 @@
-"""Reads of what a system tells of one project only: in which order, and when to leave the rest for later.
+"""Reads of what a system tells of one item only: in which order, and when to leave the rest for later.
 
 Knows nothing of what is read. Nobody whom a system cannot answer is in the way of others for good: those come
 first that were not read for longest, and after a fault the other end of the line is asked. So a few broken
-projects, which are always first, are told from a system that is down.
+items, which are always first, are told from a system that is down.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def read_each(
 
     For targets only that something has to be asked about: the others have no reason to be left out.
     """
-    waiting = deque(sorted(targets, key=_turn))
+    waiting = deque(sorted(targets, key=_longest_unread_first))
     found: dict[str, Observation[StateT]] = {}
     until, in_a_row = read.clock() + SECONDS, 0
     down: Unknown | None = None
@@ -58,12 +58,17 @@ def read_each(
 
 
 def unreadable(fault: SystemFault) -> Unknown:
-    """Return what a failed read of one thing means for its project."""
+    """Return what a failed read of one thing means for its item."""
     return Unknown(fault.message, fault.remedy, fault.retry_after)
 
 
-def _turn(target: Target[SpecT]) -> tuple[datetime, bytes]:
-    """Whose turn it is: equals in an order that is another one in each pass."""
+def _longest_unread_first(target: Target[SpecT]) -> tuple[datetime, bytes]:
+    """Return what to sort by: when it was last read, never counting as the earliest.
+
+    Many have the same time, all new ones to begin with, and a pass may not get through them. In a fixed order
+    the same few would be read in every pass until they have a time; so each pass draws lots among equals, by a
+    hash of its own time and the slug. That is random enough, and the same for the same pass.
+    """
     shuffled = hashlib.sha256(f"{target.now.isoformat()}/{target.slug}".encode()).digest()
     return target.verified_at or _NEVER, shuffled
 

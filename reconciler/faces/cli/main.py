@@ -159,7 +159,7 @@ def plan(
 @reconcile.command()
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
 def validate(files: tuple[Path, ...]) -> None:
-    """Check project files offline, without any secret. Default: all below ./projects."""
+    """Check files for projects/ offline, without any secret. Default: all below ./projects."""
     from reconciler.engine.validation import files_below, validate_files
 
     folder = PROJECTS
@@ -180,7 +180,7 @@ def validate(files: tuple[Path, ...]) -> None:
 @click.option("--watch", is_flag=True, help="Show it again every two seconds, until interrupted.")
 @common
 def status(*, slug: str | None, form: str, watch: bool, config: Path | None, sandbox: bool) -> None:
-    """Show where all projects stand, or one in full.
+    """Show where everything stands, or one thing in full.
 
     It reads the status files in the config repository and asks no other system.
     """
