@@ -66,8 +66,8 @@ def _longest_unread_first(target: Target[SpecT]) -> tuple[datetime, bytes]:
     """Return what to sort by: when it was last read, never counting as the earliest.
 
     Many have the same time, all new ones to begin with, and a pass may not get through them. In a fixed order
-    the same few would be read in every pass until they have a time; so each pass draws lots among equals, by a
-    hash of its own time and the slug. That is random enough, and the same for the same pass.
+    the same few would be read in every pass until they have a time. So each pass draws lots among equals, by
+    a hash of its own time and the slug: that is random enough, and the same for the same pass.
     """
     shuffled = hashlib.sha256(f"{target.now.isoformat()}/{target.slug}".encode()).digest()
     return target.verified_at or _NEVER, shuffled
