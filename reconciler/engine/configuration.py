@@ -38,7 +38,7 @@ def load_sections(path: Path | None, environ: Mapping[str, str] | None = None) -
             )
     sections = Sections(values, os.environ if environ is None else environ)
     for kind in known:
-        # Read all of it now: a typing mistake shall end the program, and not show as some project's error.
+        # Read all of it now: a typing mistake shall end the program, and not show as some item's error.
         # An address or credential that is none is told by the resources of its system, and all others go on.
         with suppress(UnusableSetting):
             sections.get(kind)

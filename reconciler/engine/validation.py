@@ -1,4 +1,4 @@
-"""Checks project files offline, wherever they lie; what CI runs on a pull request."""
+"""Checks files for `projects/` offline, wherever they lie; what CI runs on a pull request."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def validate_files(files: Sequence[Path], kinds: Kinds) -> list[InvalidFile]:
 
 
 def files_below(folder: Path) -> tuple[Path, ...]:
-    """Return the paths of a folder that may be project files, in order."""
+    """Return the paths of a folder that may be such files, in order."""
     return tuple(sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".yaml", ".yml"}))
 
 

@@ -1,6 +1,6 @@
 """Our own look at a kustomize tree, where no kustomize can be run: paths, fields, object ids.
 
-Covers what ends kustomize's whole build, so that one bad project would break it for all: a missing path, a
+Covers what ends kustomize's whole build, so that one bad folder would break it for all: a missing path, a
 file that is not YAML or no object, an unknown field of a kustomization, two objects of one id. It applies no
 patch and fetches nothing.
 """

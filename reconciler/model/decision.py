@@ -91,7 +91,7 @@ class Needed:
 class Skipped:
     """Not wanted here, or not configured; the reason says what would turn it on.
 
-    `unconfigured`: it is the configuration's doing, the same for every project, not the project file's.
+    `unconfigured`: it is the configuration's doing, the same for every item, not its file's.
     """
 
     reason: str

@@ -4,7 +4,7 @@
     ├── UsageError            the caller must change something; exit code 2
     │   ├── ConfigurationError    a setting is missing or wrong
     │   │   └── UnusableSetting       what it holds cannot be used: that system's resources only are in error
-    │   ├── UnknownItem        there is no project of that name
+    │   ├── UnknownItem        there is no item of that name
     │   ├── Conflict              it does not go with what is there already
     │   └── InvalidFile           a file in the config repository is wrong; has path, line, column
     ├── UnsafeError           refused, because it could destroy something; exit code 3

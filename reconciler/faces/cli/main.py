@@ -239,7 +239,7 @@ def keygen(output: Path) -> None:
 
 @reconcile.command()
 def schema() -> None:
-    """Print the JSON Schema of project files."""
+    """Print the JSON Schema of the files in projects/."""
     import json
 
     from reconciler.engine.schema import json_schema

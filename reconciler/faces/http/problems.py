@@ -159,7 +159,7 @@ def _invalid_file(_: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, InvalidFiles)  # noqa: S101 - registered for it
     # The places are those of a file that nobody sees.
     errors = [FieldProblem(pointer="", detail=each.message, remedy=each.remedy) for each in error.found]
-    return ProblemResponse(422, "No project file can be made of this request.", errors=errors)
+    return ProblemResponse(422, "No file can be made of this request.", errors=errors)
 
 
 def _invalid_request(request: Request, error: Exception) -> ProblemResponse:
