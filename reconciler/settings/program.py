@@ -65,8 +65,8 @@ class ServeSettings(Settings):
     """Who may use the API: a list of `{name, scopes, sha256, expires}`, where `scopes` are of `read`,
     `write` and `submit-tokens`, and `expires` is a date. `reconcile token` makes one and prints its entry."""
     onboard_by: Literal["pull-request", "commit"] = "pull-request"
-    """What asking for something by HTTP or MCP does with its file: open a pull request in the config repository, for
-    which that repository has to be on GitHub, or commit it to the branch."""
+    """What asking for something by HTTP or MCP does with its file: open a pull request in the config
+    repository, for which that repository has to be on GitHub, or commit it to the branch."""
     ready_within: Duration = timedelta(minutes=30)
     """`/readyz` answers 200 while the last pass that ran to its end is no older than this."""
     webhook_secret: SecretStr | None = Field(
