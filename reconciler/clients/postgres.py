@@ -206,7 +206,7 @@ def fault_of(error: psycopg.Error) -> SystemFault:
     """Return the error that a refused statement stands for. Its text is not quoted: it may hold values."""
     named = f"refused a statement: {type(error).__name__}"
     if isinstance(error, errors.InsufficientPrivilege):
-        return Denied(SYSTEM, named, remedy="grant this role what docs/configuration.md lists")
+        return Denied(SYSTEM, named, remedy="grant this role what README.md lists for PostgreSQL")
     if isinstance(error, errors.UndefinedTable):
         return Missing(SYSTEM, named)
     if isinstance(error, errors.UniqueViolation):
