@@ -245,7 +245,7 @@ class VaultWriter(Vault, Writer):
         before = seen.metadata if seen else {}
         if metadata.items() <= before.items():
             return
-        self._retry.repeat(
+        answer = self._retry.repeat(
             self._kv().update_metadata,
             path,
             # hvac sends this setting with every update: unless what is there is said again, it is reset.
@@ -253,10 +253,11 @@ class VaultWriter(Vault, Writer):
             mount_point=self._mount,
             custom_metadata={**before, **metadata},
         )
+        _done(answer)
 
     def delete(self, path: str) -> None:
         """Remove every version and all metadata; nothing happens when there are none."""
-        self._retry.repeat(self._kv().delete_metadata_and_all_versions, path, mount_point=self._mount)
+        _done(self._retry.repeat(self._kv().delete_metadata_and_all_versions, path, mount_point=self._mount))
 
     def _current(self, path: str, cas: int) -> int:
         """Return the version that Vault must be told to write over; Collision unless it stands for `cas`."""
@@ -272,6 +273,12 @@ class VaultWriter(Vault, Writer):
         if live != cas:
             raise Collision(SYSTEM, f"{path} is at version {live} and not {cas}")
         return cas
+
+
+def _done(answer: object) -> None:
+    """Raise unless Vault says that it did what was asked: without a body, or with warnings in JSON."""
+    if answer is not None and not (isinstance(answer, dict) and "request_id" in answer):
+        _part(None)
 
 
 def _part(answer: object, *keys: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from reconciler.model.errors import Collision, Denied, Missing, Rejected, System
 from reconciler.settings.request_count import count
 
 SYSTEM = "Vault"
+_REMEDY = "is vault.address a Vault, and vault.mount a KV version 2?"
 
 
 class Gone(Missing):
@@ -50,6 +52,9 @@ class VaultAdapter(JSONAdapter):  # type: ignore[misc] # hvac has no types
             return answer
         if fault := fault_of(said, answer):
             raise fault
+        if answer.status_code != HTTPStatus.NO_CONTENT:
+            # Something else than Vault answers so: nobody knows what became of a write.
+            raise Rejected(SYSTEM, f"{said} answered {answer.status_code} without any sense", remedy=_REMEDY)
         return None
 
 

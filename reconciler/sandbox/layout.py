@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from reconciler.model.errors import UnsafeError
 from reconciler.sandbox.processes import Process
@@ -72,11 +73,12 @@ class Layout:
 
 @dataclass
 class SandboxState:
-    """What a sandbox remembers: every name's port, and the processes it started."""
+    """What a sandbox remembers: every name's port, the processes it started, and settings it was given."""
 
     directory: str
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, Process] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     kind: str = KIND
 
     @classmethod
@@ -99,7 +101,7 @@ class SandboxState:
         if document["directory"] != str(layout.directory):
             return cls(str(layout.directory))
         processes = {name: Process(**process) for name, process in document["processes"].items()}
-        return cls(document["directory"], document["ports"], processes)
+        return cls(document["directory"], document["ports"], processes, document.get("settings", {}))
 
     def save(self, layout: Layout) -> None:
         """Write it down, whole or not at all."""

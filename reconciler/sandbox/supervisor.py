@@ -46,11 +46,12 @@ class Sandbox:
     def up(
         self,
         report: Report = lambda line: None,
-        settings: Mapping[str, Mapping[str, Any]] = {},
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Start what is down; quick when nothing is. `report` gets a line for people about each start.
 
-        `settings`: sections of reconciler.yaml beside those of the sandbox's own systems.
+        `settings`: sections of reconciler.yaml beside those of the sandbox's own systems; None for those of
+        the last time.
         """
         if self._is_foreign():
             raise UnsafeError(f"{self.directory} holds other things", remedy="name a new or empty folder")
@@ -66,7 +67,10 @@ class Sandbox:
                 # The gateway knows the servers by their ports.
                 self._stop(state, [_GATEWAY])
             self._seed()
-            environment.write(Site(self._layout, state.ports, secrets), settings)
+            if settings is not None and settings != state.settings:
+                state.settings = settings
+                state.save(self._layout)
+            environment.write(Site(self._layout, state.ports, secrets), state.settings)
             with ThreadPoolExecutor() as pool:
                 started = [pool.submit(self._start_server, state, server, say) for server in down]
                 if not self._runs(state, _GATEWAY):

@@ -127,6 +127,15 @@ def test_a_second_up_changes_nothing(clean_sandbox: Sandbox) -> None:
     assert lines == []
 
 
+def test_settings_are_kept_until_others_are_given(place: Path) -> None:
+    sandbox = Sandbox(place)
+    sandbox.up(settings={"webhook": {"url": "https://hooks.example/github"}})
+    Sandbox(place).up()
+    assert "hooks.example" in sandbox.configuration_file().read_text()
+    Sandbox(place).up(settings={})
+    assert "hooks.example" not in sandbox.configuration_file().read_text()
+
+
 def test_up_restarts_only_what_died(clean_sandbox: Sandbox) -> None:
     leave_traces(clean_sandbox)
     before = processes(clean_sandbox)

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
 from reconciler.model.errors import Collision, ConfigurationError, Denied, Rejected, Unavailable
+from reconciler.settings.giving import Sections
 from tests.integration.conftest import VaultCorner
 from tests.support import servers
 from tests.support.serve import serve
@@ -330,3 +331,21 @@ def test_answers_that_make_no_sense_are_not_absence(status: int, body: str, faul
             client.read(PATH)
         client.close()
     assert "wr0ng-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", ["<html>welcome</html>", "{}", ""])
+def test_a_mark_that_was_not_confirmed_is_followed_by_no_secret(body: str) -> None:
+    posted: list[str] = []
+
+    def answer(request: Request) -> Response:
+        if request.method in {"POST", "PUT"}:
+            posted.append(request.url.path)
+            return Response(body, 200)
+        return Response('{"errors": []}', 404, media_type="application/json")
+
+    app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST", "PUT", "LIST"])])
+    with serve(app) as address:
+        client = VaultWriter.connect(Sections({"vault": {"address": address, "token": "t"}}, {}))
+        with pytest.raises(Rejected, match="sense"):
+            client.write(PATH, secret("x"), cas=0, metadata=MARK)
+    assert posted == [f"/v1/secret/metadata/{PATH}"]
