@@ -278,7 +278,7 @@ class VaultWriter(Vault, Writer):
 def _done(answer: object) -> None:
     """Raise unless Vault says that it did what was asked: without a body, or with warnings in JSON."""
     if answer is not None and not (isinstance(answer, dict) and "request_id" in answer):
-        _part(None)
+        raise Rejected(SYSTEM, "gave an answer that makes no sense", remedy="is vault.address a Vault?")
 
 
 def _part(answer: object, *keys: str) -> dict[str, Any]:
