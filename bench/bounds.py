@@ -14,4 +14,15 @@ BOUNDS = {
     "auth-service": 0,
     "oauth-issuer": 0,
 }
-"""By system: requests of a quiet pass over 1,000 projects. S3 goes by owners, not by projects."""
+"""By system: the most requests of a quiet pass over 1,000 projects. S3 goes by owners, not by projects."""
+AT_A_HUNDRED = {
+    "github": 3,
+    "vault": 2,
+    "postgres": 5,
+    "litellm": 2,
+    "argocd": 2,
+    "s3": OWNERS,
+    "auth-service": 0,
+    "oauth-issuer": 0,
+}
+"""By system: the very number of requests of a quiet pass over 100 projects, as counted by the tests."""

@@ -54,7 +54,9 @@ def complaints(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> li
 
 @every_resource
 def test_it_keeps_what_the_contract_promises(complaints: list[Complaint], kind: str, resource: str) -> None:
-    assert [each.what for each in complaints if (each.kind, each.resource) == (kind, resource)] == []
+    wrong = [each.what for each in complaints if (each.kind, each.resource) == (kind, resource)]
+    place = f"reconciler/kinds/{kind}, or what is shown of it in tests/kinds/{kind}/evidence"
+    assert not wrong, "\n- ".join([f"{resource} breaks the contract. To be mended in {place}:", *wrong])
 
 
 def test_every_broken_twin_is_found_out(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -45,9 +45,13 @@ class MakesNothing:
 
 @dataclass(frozen=True)
 class Rival:
-    """A thing of somebody else's that has the very name which the item's own would have."""
+    """A thing of somebody else's that has the very name which the item's own would have.
+
+    `overwrite`: only where even `adopt: true` must not make it ours: does to the thing what is forbidden.
+    """
 
     plant: Callable[[Systems, str], Look]
+    overwrite: Act | None = None
 
 
 @dataclass(frozen=True)

@@ -43,13 +43,17 @@ def kind_of(path: Path) -> Kind:
 
 
 def load(path: Path) -> dict[str, Any]:
-    loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=CaseLoader)  # noqa: S506 - it is a safe one
-    assert isinstance(loaded, dict)
-    unknown = set(loaded) - {
-        "about", kind_of(path).name, "slug", "now", "remembered", "section", "siblings", "verify",
-        "verified_at", "settings", "seen", "outputs", "expect",
+    with path.open(encoding="utf-8") as file:  # the file and not its text, so that errors name it
+        loaded = yaml.load(file, Loader=CaseLoader)  # noqa: S506 - it is a safe one
+    place = path.relative_to(CASES.parent.parent)
+    assert isinstance(loaded, dict), f"{place}: a case is a mapping; CONTRIBUTING.md has its format"
+    required = {"about", kind_of(path).name, "seen", "expect"}
+    optional = {
+        "slug", "now", "remembered", "section", "siblings", "verify", "verified_at", "settings", "outputs",
     }  # fmt: skip
-    assert not unknown, f"{path}: unknown keys {unknown}"
+    missing, unknown = required - set(loaded), set(loaded) - required - optional
+    assert not missing, f"{place}: lacks {sorted(missing)}; CONTRIBUTING.md has the format of cases"
+    assert not unknown, f"{place}: unknown keys {sorted(unknown)}; there are {sorted(required | optional)}"
     return loaded
 
 
@@ -71,6 +75,7 @@ def seen_of(case: Mapping[str, Any], resource: Resource[Any, Any]) -> Seen[Any]:
     seen = case["seen"]
     if seen == "absent":
         return Absent()
+    assert seen.keys() in ({"known"}, {"remembered"}), f"`seen` is absent, known: or remembered:, not {seen}"
     ((form, fields),) = seen.items()
     state = resource.state.model_validate(fields)
     return Known(state) if form == "known" else Remembered(state, case.get("verified_at"))
@@ -96,7 +101,9 @@ def assert_subset(expected: Any, actual: Any, where: str) -> None:
 
 def check(expected: Mapping[str, Any], decision: Decision) -> None:
     forms = {"settled": Settled, "needed": Needed, "waiting": Waiting, "skipped": Skipped, "failed": Failed}
-    (name,) = forms.keys() & expected.keys()
+    named = forms.keys() & expected.keys()
+    assert len(named) == 1, f"`expect` has {sorted(named)}, and needs exactly one of {sorted(forms)}"
+    (name,) = named
     assert isinstance(decision, forms[name]), decision
     wanted = expected[name]
     if isinstance(decision, Skipped | Failed):

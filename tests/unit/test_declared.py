@@ -14,7 +14,7 @@ from pkgutil import iter_modules
 import pytest
 import yaml
 
-from bench.bounds import BOUNDS
+from bench.bounds import AT_A_HUNDRED, BOUNDS
 from docs.configuration import SECTIONS
 from reconciler.crypto.sealing import generate_identity
 from reconciler.kinds import KINDS
@@ -117,6 +117,7 @@ def test_every_address_is_one_of_the_sandbox(variable: Variable) -> None:
 
 def test_the_bench_has_a_bound_for_every_system() -> None:
     complete("bench/bounds.py: BOUNDS", BOUNDS, SYSTEMS)
+    complete("bench/bounds.py: AT_A_HUNDRED", AT_A_HUNDRED, SYSTEMS)
 
 
 def test_inventories_tell_of_every_system() -> None:

@@ -39,7 +39,7 @@ def _planted(file: Callable[[str], str]) -> Callable[[Systems, str], Look]:
     return plant
 
 
-def _file(ending: str) -> Shown:
+def _file(ending: str, *, adoptable: bool) -> Shown:
     def of(systems: Systems, name: str) -> dict[str, str]:
         return {
             file.replace(name, "NAME"): text.replace(name, "NAME")
@@ -53,7 +53,10 @@ def _file(ending: str) -> Shown:
             lambda systems: {"files": sum(file.endswith(ending) for file in _files(systems))},
             {"files": 1},
         ),
-        foreign=Rival(_planted(lambda name: f"{name}{ending}")),
+        foreign=Rival(
+            _planted(lambda name: f"{name}{ending}"),
+            None if adoptable else lambda systems, name: _write(systems, f"{name}{ending}", "overwritten\n"),
+        ),
         more=lambda systems, name: _write(systems, f"{name}-{secrets.token_hex(4)}{ending}"),
         take_away=lambda systems, name: _write(systems, f"{name}{ending}", None),
     )
@@ -93,8 +96,8 @@ EVIDENCE = Evidence(
     sample=lambda name: f"kind: lamp\nroom: {name}\nshade: {{colour: green}}\n",
     slug=lambda name: name,
     resources={
-        "manifests": _file(".yaml"),
-        "notice": _file(".txt"),
+        "manifests": _file(".yaml", adoptable=True),
+        "notice": _file(".txt", adoptable=False),
         "bulb": Shown(
             made=Made(
                 {"vault": _bulbs},

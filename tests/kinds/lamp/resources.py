@@ -49,7 +49,10 @@ class FileState(State):
 
 
 class LampFile(Resource[LampSpec, FileState]):
-    """One file in the manifest repository. Never touches one without its mark, unless told to adopt it."""
+    """One file in the manifest repository. Never touches one without its mark, unless told to adopt it.
+
+    Where it is not `adoptable`, not even then.
+    """
 
     phase: ClassVar[str] = "wiring"
     system: ClassVar[str] = "git"
@@ -58,6 +61,7 @@ class LampFile(Resource[LampSpec, FileState]):
     deferred: ClassVar[bool] = True
     settings: ClassVar[tuple[type[Settings], ...]] = (ManifestRepositorySettings,)
     ending: ClassVar[str]
+    adoptable: ClassVar[bool] = True
 
     def observe(
         self, targets: Sequence[Target[LampSpec]], read: Reading
@@ -76,10 +80,9 @@ class LampFile(Resource[LampSpec, FileState]):
         if not isinstance(seen, Absent):
             if seen.state.blob == blob:
                 return Settled({"blob": blob})
-            if seen.state.lamp != target.slug and not target.spec.adopt:
-                return Failed(
-                    f"{self._path(target)} is not ours", "write adopt: true, or move it away", conflict=True
-                )
+            if seen.state.lamp != target.slug and not (target.spec.adopt and self.adoptable):
+                remedy = "write adopt: true, or move it away" if self.adoptable else "move it away"
+                return Failed(f"{self._path(target)} is not ours", remedy, conflict=True)
         change = Change(
             target.id, self.name, Action.CREATE, f"write {self._path(target)}", after={"blob": blob}
         )
@@ -105,10 +108,11 @@ class LampManifests(LampFile):
 
 
 class LampNotice(LampFile):
-    """A second file of the same lamp."""
+    """A second file of the same lamp; what somebody else has put up there is never replaced."""
 
     name: ClassVar[str] = "notice"
     ending: ClassVar[str] = ".txt"
+    adoptable: ClassVar[bool] = False
 
 
 class BulbState(State):

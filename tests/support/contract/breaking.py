@@ -74,7 +74,7 @@ class _Breaking:
                 yield self._applying(resource, manner)
             yield self._overwriting(resource, shown)
             if isinstance(shown.foreign, Rival):
-                yield self._never_adopting(resource, shown)
+                yield self._told_to_adopt(resource, shown.foreign, shown)
         for resource in self._kind.resources:
             yield self._peeking(resource, twins.plans_at_random)
             yield self._peeking(resource, twins.never_has_enough)
@@ -104,14 +104,16 @@ class _Breaking:
             resource, twins.overwrites_what_is_foreign, complaints, met=bool(walk.of(resource.name))
         )
 
-    def _never_adopting(self, resource: type[AnyResource], shown: Shown) -> Verdict:
+    def _told_to_adopt(self, resource: type[AnyResource], rival: Rival, shown: Shown) -> Verdict:
+        """Have it do the wrong one of both: leave what it is to adopt, or take what it must never have."""
+        manner = twins.overwrites_what_is_foreign if rival.overwrite else twins.never_adopts
         name = self._new_item("adopt: true\n")
-        look = shown.foreign.plant(self._world.systems, name)
+        look = rival.plant(self._world.systems, name)
         before = look()
-        walk = self._walk(resource, name, twins.never_adopts)
-        said = walk.outcomes[resource.name]
-        met = Meeting(walk.id, resource.name, before, look(), said, "error", said)
-        return self._verdict(resource, twins.never_adopts, tuple(judge.meeting(met, shown)))
+        walk = self._walk(resource, name, manner)
+        said, after = walk.outcomes[resource.name], look()
+        met = Meeting(walk.id, resource.name, before, after, said, "error", said, after)
+        return self._verdict(resource, manner, tuple(judge.meeting(met, shown)))
 
     def _peeking(
         self, resource: type[AnyResource], manner: Manner, environment: Mapping[str, str] = {}

@@ -61,6 +61,7 @@ def _meetings(world: World, kind: Kind) -> Iterator[Meeting]:
             _only(said[name].outcomes, each),
             states[each],
             _only(adopting[name].outcomes, each),
+            looks[each](),
         )
 
 

@@ -35,8 +35,8 @@ class Complaint:
 class Meeting:
     """A foreign thing before and after a resource met it, and what the pass said.
 
-    `state`: what was written into the status file. `adopting`: what was said once the file had `adopt: true`;
-    None where that was not tried.
+    `state`: what was written into the status file. `adopting`: what was said once the file had `adopt: true`,
+    and `adopted` the thing then; None where that was not tried.
     """
 
     id: ItemId
@@ -46,6 +46,7 @@ class Meeting:
     said: Outcome
     state: str
     adopting: Outcome | None = None
+    adopted: Any = None
 
 
 def lacking(kind: Kind, evidence: Evidence | None) -> Iterator[Complaint]:
@@ -167,24 +168,55 @@ def restless(peek: Peek) -> Iterator[Complaint]:
 
 
 def meeting(met: Meeting, shown: Shown) -> Iterator[Complaint]:
-    """Somebody else's thing stays as it is; one in the way is a conflict, until the file says to adopt it."""
+    """Somebody else's thing stays as it is; one in the way is a conflict, until the file says to adopt it.
 
-    def complaint(what: str) -> Complaint:
-        return Complaint(met.id.kind, met.resource, what)
+    Where nothing makes it ours, it is one then as well.
+    """
+    rival = shown.foreign if isinstance(shown.foreign, Rival) else None
+    untouchable = rival is not None and rival.overwrite is not None
+    for what in (
+        *_met(met, in_the_way=rival is not None),
+        *(_advised(met.said.remedy, untouchable=untouchable) if rival else ()),
+        *(_told_to_adopt(met, met.adopting, untouchable=untouchable) if met.adopting else ()),
+    ):
+        yield Complaint(met.id.kind, met.resource, what)
 
+
+def _met(met: Meeting, *, in_the_way: bool) -> Iterator[str]:
     if met.after != met.before:
-        yield complaint(f"changed a thing of somebody else's: {met.before} became {met.after}")
-    if isinstance(shown.foreign, Rival):
-        if met.said.condition is not Condition.ERROR or not met.said.reason.startswith("conflict: "):
-            yield complaint(f"says of a foreign thing: {met.said.condition} {met.said.reason}")
-        if "adopt: true" not in met.said.remedy:
-            yield complaint(f"does not say how to adopt a foreign thing: {met.said.remedy}")
-        if met.state != "error":
-            yield complaint(f"is in the status file as {met.state} where a foreign thing is in the way")
-    elif met.said.condition is Condition.ERROR:
-        yield complaint(f"says of a thing that is not in its way: {met.said.reason}")
-    if met.adopting is not None and met.adopting.condition is not Condition.OK:
-        yield complaint(f"does not settle with adopt: {met.adopting.condition} {met.adopting.reason}")
+        yield f"changed a thing of somebody else's: {met.before} became {met.after}"
+    if not in_the_way:
+        if met.said.condition is Condition.ERROR:
+            yield f"says of a thing that is not in its way: {met.said.reason}"
+        return
+    if not _is_conflict(met.said):
+        yield f"says of a foreign thing: {met.said.condition} {met.said.reason}"
+    if met.state != "error":
+        yield f"is in the status file as {met.state} where a foreign thing is in the way"
+
+
+def _advised(remedy: str, *, untouchable: bool) -> Iterator[str]:
+    if not remedy:
+        yield "does not say what to do about a foreign thing"
+    elif untouchable and "adopt: true" in remedy:
+        yield f"says to adopt a foreign thing that it must never adopt: {remedy}"
+    elif not untouchable and "adopt: true" not in remedy:
+        yield f"does not say how to adopt a foreign thing: {remedy}"
+
+
+def _told_to_adopt(met: Meeting, said: Outcome, *, untouchable: bool) -> Iterator[str]:
+    if not untouchable:
+        if said.condition is not Condition.OK:
+            yield f"does not settle with adopt: {said.condition} {said.reason}"
+        return
+    if not _is_conflict(said):
+        yield f"says with adopt of a foreign thing that it must never adopt: {said.condition} {said.reason}"
+    if met.adopted != met.before:
+        yield f"changed with adopt what it must never adopt: {met.before} became {met.adopted}"
+
+
+def _is_conflict(said: Outcome) -> bool:
+    return said.condition is Condition.ERROR and said.reason.startswith("conflict: ")
 
 
 def never_refused(kind: Kind, looked: Iterable[Looked]) -> Iterator[Complaint]:

@@ -9,13 +9,13 @@ from typing import Any
 
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.kind import Kind
-from reconciler.model.decision import Action, Applied, Change, Decision, Needed, Settled
+from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.errors import ReconcilerError
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Observation, Seen, Unknown
 from reconciler.model.outcome import Outcome
 from reconciler.settings.giving import Reading, Writing
-from tests.support.evidence import Act, Evidence, Made, Neighbour, Shown
+from tests.support.evidence import Act, Evidence, Made, Shown
 from tests.support.systems import Systems
 
 Resource = type[AnyResource]
@@ -78,9 +78,8 @@ def writes_while_it_observes(resource: Resource, case: Case) -> Resource:
 
 def overwrites_what_is_foreign(resource: Resource, case: Case) -> Resource:
     """Take over whatever has the right name; where nothing can have it, whatever is beside it."""
-    foreign = case.shown.foreign
-    if isinstance(foreign, Neighbour):
-        return _acting(resource, _once(lambda: foreign.overwrite(case.systems, case.name)))
+    if overwrite := case.shown.foreign.overwrite:
+        return _acting(resource, _once(lambda: overwrite(case.systems, case.name)))
 
     def plan(
         self: AnyResource, target: Target[Any], seen: Seen[Any], outputs: Mapping[str, Object]
@@ -169,28 +168,31 @@ def never_has_enough(resource: Resource, case: Case) -> Resource:
 
 
 def _acting(resource: Resource, act: Callable[[], None]) -> Resource:
-    """Return the resource that does something more whenever it is applied, and wants to be applied once."""
+    """Return the resource that does something more whenever it is applied, and wants to be applied once.
+
+    Also where it would say that it cannot; what it would have said is what it says then.
+    """
     acted: list[str] = []
-    settled: dict[str, Settled] = {}
+    said: dict[str, Settled | Failed] = {}
 
     def plan(
         self: AnyResource, target: Target[Any], seen: Seen[Any], outputs: Mapping[str, Object]
     ) -> Decision:
         decision = resource.plan(self, target, seen, outputs)
-        if acted or not isinstance(decision, Settled):
+        if acted or not isinstance(decision, Settled | Failed):
             return decision
-        settled[target.slug] = decision
+        said[target.slug] = decision
         return _needed(self, target, decision)
 
     def apply(self: AnyResource, target: Target[Any], change: Change, write: Writing) -> Applied:
         acted.append(target.slug)
         act()
-        return settled.get(target.slug) or resource.apply(self, target, change, write)
+        return said.get(target.slug) or resource.apply(self, target, change, write)
 
     return _subclass(resource, plan=plan, apply=apply)
 
 
-def _needed(resource: AnyResource, target: Target[Any], decision: Settled) -> Needed:
+def _needed(resource: AnyResource, target: Target[Any], decision: Settled | Failed) -> Needed:
     change = Change(target.id, resource.name, Action.UPDATE, "more than enough")
     return Needed(change, decision.outputs)
 
