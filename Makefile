@@ -17,7 +17,7 @@ unit: .venv/ready
 	$(BIN)/pytest tests/unit tests/kinds/*/unit -q -n 2
 
 integration: .venv/ready
-	$(BIN)/pytest tests/integration tests/kinds/*/integration -q -n 2 --dist worksteal
+	$(BIN)/pytest tests/integration tests/kinds/*/integration -q -n 3 --dist worksteal
 
 lint: .venv/ready
 	$(BIN)/ruff check .
