@@ -45,16 +45,18 @@ nothing.
       repository: https://github.com/acme/mesh-six-projects.git
     manifests:
       repository: https://github.com/acme/mesh-six.git
+    projects:
+      repositories: ["acme/*"]
     vault:
       address: https://vault.example
     argocd:
       server: https://argocd.example
 
-Only `config` and `github` are required. A section that nobody sets up is *skipped*, and a pass says which
-setting would turn it on. One that is half set up, or that is taken away after a project used it, is an error
-of the resources that need it; the others go on. So is an address that is none, or a credential with a line
-break in it. An unknown section or key is an error at once that names the nearest right one, and so is a value
-of another type.
+Only `config` and `github` are required, and `projects.repositories`, without which no repository is
+onboarded. A section that nobody sets up is *skipped*, and a pass says which setting would turn it on. One
+that is half set up, or that is taken away after a project used it, is an error of the resources that need
+it; the others go on. So is an address that is none, or a credential with a line break in it. An unknown
+section or key is an error at once that names the nearest right one, and so is a value of another type.
 Lengths of time are written like `90s`, `5m`, `2h`.
 """
 

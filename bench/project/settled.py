@@ -40,10 +40,12 @@ from reconciler.kinds.project.manifests.render import Inputs, render_environment
 from reconciler.kinds.project.resources.git_access import title as key_title
 from reconciler.kinds.project.resources.litellm_team import key_alias
 from reconciler.kinds.project.resources.project_board import FIELDS, PRIORITIES, STATUS, marker
+from reconciler.kinds.project.resources.webhook import NOTE
 from reconciler.kinds.project.spec import KIND, ProjectSpec
 from reconciler.kinds.project.tables.registry_rows import RegistryRow, RegistryWriter
 from reconciler.model.item import ItemId
 from reconciler.model.json import canonical, digest
+from reconciler.model.mark import Mark
 from reconciler.model.status_file import status_path
 from reconciler.sandbox.supervisor import Sandbox
 from reconciler.settings.giving import Reading, Writing
@@ -200,9 +202,10 @@ class _Copies:
             }
             for member, key, hook_secret, llm_key in zip(members, keys, hook_secrets, llm_keys, strict=True)
         ]
-        versions = self._vault(members, secret_values)
         hooks = self._github(members, [key.public for key in keys], hook_secrets)
         found = self._read_github(members)
+        marks = [_mark(member, found[member]) for member in members]
+        versions = self._vault(members, marks, secret_values, hooks)
         made = [
             Made(member, found[member], hook, key.public, version)
             for member, hook, key, version in zip(members, hooks, keys, versions, strict=True)
@@ -274,32 +277,39 @@ class _Copies:
         return {each: one for each, one in read.items() if isinstance(one, GitHubRepository)}
 
     def _vault(
-        self, members: Sequence[Member], values: Sequence[Mapping[str, tuple[str, str, Mapping[str, str]]]]
+        self,
+        members: Sequence[Member],
+        marks: Sequence[Mark],
+        values: Sequence[Mapping[str, tuple[str, str, Mapping[str, str]]]],
+        hooks: Sequence[int],
     ) -> list[Mapping[str, str]]:
         environment = self._sandbox.environment()
         headers = {"X-Vault-Token": environment["VAULT_TOKEN"]}
         with httpx.Client(base_url=f"{environment['VAULT_ADDR']}/v1/secret", headers=headers) as client:
 
             def write(
-                given: tuple[Member, Mapping[str, tuple[str, str, Mapping[str, str]]]],
+                given: tuple[Member, Mark, Mapping[str, tuple[str, str, Mapping[str, str]]], int],
             ) -> dict[str, str]:
-                member, secrets_of_member = given
+                member, mark, secrets_of_member, hook = given
                 versions = {}
                 for path, (key, value, more) in secrets_of_member.items():
-                    marks = {**vault_paths.marks(member.slug), **more}
-                    client.post(f"/metadata/{path}", json={"custom_metadata": marks}).raise_for_status()
                     answer = client.post(f"/data/{path}", json={"data": {key: value}}).raise_for_status()
                     created = datetime.fromisoformat(answer.json()["data"]["created_time"])
-                    versions[path.rpartition("/")[2]] = f"1 of {created.strftime('%Y-%m-%dT%H:%M:%SZ')}"
+                    version = f"1 of {created.strftime('%Y-%m-%dT%H:%M:%SZ')}"
+                    versions[path.rpartition("/")[2]] = version
+                    about = {**mark.words(), **more}
+                    if path == f"{vault_paths.WEBHOOKS}/{member.slug}":
+                        about[NOTE] = f"{hook}: {version}"
+                    client.post(f"/metadata/{path}", json={"custom_metadata": about}).raise_for_status()
                 return versions
 
-            return _each(write, list(zip(members, values, strict=True)))
+            return _each(write, list(zip(members, marks, values, hooks, strict=True)))
 
     def _litellm(self, given: tuple[Made, str]) -> None:
         made, value = given
         member, client = made.member, self._gateway
         team = f"gh-{made.repository.number}"
-        mark = {"managed_by": "mesh-six-reconciler", "project": member.slug}
+        mark = _mark(member, made.repository).words("managed_by")
         client.create_team(
             {
                 "team_id": team,
@@ -322,9 +332,7 @@ class _Copies:
 
     def _auth_service(self, made: Made) -> None:
         member, client = made.member, self._auth
-        client.create_project(
-            member.slug, display_name=member.name, settings_json=canonical(_settings(member))
-        )
+        client.create_project(member.slug, display_name=member.name, settings_json=canonical(_settings(made)))
         if member.logs_in:
             client.push_credentials(
                 member.slug,
@@ -343,9 +351,9 @@ class _Copies:
         verified = store.verifications()
         store.save_verifications(
             {
-                (each.member.id, resource): moment
+                (each.member.id, resource): replace(seen, proof=str(each.repository.number))
                 for each in made
-                for (item, resource), moment in verified.items()
+                for (item, resource), seen in verified.items()
                 if item == self._templates[each.member.number % 2].id
             }
         )
@@ -364,8 +372,13 @@ def forget_verifications(sandbox: Sandbox, every: int) -> None:
         )
 
 
-def _settings(member: Member) -> dict[str, Any]:
-    return {"meshSix": {"managedBy": "mesh-six-reconciler", "repository": member.full_name}}
+def _mark(member: Member, repository: GitHubRepository) -> Mark:
+    return Mark(KIND, member.slug, str(repository.number))
+
+
+def _settings(made: Made) -> dict[str, Any]:
+    mark = _mark(made.member, made.repository).words("managedBy")
+    return {"meshSix": {**mark, "repository": made.member.full_name, "sets": []}}
 
 
 def _board(member: Member, repository: Mapping[str, Any]) -> dict[str, Any]:
@@ -428,6 +441,7 @@ def _commit(cycle: Cycle, templates: tuple[Member, Member], made: Sequence[Made]
             git_access=each.public_key,
             llm_key=each.versions[f"{member.slug}.llm-key"],
             devcontainer=DEFAULT_PATH,
+            identity=str(each.repository.number),
         )
         files = render_environment(ProjectSpec.model_validate(spec), member.slug, pods, inputs)
         manifests += [
@@ -460,7 +474,7 @@ def _status(made: Made, status: Mapping[str, Any], template: Member, tree: str) 
     outputs["recordings"]["prefix"] = f"{member.full_name}/"
     outputs["manifests"]["tree"] = outputs["sync"]["synced"] = tree
     outputs["litellm"]["teamId"] = f"gh-{repository.number}"
-    outputs["settings"]["digest"] = digest({"displayName": member.name, "settings": _settings(member)})
+    outputs["settings"]["digest"] = digest({"displayName": member.name, "settings": _settings(made)})
     copy["repository"] = {"owner": member.owner, "name": member.name, "id": repository.number}
     copy["identity"] = {"claim": f"repository {member.full_name}", "proof": str(repository.number)}
     return copy

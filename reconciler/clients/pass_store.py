@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from reconciler.clients.migrations import migrate
 from reconciler.clients.postgres import Postgres
@@ -20,25 +22,44 @@ LOCK_KEY = 0x6D65_7368_0000_0001
 """Any fixed number will do, as long as nobody else in that database uses it: "mesh", then ours."""
 
 _LOCK = "SELECT pg_try_advisory_lock(%(key)s) AS taken"
-_VERIFICATIONS = "SELECT kind, slug, resource, verified_at FROM reconciler_item_verifications"
+_VERIFICATIONS = "SELECT kind, slug, resource, verified_at, identity FROM reconciler_item_verifications"
 _VERIFY = """
-    INSERT INTO reconciler_item_verifications (kind, slug, resource, verified_at)
+    INSERT INTO reconciler_item_verifications (kind, slug, resource, verified_at, identity)
     SELECT * FROM unnest(
-        %(kinds)s::text[], %(slugs)s::text[], %(resources)s::text[], %(moments)s::timestamptz[])
-    ON CONFLICT (kind, slug, resource) DO UPDATE SET verified_at = EXCLUDED.verified_at
+        %(kinds)s::text[], %(slugs)s::text[], %(resources)s::text[], %(moments)s::timestamptz[],
+        %(proofs)s::text[])
+    ON CONFLICT (kind, slug, resource) DO UPDATE
+    SET verified_at = EXCLUDED.verified_at, identity = EXCLUDED.identity
 """
+
+
+@dataclass(frozen=True)
+class Verification:
+    """When a resource of an item was last read one by one, and what the item was proven to be then."""
+
+    moment: datetime
+    proof: str = ""
+
+
+Verifications: TypeAlias = Mapping[tuple[ItemId, str], Verification]
+"""By item and resource."""
 
 
 class PassStore(Postgres):
     """Reads; a database that was never migrated is an empty one."""
 
-    def verifications(self) -> Mapping[tuple[ItemId, str], datetime]:
+    def verifications(self) -> Verifications:
         """Return when each resource of an item was last read one by one. One statement."""
         try:
             rows = self.rows(_VERIFICATIONS)
         except Missing:
             return {}
-        return {(ItemId(row["kind"], row["slug"]), row["resource"]): row["verified_at"] for row in rows}
+        return {
+            (ItemId(row["kind"], row["slug"]), row["resource"]): Verification(
+                row["verified_at"], row["identity"]
+            )
+            for row in rows
+        }
 
 
 class PassStoreWriter(PassStore, Writer):
@@ -69,7 +90,7 @@ class PassStoreWriter(PassStore, Writer):
         """Run the migrations that are needed; return their names. One statement when none is."""
         return migrate(self, folders)
 
-    def save_verifications(self, verified: Mapping[tuple[ItemId, str], datetime]) -> None:
+    def save_verifications(self, verified: Verifications) -> None:
         """Remember when these were read; one statement, none for nothing."""
         if verified:
             items, resources = zip(*verified, strict=True)
@@ -79,6 +100,7 @@ class PassStoreWriter(PassStore, Writer):
                     "kinds": [item.kind for item in items],
                     "slugs": [item.slug for item in items],
                     "resources": list(resources),
-                    "moments": list(verified.values()),
+                    "moments": [each.moment for each in verified.values()],
+                    "proofs": [each.proof for each in verified.values()],
                 },
             )

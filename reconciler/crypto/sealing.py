@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pyrage
 from pydantic import AliasChoices, Field, SecretStr
@@ -46,6 +46,9 @@ class SealingSettings(Settings):
     """age identities (`AGE-SECRET-KEY-1…`), one a line, the newest first; lines that begin with `#` are
     comments. Required where somebody has to log in."""
 
+    recipients: tuple[Annotated[str, Field(pattern=r"^age1[a-z0-9]+$")], ...] = ()
+    """Public keys (`age1…`) to which `reconcile seal` may seal where there is no identity, as on a laptop."""
+
     def missing(self) -> str | None:
         """Off without an identity."""
         return (
@@ -69,6 +72,11 @@ class SealingSettings(Settings):
     def recipient(self) -> str:
         """Whom to seal to, `age1…`: the newest identity's public half; "" without one."""
         return recipient_of(self.keys[0]) if self.keys else ""
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """Everybody who may be sealed to: the identities' public halves, and those of `recipients`."""
+        return frozenset({*map(recipient_of, self.keys), *self.recipients})
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from reconciler.model.decision import Applied, Change, Decision, Failed, Skipped
 from reconciler.model.item import Identity, Item, ItemId, SpecT
 from reconciler.model.json import Object
+from reconciler.model.mark import Mark
 from reconciler.model.observation import Observation, Seen, State, StateT
 from reconciler.settings.giving import Reading, Sections, Settings, Writing
 
@@ -31,6 +32,8 @@ class Target(Generic[SpecT]):
     `remembered`: the outputs kept in the status file; empty when there are none.
     `section`: the resource's own part of the status file, with what a person wrote there.
     `identity`: what the status file says that the item is; None before the first pass.
+    `proof`: what the item was proven to be in this pass, or "" while that is not known, and for kinds that
+    prove nothing.
     `verify`: True when it must be read one by one in this pass (new, hinted, or its audit is due).
     `verified_at`: when it was last read one by one.
     `siblings`: the same section of the other status files of the kind, by slug.
@@ -41,6 +44,7 @@ class Target(Generic[SpecT]):
     remembered: Object = field(default_factory=dict)
     section: Object = field(default_factory=dict)
     identity: Identity | None = None
+    proof: str = ""
     verify: bool = True
     verified_at: datetime | None = None
     siblings: Mapping[str, Object] = field(default_factory=dict)
@@ -54,6 +58,12 @@ class Target(Generic[SpecT]):
     def slug(self) -> str:
         """The item's slug."""
         return self.item.slug
+
+    @property
+    def mark(self) -> Mark:
+        """What is written at everything that is made for the item."""
+        remembered = self.identity is not None and self.identity.proof == self.proof
+        return Mark(self.item.kind, self.slug, self.proof, remembered)
 
     @property
     def spec(self) -> SpecT:
@@ -95,6 +105,9 @@ class Resource(ABC, Generic[SpecT, StateT]):
     """Resources whose outputs this one cannot do without; it is blocked, or skipped, with them."""
     uses: ClassVar[tuple[str, ...]] = ()
     """Resources whose outputs it takes when they are not skipped; it waits for them otherwise."""
+    trusts: ClassVar[tuple[str, ...]] = ()
+    """Resources whose things must be proven to be the item's own before this one goes on; whatever else
+    becomes of them."""
     provides: ClassVar[tuple[str, ...]] = ()
     """Names of outputs that others may read."""
     section: ClassVar[str] = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from reconciler.crypto.sealing import SealingSettings
+from reconciler.engine import viewing
 from reconciler.engine.contract import AnyResource
 from reconciler.engine.history import History, Reported
 from reconciler.engine.kind import Kinds
@@ -20,7 +21,7 @@ from reconciler.engine.repositories import Repositories
 from reconciler.engine.result import BUSY, KindView, Look, PassResult
 from reconciler.engine.stages import apply, observe, publish, report
 from reconciler.engine.stages import plan as planning
-from reconciler.engine.stages.load import load
+from reconciler.engine.stages.load import foreign_recipients, load
 from reconciler.git.manifest_tree import ManifestEdits
 from reconciler.git.snapshot import Snapshot
 from reconciler.model.decision import Change
@@ -136,8 +137,8 @@ class Cycle:
             return self._conclude(look, outcomes, pushed, history, trailers)
 
     def load(self) -> Loaded:
-        """Return the items and status files as they stand in the config repository."""
-        return load(self.repositories.config.fetch(), self.kinds)
+        """Return the items and status files as they stand in the config repository, allowed or not."""
+        return load(self.repositories.config.fetch(), self.kinds, None)
 
     def _look(
         self,
@@ -148,7 +149,8 @@ class Cycle:
         postpone: Postpone = lambda loaded, now: frozenset(),
     ) -> Look:
         now = self._clock()
-        loaded = load(config, self.kinds)
+        loaded = load(config, self.kinds, self.sections)
+        history.problems += foreign_recipients(loaded, self.kinds, self._trusted())
         postponed = postpone(loaded, now)
         active = _selected(loaded, only, postponed)
         views: dict[str, KindView] = {}
@@ -168,18 +170,15 @@ class Cycle:
         history: History,
         now: datetime,
     ) -> KindView:
-        within = self.sections.get(ScheduleSettings).verify_within
-        asked = {
-            resource.name: observe.targets(
-                resource, members, loaded, history.verifications, now=now, verify_within=within
-            )
-            for resource in self._resources[kind]
-        }
-        return KindView(
+        return viewing.view(
             self.kinds[kind],
             self._resources[kind],
-            {name: {target.slug: target for target in targets} for name, targets in asked.items()},
-            observe.observe(self._resources[kind], asked, read),
+            members,
+            loaded,
+            read,
+            history.verifications,
+            now=now,
+            verify_within=self.sections.get(ScheduleSettings).verify_within,
         )
 
     def _foreseen(self, look: Look, plans: Iterable[ItemPlan]) -> Iterator[ItemReport]:
@@ -230,8 +229,12 @@ class Cycle:
             confirm=history.confirm,
             trailers=trailers,
         )
-        verified = [pair for view in look.views.values() for pair in observe.verified(view)]
-        history.record(done, {each.id: each.status for each in resting}, verified, look.now)
+        verified = {
+            pair: seen
+            for view in look.views.values()
+            for pair, seen in observe.verified(view, look.now).items()
+        }
+        history.record(done, {each.id: each.status for each in resting}, verified)
         return PassResult(
             reports=(*reports, *resting, *report.as_written(look.loaded, look.postponed, self.kinds)),
             broken=look.loaded.broken,
@@ -240,6 +243,12 @@ class Cycle:
             commits=(*pushed.commits, *stated.commits),
             verified=observe.longest_ago(look.views.values(), look.now),
         )
+
+    def _trusted(self) -> frozenset[str]:
+        """Return whom people may seal to; nobody while the setting is of no use (`_public_key` tells it)."""
+        with suppress(ConfigurationError):
+            return self.sections.get(SealingSettings).trusted
+        return frozenset()
 
     def _public_key(self, problems: list[str]) -> str:
         """Return whom to seal to; "" when there is nobody, or no key that can be used."""

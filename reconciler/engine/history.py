@@ -7,14 +7,13 @@ pass off; with a database that does not answer it says so and goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import structlog
 
-from reconciler.clients.pass_store import PassStore, PassStoreWriter
+from reconciler.clients.pass_store import PassStore, PassStoreWriter, Verifications
 from reconciler.engine.kind import Kind, Ledger
 from reconciler.model.errors import NotConfigured, ReconcilerError, Unavailable
 from reconciler.model.item import Item, ItemId
@@ -42,7 +41,7 @@ class History:
         self.alone = True
         self._locked = False
         self._answers = True
-        self.verifications: Mapping[tuple[ItemId, str], datetime] | None = None
+        self.verifications: Verifications | None = None
         self.problems: list[str] = []
 
     @classmethod
@@ -95,10 +94,9 @@ class History:
         self,
         done: Sequence[Reported],
         resting: Mapping[ItemId, str],
-        verified: Iterable[tuple[ItemId, str]],
-        now: datetime,
+        verified: Verifications,
     ) -> None:
-        """Tell the ledgers what came of the items, and write when things were verified.
+        """Tell the ledgers what came of the items, and write what was verified.
 
         `resting`: the status of items that were not looked at.
         """
@@ -109,7 +107,7 @@ class History:
             statuses = {item.slug: status for item, status in resting.items() if item.kind == name}
             self._guarded(name, partial(ledger.record, _of(name, done), statuses))
         if self._answers:
-            self._try_to(lambda: store.save_verifications(dict.fromkeys(verified, now)))
+            self._try_to(lambda: store.save_verifications(verified))
 
     def close(self) -> None:
         """Let go of the lock."""

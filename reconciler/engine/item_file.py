@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Any
 
 import structlog
@@ -15,9 +15,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.engine.kind import Kind, Kinds
-from reconciler.model.errors import DEFECT, InvalidFile, printable
+from reconciler.model.errors import DEFECT, ConfigurationError, InvalidFile, printable
 from reconciler.model.item import LONGEST_SLUG, Item, Source, Spec
 from reconciler.model.yaml_read import Document, load_yaml
+from reconciler.settings.giving import Sections
 
 log = structlog.get_logger()
 
@@ -47,8 +48,13 @@ class InvalidFiles(Exception):
         super().__init__("; ".join(str(error) for error in self.found))
 
 
-def parse(path: str, content: bytes, kinds: Kinds, *, blob: str = "") -> Item[Any]:
-    """Return the item of one file; InvalidFiles with every fault that it has."""
+def parse(
+    path: str, content: bytes, kinds: Kinds, *, blob: str = "", sections: Sections | None = None
+) -> Item[Any]:
+    """Return the item of one file; InvalidFiles with every fault that it has.
+
+    `sections` None: nobody knows here what the operator allows.
+    """
     try:
         loaded = load_yaml(path, content)
     except InvalidFile as error:
@@ -60,7 +66,10 @@ def parse(path: str, content: bytes, kinds: Kinds, *, blob: str = "") -> Item[An
         raise InvalidFiles(_explain(path, loaded, kind.spec, each) for each in error.errors()) from None
     try:
         contradictions, slug = spec.contradictions(), spec.slug or spec.default_slug()
+        breaches = [] if sections is None else list(kind.limits(sections, spec))
         spec.claim()  # asked here once, so that nobody after this meets a defect of it
+    except ConfigurationError as error:
+        raise InvalidFiles([InvalidFile(path, error.message, remedy=error.remedy)]) from error
     except Exception as error:  # a defect that one file meets is that file's, and never the pass's
         log.error("file cannot be judged", path=path, error=type(error).__name__)
         log.debug("traceback", exc_info=True)
@@ -69,6 +78,7 @@ def parse(path: str, content: bytes, kinds: Kinds, *, blob: str = "") -> Item[An
         _fault(path, loaded, keys, f"{'.'.join(keys)}: {sentence}", "change one of the two")
         for keys, sentence in contradictions
     ]
+    faults += [_fault(path, loaded, each.keys, each.message, each.remedy) for each in breaches]
     if len(slug) > LONGEST_SLUG:
         message = f"the slug that follows from the names, {slug[:_LONGEST_SHOWN]}, has {len(slug)} characters"
         faults.append(
@@ -79,8 +89,14 @@ def parse(path: str, content: bytes, kinds: Kinds, *, blob: str = "") -> Item[An
     return Item(slug, kind.name, spec, Source(path, blob))
 
 
-def refuse_clashes(items: Iterable[Item[Any]]) -> tuple[list[Item[Any]], list[InvalidFile]]:
-    """Refuse every file that names what another file of its kind names, or has its slug, naming both."""
+def refuse_clashes(
+    items: Iterable[Item[Any]], standing: Set[str] = frozenset()
+) -> tuple[list[Item[Any]], list[InvalidFile]]:
+    """Refuse every file that names what another file of its kind names, or has its slug, naming both.
+
+    `standing`: paths of files that stand for something that is there already. The one such file of a clash
+    stays, and only the newcomers are refused: nobody can stop a project by naming it in a file of his own.
+    """
     everyone = list(items)
     errors: dict[str, InvalidFile] = {}
     # What is named in two files also gives one slug twice; another slug would not help there.
@@ -93,7 +109,9 @@ def refuse_clashes(items: Iterable[Item[Any]]) -> tuple[list[Item[Any]], list[In
         for item in everyone:
             claims[item.kind, claim_of(item)].append(item.source.path)
         for (_, claim), paths in claims.items():
-            for path in paths if len(paths) > 1 else ():
+            first = [path for path in paths if path in standing]
+            refused = [path for path in paths if path not in first] if len(first) == 1 else paths
+            for path in refused if len(paths) > 1 else ():
                 others = ", ".join(printable(other) for other in sorted(paths) if other != path)
                 errors.setdefault(
                     path, InvalidFile(path, f"{claim} is also claimed by {others}", remedy=remedy)

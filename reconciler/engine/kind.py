@@ -12,6 +12,7 @@ from reconciler.model.decision import WaitingReason
 from reconciler.model.item import Identity, Item, Spec
 from reconciler.model.json import Object
 from reconciler.model.outcome import ItemReport
+from reconciler.settings.giving import Sections
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,15 @@ class Proof:
     resource: str
     output: str
     noun: str
+
+
+@dataclass(frozen=True)
+class Breach:
+    """Something that a file asks for and may not: the field's path, what is wrong, and what to do."""
+
+    keys: tuple[str, ...]
+    message: str
+    remedy: str
 
 
 class Database(Protocol):
@@ -68,6 +78,8 @@ class Kind:
     resources: tuple[type[AnyResource], ...]
     waits: tuple[WaitingReason, ...] = ()
     after_commit: WaitingReason | None = None
+    limits: Callable[[Sections, Any], Iterable[Breach]] = lambda sections, spec: ()
+    """What of a file the operator's settings do not allow."""
     proof: Proof | None = None
     """What proves an item's identity; None where its name is all there is."""
     ledger: Callable[[Database], Ledger] | None = None
@@ -88,7 +100,7 @@ class Kind:
     def __post_init__(self) -> None:
         known: dict[str, bool] = {}
         for resource in self.resources:
-            inputs = {*resource.needs, *resource.uses}
+            inputs = {*resource.needs, *resource.uses, *resource.trusts}
             if early := inputs - known.keys():
                 raise ValueError(f"{resource.name} stands before {', '.join(sorted(early))}, which it needs")
             if resource.name in known:

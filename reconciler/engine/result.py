@@ -30,9 +30,24 @@ class KindView:
     """
 
     kind: Kind
-    resources: tuple[AnyResource, ...]
-    targets: Mapping[str, Mapping[str, Target[Any]]]
-    findings: Mapping[str, Mapping[str, Finding[Any]]]
+    resources: tuple[AnyResource, ...] = ()
+    targets: Mapping[str, Mapping[str, Target[Any]]] = field(default_factory=dict)
+    findings: Mapping[str, Mapping[str, Finding[Any]]] = field(default_factory=dict)
+
+    def with_(
+        self, resource: AnyResource, targets: Sequence[Target[Any]], findings: Mapping[str, Finding[Any]]
+    ) -> KindView:
+        """Return the view with one resource more."""
+        return KindView(
+            self.kind,
+            (*self.resources, resource),
+            {**self.targets, resource.name: {target.slug: target for target in targets}},
+            {**self.findings, resource.name: findings},
+        )
+
+    def proves(self, resource: AnyResource) -> bool:
+        """Tell whether it is the one that proves what the items are."""
+        return self.kind.proof is not None and self.kind.proof.resource == resource.name
 
 
 @dataclass(frozen=True)

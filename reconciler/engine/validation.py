@@ -12,16 +12,17 @@ from reconciler.engine.kind import Kinds
 from reconciler.model.errors import InvalidFile
 from reconciler.model.item import Item
 from reconciler.model.yaml_read import LARGEST
+from reconciler.settings.giving import Sections
 
 
-def validate_files(files: Sequence[Path], kinds: Kinds) -> list[InvalidFile]:
-    """Return every fault of every file, and every clash between them."""
+def validate_files(files: Sequence[Path], kinds: Kinds, sections: Sections | None) -> list[InvalidFile]:
+    """Return every fault of every file, and every clash between them; `sections` tell what is allowed."""
     items: list[Item[Any]] = []
     errors: list[InvalidFile] = []
     # One file may be named in two ways; it would clash with itself.
     for path in {path.parent.resolve() / path.name: path for path in files}.values():
         try:
-            items.append(parse(str(path), _read(path), kinds))
+            items.append(parse(str(path), _read(path), kinds, sections=sections))
         except InvalidFile as error:
             errors.append(error)
         except InvalidFiles as several:

@@ -150,7 +150,7 @@ class Catalogue:
         """
         before = self._view
         same = before.loaded is not None and before.loaded.commit == snapshot.commit
-        loaded = before.loaded if same and before.loaded else load(snapshot, self.kinds)
+        loaded = before.loaded if same and before.loaded else load(snapshot, self.kinds, self._sections)
         proposed = {**self._proposed(snapshot), **(also or {})}
         beside = {kind: self._ask_beside(kind, each) for kind, each in self._beside.items()}
         key = (snapshot.commit, proposed, beside)

@@ -108,7 +108,7 @@ class Desk:
                 raise UnknownItem(
                     f"there is no {item.kind} {item.slug}", remedy="GET /items lists what there is"
                 )
-            request = request_of(view.loaded, self.kinds, item)
+            request = request_of(view.loaded, self.kinds, item, self._sections)
             if self._is_on_its_way(view.loaded, item, request, content):
                 return view.reports[item]
             text = sealed_text(request, item, content, self._clock())
@@ -146,7 +146,7 @@ class Desk:
         fields = {key: value for key, value in values.items() if key != "kind"}
         text = dump_status(fields if first else {"kind": kind, **fields}, HEADING)
         # Where it goes depends on the slug, which only the parsed file tells.
-        slug = parse("", text, self.kinds).slug
+        slug = parse("", text, self.kinds, sections=self._sections).slug
         return text, parse(path_of(ItemId(kind, slug), self.kinds), text, self.kinds)
 
 

@@ -6,18 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from reconciler.crypto.sealing import seal
+from reconciler.crypto.sealing import SealingSettings, seal
 from reconciler.engine.contract import AnyResource, SealedForm
 from reconciler.engine.cycle import Cycle
 from reconciler.engine.kind import Kind, Kinds
 from reconciler.engine.naming import chosen_item
 from reconciler.git.edits import Fate, HumanEntry
 from reconciler.git.repository import Repository
-from reconciler.model.errors import Conflict, UnknownItem, UsageError
+from reconciler.model.errors import ConfigurationError, Conflict, UnknownItem, UsageError
 from reconciler.model.item import ItemId
 from reconciler.model.json import Object
 from reconciler.model.loaded import Loaded
 from reconciler.model.status_file import mapping, status_path
+from reconciler.settings.giving import Sections
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def seal_for(cycle: Cycle, name: str, content: bytes, *, only_print: bool) -> st
     """Return the sealed entry, or the sentence that says where it was committed."""
     loaded = cycle.load()
     item = chosen_item(name, [*loaded.statuses, *(each.id for each in loaded.items)])
-    request = request_of(loaded, cycle.kinds, item)
+    request = request_of(loaded, cycle.kinds, item, cycle.sections)
     text = sealed_text(request, item, content, datetime.now(UTC))
     if only_print:
         return text.rstrip("\n")
@@ -42,8 +43,11 @@ def seal_for(cycle: Cycle, name: str, content: bytes, *, only_print: bool) -> st
     return f"sealed and committed as {commit[:10]}; the next pass takes it"
 
 
-def request_of(loaded: Loaded, kinds: Kinds, item: ItemId) -> Request:
-    """Return what a status file asks for; UnknownItem without one, Conflict when it asks for nothing."""
+def request_of(loaded: Loaded, kinds: Kinds, item: ItemId, sections: Sections) -> Request:
+    """Return what a status file asks for; UnknownItem without one, Conflict when it asks for nothing.
+
+    People can write a status file. So it is no ground for sealing to somebody: that one has to be configured.
+    """
     status = loaded.statuses.get(item)
     if status is None:
         known = ", ".join(sorted(each.slug for each in loaded.statuses)) or "none yet"
@@ -52,11 +56,26 @@ def request_of(loaded: Loaded, kinds: Kinds, item: ItemId) -> Request:
         found = mapping(status.get(resource.section))
         recipient, request_id = found.get("recipient"), found.get("requestId")
         if resource.sealed and isinstance(recipient, str) and isinstance(request_id, str):
+            _check_recipient(recipient, item, sections)
             return Request(resource.sealed, resource.section, recipient, request_id)
     raise Conflict(
         f"{item.slug} does not ask for anything sealed",
         remedy="run a pass first; its status file then says what it asks for, if it does",
     )
+
+
+def _check_recipient(recipient: str, item: ItemId, sections: Sections) -> None:
+    trusted = sections.get(SealingSettings).trusted
+    if not trusted:
+        raise ConfigurationError(
+            "nothing says here to whom may be sealed",
+            remedy="write the operator's public key into sealing.recipients of reconciler.yaml",
+        )
+    if recipient not in trusted:
+        raise Conflict(
+            f"{status_path(item)} asks to seal to {recipient[:80]}, which is none of the reconciler's keys",
+            remedy="tell the operator, and wait for the next pass to put it right",
+        )
 
 
 def sealed_text(request: Request, item: ItemId, content: bytes, now: datetime) -> str:

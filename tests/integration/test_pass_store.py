@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler.clients import postgres as client_module
-from reconciler.clients.pass_store import LOCK_KEY, PassStore
+from reconciler.clients.pass_store import LOCK_KEY, PassStore, Verification
 from reconciler.clients.postgres import PostgresSettings
 from reconciler.engine.history import MIGRATIONS
 from reconciler.model.errors import ConfigurationError, Unavailable
@@ -17,6 +17,7 @@ from tests.support import servers
 from tests.support.databases import store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST = Verification(NOW, "7")
 A, B, OTHER_A = ItemId("project", "a"), ItemId("project", "b"), ItemId("another", "a")
 
 
@@ -46,7 +47,7 @@ def test_a_killed_session_is_noticed_and_never_replaced(empty_database: Database
         assert not client.still_held()
         for _ in range(2):
             with pytest.raises(Unavailable):
-                client.save_verifications({(A, "webhook"): NOW})
+                client.save_verifications({(A, "webhook"): FIRST})
 
 
 def test_a_killed_session_without_lock_is_replaced(empty_database: Database) -> None:
@@ -65,12 +66,14 @@ def test_verifications_are_kept_and_replaced(empty_database: Database) -> None:
     later = NOW + timedelta(hours=1)
     with store(empty_database) as client:
         client.save_verifications({})
-        client.save_verifications({(A, "webhook"): NOW, (B, "webhook"): NOW, (OTHER_A, "webhook"): NOW})
-        client.save_verifications({(B, "webhook"): later})
+        client.save_verifications(
+            dict.fromkeys([(A, "webhook"), (B, "webhook"), (OTHER_A, "webhook")], FIRST)
+        )
+        client.save_verifications({(B, "webhook"): Verification(later, "8")})
         assert client.verifications() == {
-            (A, "webhook"): NOW,
-            (B, "webhook"): later,
-            (OTHER_A, "webhook"): NOW,
+            (A, "webhook"): FIRST,
+            (B, "webhook"): Verification(later, "8"),
+            (OTHER_A, "webhook"): FIRST,
         }
 
 

@@ -159,7 +159,7 @@ def clumsy(  # noqa: C901 - one step each
 
 def kind_of(*resources: AnyResource, proof: Proof | None = None) -> Kind:
     """Return a kind with these resources, which hold their world."""
-    return Kind("thing", ThingSpec, tuple(map(type, resources)), (LOGIN, SYNC), SYNC, proof)
+    return Kind("thing", ThingSpec, tuple(map(type, resources)), (LOGIN, SYNC), SYNC, proof=proof)
 
 
 def item(name: str, claimed: str = "") -> Item[ThingSpec]:

@@ -15,7 +15,7 @@ from reconciler.engine.contract import Resource, Target
 from reconciler.engine.kind import Kind
 from reconciler.kinds import KINDS
 from reconciler.model.decision import Decision, Failed, Needed, Settled, Skipped, Waiting
-from reconciler.model.item import Item, Source
+from reconciler.model.item import Identity, Item, Source
 from reconciler.model.observation import Absent, Known, Remembered, Seen
 from reconciler.settings.giving import Sections
 from tests.kinds.everyone import EVERYONE
@@ -49,7 +49,8 @@ def load(path: Path) -> dict[str, Any]:
     assert isinstance(loaded, dict), f"{place}: a case is a mapping; CONTRIBUTING.md has its format"
     required = {"about", kind_of(path).name, "seen", "expect"}
     optional = {
-        "slug", "now", "remembered", "section", "siblings", "verify", "verified_at", "settings", "outputs",
+        "slug", "now", "identity", "remembered", "section", "siblings", "verify", "verified_at", "settings",
+        "outputs",
     }  # fmt: skip
     missing, unknown = required - set(loaded), set(loaded) - required - optional
     assert not missing, f"{place}: lacks {sorted(missing)}; CONTRIBUTING.md has the format of cases"
@@ -60,11 +61,14 @@ def load(path: Path) -> dict[str, Any]:
 def target_of(case: Mapping[str, Any], kind: Kind) -> Target[Any]:
     spec = kind.spec.model_validate(case[kind.name])
     slug = spec.slug or case.get("slug") or spec.default_slug()
+    given = case.get("outputs", {}).get(kind.proof.resource, {}) if kind.proof else {}
     return Target(
         item=Item(slug, kind.name, spec, Source(f"projects/{slug}.yaml", "0" * 40)),
         now=case.get("now", NOW),
+        identity=Identity(**case["identity"]) if "identity" in case else None,
         remembered=case.get("remembered", {}),
         section=case.get("section", {}),
+        proof=str(given[kind.proof.output]) if kind.proof and kind.proof.output in given else "",
         verify=case.get("verify", True),
         verified_at=case.get("verified_at"),
         siblings=case.get("siblings", {}),

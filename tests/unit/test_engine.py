@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.engine import viewing
 from reconciler.engine.contract import Resource
 from reconciler.engine.kind import Kind, Proof
-from reconciler.engine.result import KindView
-from reconciler.engine.stages import apply, observe, plan, report
+from reconciler.engine.stages import apply, plan, report
 from reconciler.model.decision import Change, Needed, Settled, Skipped
 from reconciler.model.errors import Collision, ConfigurationError, Denied, NotConfigured, Unavailable
 from reconciler.model.item import Item, ItemId
@@ -47,19 +47,8 @@ def run(
     kind = kind_of(*resources, proof=proof)
     known = {ItemId("thing", slug): document for slug, document in (statuses or {}).items()}
     loaded = Loaded("0" * 40, tuple(items), known)
-    targets = {
-        each.name: {
-            target.slug: target
-            for target in observe.targets(
-                each, items, loaded, None, now=NOW, verify_within=timedelta(hours=1)
-            )
-        }
-        for each in resources
-    }
-    findings = observe.observe(
-        resources, {name: list(each.values()) for name, each in targets.items()}, Reading(Sections({}, {}))
-    )
-    view = KindView(kind, tuple(resources), targets, findings)
+    read = Reading(Sections({}, {}))
+    view = viewing.view(kind, resources, items, loaded, read, None, now=NOW, verify_within=timedelta(hours=1))
     made = Plan(tuple(plan.plan(view, [each.slug for each in items])))
     announced: list[Change] = []
     reports = {
@@ -129,13 +118,20 @@ def test_an_outage_changes_no_status_file() -> None:
     assert during.reports["a"].unreadable
 
 
-def test_what_is_remembered_of_an_unread_resource_lets_others_go_on() -> None:
+def test_what_is_remembered_of_an_unread_resource_keeps_what_is_settled_and_changes_nothing() -> None:
     world = World()
-    first = [resource(world, "first")]
-    before = run(first, "a").documents
+    resources = [resource(world, name, needs=("first",)) for name in ("second", "third")]
+    resources.insert(0, resource(world, "first"))
+    before = run(resources[:2], "a").documents
     world.on_read["first"] = Denied("World", "refused the token")
-    run([*first, resource(world, "second", needs=("first",))], "a", statuses=before)
-    assert world.values["second", "a"] == "second+first"
+    made = run(resources, "a", statuses=before)
+    # A person may have written what the status file says of the first.
+    assert made.conditions("a") == {
+        "first": Condition.UNKNOWN,
+        "second": Condition.OK,
+        "third": Condition.BLOCKED,
+    }
+    assert ("third", "a") not in world.values
 
 
 def test_a_defect_in_one_resource_stops_no_other() -> None:

@@ -1,5 +1,6 @@
--- makes: reconciler_item_verifications
--- When a resource that can only be read one by one was last read. Losing it costs one pass that reads everything.
+-- makes: reconciler_item_verifications reconciler_item_verifications.identity
+-- When a resource that can only be read one by one was last read, and what its item was proven to be then: of an item that
+-- had the slug before, nothing counts. Losing it costs one pass that reads everything.
 -- A table of its own, and no change of reconciler_verifications from before there were kinds: migrations only add, so
 -- that an older version goes on beside this one. That table is not used any more.
 CREATE TABLE IF NOT EXISTS reconciler_item_verifications (
@@ -9,3 +10,4 @@ CREATE TABLE IF NOT EXISTS reconciler_item_verifications (
     verified_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (kind, slug, resource)
 );
+ALTER TABLE reconciler_item_verifications ADD COLUMN IF NOT EXISTS identity TEXT NOT NULL DEFAULT '';

@@ -12,7 +12,7 @@ import structlog
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.deciding import being_committed, safely
 from reconciler.engine.result import KindView
-from reconciler.model.decision import Change, Decision, Failed, Needed, Settled, Skipped, Waiting
+from reconciler.model.decision import Action, Change, Decision, Failed, Needed, Settled, Skipped, Waiting
 from reconciler.model.errors import DEFECT, Collision, ReconcilerError, Unavailable
 from reconciler.model.json import Object, resolve
 from reconciler.model.observation import Finding, Seen, Unconfigured, Unknown
@@ -42,7 +42,7 @@ def apply(
     for resource in view.resources:
         target = view.targets[resource.name][plan.id.slug]
         answer = plan.planned[resource.name]
-        held_back = _held_back(resource, view, outcomes)
+        held_back = _held_back(resource, view, outcomes) or _distrusted(resource, plan, outcomes)
         if held_back is None and _may_be_unneeded(resource, answer, unneeded):
             again = _planned_again(resource, target, view.findings[resource.name][plan.id.slug], outcomes)
             # What turns out to be another change than the plan has shown is left to the next pass.
@@ -217,4 +217,18 @@ def _held_back(resource: AnyResource, view: KindView, outcomes: Mapping[str, Out
             return outcome_of(resource, Blocked(name, before.unreadable), {})
         if name in deferred and before.condition is Condition.CHANGED:
             return _outcome(resource, being_committed(view.kind, name), Condition.OK)
+    return None
+
+
+def _distrusted(resource: AnyResource, plan: ItemPlan, outcomes: Mapping[str, Outcome]) -> Outcome | None:
+    """Return the outcome of a resource that is not to go on, since a thing was not proven to be the item's.
+
+    What was only to be updated was proven before, whatever became of the update.
+    """
+    for name in resource.trusts:
+        before, answer = outcomes[name], plan.planned[name]
+        own = isinstance(answer, Needed) and answer.change.action is Action.UPDATE
+        failed = before.condition in {Condition.UNKNOWN, Condition.ERROR} and not before.outputs
+        if (failed and not own) or before.condition is Condition.BLOCKED:
+            return outcome_of(resource, Blocked(name, before.unreadable), {})
     return None

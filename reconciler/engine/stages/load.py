@@ -5,7 +5,7 @@ Knows no kind by name, and no git beyond the snapshot that it is handed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
@@ -16,12 +16,13 @@ from reconciler.engine.kind import Kinds
 from reconciler.git.snapshot import Snapshot
 from reconciler.git.status_text import load_status
 from reconciler.git.tree import Entry
-from reconciler.model.errors import InvalidFile
+from reconciler.model.errors import InvalidFile, printable
 from reconciler.model.item import SLUG_PATTERN, Item, ItemId
 from reconciler.model.json import Object
 from reconciler.model.latest import Latest
 from reconciler.model.loaded import Loaded
-from reconciler.model.status_file import identity, status_path
+from reconciler.model.status_file import identity, mapping, status_path
+from reconciler.settings.giving import Sections
 
 PROJECTS = "projects"
 STATUS = "status"
@@ -39,8 +40,11 @@ class _Statuses:
     errors: list[InvalidFile] = field(default_factory=list)
 
 
-def load(snapshot: Snapshot, kinds: Kinds) -> Loaded:
-    """Return all that stands in the snapshot; broken files are errors in the result, never raised."""
+def load(snapshot: Snapshot, kinds: Kinds, sections: Sections | None) -> Loaded:
+    """Return all that stands in the snapshot; broken files are errors in the result, never raised.
+
+    `sections` None: whoever looks need not know what the operator allows.
+    """
     items: list[Item[Any]] = []
     broken: list[InvalidFile] = []
     for file in snapshot.files(PROJECTS):
@@ -50,11 +54,11 @@ def load(snapshot: Snapshot, kinds: Kinds) -> Loaded:
             broken.append(_no_file(file.path))
             continue
         try:
-            items.append(parse(file.path, snapshot.content(file.id), kinds, blob=file.id))
+            items.append(parse(file.path, snapshot.content(file.id), kinds, blob=file.id, sections=sections))
         except InvalidFiles as errors:
             broken.extend(errors.found)
-    good, clashes = refuse_clashes(items)
     statuses = _statuses(snapshot, kinds)
+    good, clashes = refuse_clashes(items, _standing(items, statuses.documents))
     good, changed = _refuse_changed(good, statuses.documents, kinds)
     broken += [*clashes, *changed, *statuses.errors]
     broken_paths = {error.path for error in broken}
@@ -74,6 +78,26 @@ def load(snapshot: Snapshot, kinds: Kinds) -> Loaded:
         unreadable_statuses=statuses.unreadable,
         moving=statuses.moving,
     )
+
+
+def _standing(items: Iterable[Item[Any]], statuses: Mapping[ItemId, Object]) -> frozenset[str]:
+    """Return the paths of the files that status files were written for."""
+    return frozenset(
+        item.source.path for item in items if statuses.get(item.id, {}).get("source") == item.source.path
+    )
+
+
+def foreign_recipients(loaded: Loaded, kinds: Kinds, trusted: Set[str]) -> Iterator[str]:
+    """Yield a sentence about every status file that has people seal to somebody who is not us."""
+    for item, document in loaded.statuses.items():
+        for resource in kinds[item.kind].resources if trusted else ():
+            recipient = mapping(document.get(resource.section)).get("recipient") if resource.sealed else None
+            if recipient is not None and recipient not in trusted:
+                path, asked = status_path(item), printable(str(recipient)[:80])
+                yield (
+                    f"{path}: {resource.section}.recipient is {asked}, which is none of our keys: what was "
+                    f"sealed to it is in a stranger's hands; `git log {path}` tells who wrote it there"
+                )
 
 
 def _refuse_changed(

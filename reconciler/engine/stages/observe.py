@@ -1,14 +1,15 @@
-"""Stage two: every resource reads all items of its kind at once. Never writes, and plans nothing."""
+"""Stage two: each resource reads all items of its kind at once. Never writes, and plans nothing."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any
 
 import structlog
 
+from reconciler.clients.pass_store import Verification, Verifications
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.one_by_one import STOPPED
 from reconciler.engine.result import KindView
@@ -29,21 +30,8 @@ from reconciler.settings.giving import Reading
 
 log = structlog.get_logger()
 
-Findings: TypeAlias = Mapping[str, Mapping[str, Finding[Any]]]
-"""By resource name, then by slug; of one kind."""
-
-Verifications: TypeAlias = Mapping[tuple[ItemId, str], datetime]
-"""When a resource of an item was last read one by one."""
-
 MOST_SEARCHES = 40
 """Reads of a resource in search of the item that it cannot digest: to find one among 1,000 takes 20."""
-
-
-def observe(
-    resources: Sequence[AnyResource], targets: Mapping[str, Sequence[Target[Any]]], read: Reading
-) -> Findings:
-    """Return one finding for each resource of each target."""
-    return {resource.name: _observe_one(resource, targets[resource.name], read) for resource in resources}
 
 
 def targets(
@@ -51,13 +39,15 @@ def targets(
     items: Sequence[Item[Any]],
     loaded: Loaded,
     verifications: Verifications | None,
+    proofs: Mapping[str, str],
     *,
     now: datetime,
     verify_within: timedelta,
 ) -> list[Target[Any]]:
     """Return items, all of one kind, as one resource is asked about them.
 
-    `verifications` None means that nobody keeps them, so everything is read.
+    `verifications` None means that nobody keeps them, so everything is read. `proofs`: by slug, what each
+    item was proven to be; what was read of another item, which had the slug before, does not count.
     """
     kinds = {item.kind for item in items}
     siblings = {
@@ -68,7 +58,9 @@ def targets(
     made: list[Target[Any]] = []
     for item in items:
         document = loaded.status(item.id)
-        verified_at = (verifications or {}).get((item.id, resource.name))
+        proof = proofs.get(item.slug, "")
+        last = (verifications or {}).get((item.id, resource.name))
+        verified_at = last.moment if last and last.proof == proof else None
         trusted = (
             resource.audited
             and verifications is not None
@@ -83,6 +75,7 @@ def targets(
                 remembered=outputs(document, resource.name),
                 section=mapping(document.get(resource.section)) if resource.section else {},
                 identity=identity(document),
+                proof=proof,
                 verify=not trusted,
                 verified_at=verified_at,
                 siblings=siblings,
@@ -104,15 +97,17 @@ def audit_due(
     return now - verified_at >= within * (0.5 + 0.5 * number / 2**32)
 
 
-def verified(view: KindView) -> list[tuple[ItemId, str]]:
+def verified(view: KindView, now: datetime) -> dict[tuple[ItemId, str], Verification]:
     """Return the audited resources, each with its item, that were really read in this pass."""
-    return [
-        (ItemId(view.kind.name, slug), resource.name)
+    return {
+        (ItemId(view.kind.name, slug), resource.name): Verification(
+            now, view.targets[resource.name][slug].proof
+        )
         for resource in view.resources
         if resource.audited
         for slug, finding in view.findings[resource.name].items()
         if isinstance(finding, Known)
-    ]
+    }
 
 
 def longest_ago(views: Iterable[KindView], now: datetime) -> dict[tuple[str, str], datetime]:
@@ -131,9 +126,10 @@ def longest_ago(views: Iterable[KindView], now: datetime) -> dict[tuple[str, str
     return found
 
 
-def _observe_one(
+def observe(
     resource: AnyResource, wanted: Sequence[Target[Any]], read: Reading
 ) -> Mapping[str, Finding[Any]]:
+    """Return, by slug, one finding for each target of one resource."""
     if not wanted:
         return {}
     if read.stopping():

@@ -22,6 +22,23 @@ def plan(view: KindView, slugs: Sequence[str]) -> list[ItemPlan]:
     return [ItemPlan(ItemId(view.kind.name, slug), _plan_item(view, slug)) for slug in slugs]
 
 
+def proofs(view: KindView) -> dict[str, str]:
+    """Return, by slug, what the items are proven to be; without those of which nothing says it.
+
+    The view has got no further than the resource that proves it. What that could not read is taken from its
+    status file: nothing is written on such ground (`_answer`), and nothing that is settled comes undone.
+    """
+    proof = view.kind.proof
+    assert proof is not None  # noqa: S101 - the caller asked
+    found: dict[str, str] = {}
+    for slug, target in view.targets[proof.resource].items():
+        planned = _plan_item(view, slug)[proof.resource]
+        given = _given(view.resources[0], planned, target) or {}
+        if (value := given.get(proof.output)) is not None and not isinstance(value, Later):
+            found[slug] = str(value)
+    return found
+
+
 def _plan_item(view: KindView, slug: str) -> dict[str, Planned]:
     planned: dict[str, Planned] = {}
     outputs: dict[str, Object] = {}
@@ -31,7 +48,7 @@ def _plan_item(view: KindView, slug: str) -> dict[str, Planned]:
         finding = view.findings[resource.name][slug]
         answer: Planned = barred or _answer(view, resource, target, finding, planned, outputs)
         given = _given(resource, answer, target)
-        if view.kind.proof and view.kind.proof.resource == resource.name:
+        if view.kind.proof and view.proves(resource):
             another = _another(view.kind.proof, target, given or {})
             barred = _barred(view.kind, target, another or answer)
             answer, given = (another, None) if another else (answer, given)
@@ -55,15 +72,21 @@ def _answer(
     assert not isinstance(finding, Unknown | Unconfigured)  # noqa: S101 - answered above
     seen: Seen[Any] = finding
     inputs = {name: outputs[name] for name in (*resource.needs, *resource.uses) if name in outputs}
-    return safely(
+    answer: Planned = safely(
         resource,
         target,
         lambda: (
             resource.unwanted(target)
             or _held_back(resource, view, planned, outputs)
+            or _distrusted(resource, planned, outputs)
             or resource.plan(target, seen, inputs)
         ),
     )
+    if isinstance(answer, Needed):
+        # A status file is what people can write as well: it is no ground for changing anything.
+        unread = (name for name in (*inputs, *resource.trusts) if isinstance(planned.get(name), Unknown))
+        return next((Blocked(name, because_unknown=True) for name in unread), answer)
+    return answer
 
 
 def _another(proof: Proof, target: Target[Any], given: Object) -> Failed | None:
@@ -132,6 +155,19 @@ def _held_back(
             return Blocked(name)
         if isinstance(answer, Needed) and name in deferred:
             return being_committed(view.kind, name)
+    return None
+
+
+def _distrusted(
+    resource: AnyResource, planned: Mapping[str, Planned], outputs: Mapping[str, Object]
+) -> Blocked | None:
+    """Return why a resource is not to go on: some thing is not proven to be the item's own."""
+    for name in resource.trusts:
+        answer = planned.get(name)
+        if isinstance(answer, Blocked):
+            return Blocked(name, answer.because_unknown)
+        if isinstance(answer, Unknown | Failed) and name not in outputs:
+            return Blocked(name, because_unknown=isinstance(answer, Unknown))
     return None
 
 

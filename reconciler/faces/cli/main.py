@@ -158,15 +158,24 @@ def plan(
 
 @reconcile.command()
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path))
-def validate(files: tuple[Path, ...]) -> None:
-    """Check files for projects/ offline, without any secret. Default: all below ./projects."""
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="What is allowed; default: reconciler.yaml, if any."
+)
+def validate(files: tuple[Path, ...], config: Path | None) -> None:
+    """Check files for projects/ offline, without any secret. Default: all below ./projects.
+
+    Where there is a reconciler.yaml, also that they ask for nothing that it does not allow.
+    """
+    from reconciler.engine.configuration import DEFAULT_FILE, load_sections
     from reconciler.engine.validation import files_below, validate_files
 
+    kinds = known_kinds()
     folder = PROJECTS
     chosen = files or files_below(folder)
     if not chosen and not folder.is_dir():
         raise UsageError("no file to check", remedy="name files, or run it where projects/ is")
-    errors = validate_files(chosen, known_kinds())
+    sections = load_sections(config) if config or DEFAULT_FILE.exists() else None
+    errors = validate_files(chosen, kinds, sections)
     for error in errors:
         click.echo(f"error: {error}", err=True)
     if errors:

@@ -18,6 +18,7 @@ from reconciler.model.decision import Action, Change, Decision, Failed, Needed, 
 from reconciler.model.errors import Collision
 from reconciler.model.item import SpecT
 from reconciler.model.json import Object
+from reconciler.model.mark import Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
 from reconciler.settings.giving import Reading, Settings, Writing
 
@@ -26,7 +27,7 @@ class VaultSecretState(State):
     """`version` changes whenever the value may have; `complete`: the expected key is in it."""
 
     version: str
-    ours: bool = True
+    whose: Whose = Whose.OURS
     complete: bool = True
 
 
@@ -44,10 +45,6 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
     @abstractmethod
     def secret_name(self, slug: str) -> str:
         """Return the name under `folder`."""
-
-    @abstractmethod
-    def marks(self, target: Target[SpecT]) -> Mapping[str, str]:
-        """Return the custom metadata that says whose secret it is."""
 
     @abstractmethod
     def generate(self) -> SecretStr:
@@ -80,9 +77,9 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
             summary = f"generate a secret at {path}"
             return Needed(Change(target.id, self.name, Action.CREATE, summary, after={"path": path}))
         state = seen.state
-        if not state.ours and not target.spec.adopt:
+        if not state.whose.ours and not target.spec.adopt:
             return Failed(
-                f"there is a secret at {path} that we did not make",
+                f"there is a secret at {path} that {state.whose.history}",
                 remedy="to use its value as it is, add `adopt: true` to the project file; "
                 "to get a new one, move that secret elsewhere",
                 conflict=True,
@@ -92,44 +89,47 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
                 f"the secret at {path} has no value `{self.key}`",
                 remedy=f"write one into it, or delete {path} with all its versions to get a new one",
             )
-        if not state.ours:
-            change = Change(
-                target.id,
-                self.name,
-                Action.ADOPT,
-                f"adopt the secret at {path} with the value that it has",
-                before={"version": state.version},
-                after={"path": path, "version": state.version},
+        if state.whose is not Whose.OURS:
+            # One that was marked before marks had a proof is ours already, and only gets its mark anew.
+            action, summary = (
+                (Action.UPDATE, f"renew the mark of the secret at {path}")
+                if state.whose.ours
+                else (Action.ADOPT, f"adopt the secret at {path} with the value that it has")
             )
-            return Needed(change, outputs={"version": state.version})
+            known: Object = {"version": state.version}
+            change = Change(target.id, self.name, action, summary, known, {"path": path, **known})
+            return Needed(change, outputs=known)
         return Settled({"version": state.version})
 
     def apply(self, target: Target[SpecT], change: Change, write: Writing) -> Settled:
         """Write a new value where nothing readable is, or mark the one that is there."""
         vault, path = write.get(VaultWriter), self._path(target)
-        if change.action is Action.ADOPT:
-            vault.annotate(path, self.marks(target))
-        else:
+        if change.action is Action.CREATE:
             self._create(vault, path, target)
+        else:
+            self._mark(vault, path, target)
         seen = self._seen(vault.read(path), target)
-        if isinstance(seen, Absent) or not (seen.state.ours and seen.state.complete):
+        if isinstance(seen, Absent) or seen.state.whose is not Whose.OURS or not seen.state.complete:
             raise Collision(self.system, f"{path} changed while we wrote it")
         return Settled({"version": seen.state.version})
 
     def _create(self, vault: VaultWriter, path: str, target: Target[SpecT]) -> None:
         try:
-            vault.write(path, {self.key: self.generate()}, cas=0, metadata=self.marks(target))
+            vault.write(path, {self.key: self.generate()}, cas=0, metadata=target.mark.words())
         except Collision:
             # Perhaps a pass that was killed made it, or a second one is at work: then it is ours to use.
             found = vault.read(path)
-            if found is None or not self._is_ours(found, target):
+            if found is None or target.mark.whose(found.metadata) is not Whose.OURS:
                 raise
+
+    def _mark(self, vault: VaultWriter, path: str, target: Target[SpecT]) -> None:
+        found = vault.read(path)
+        if found is None or not (target.spec.adopt or target.mark.whose(found.metadata).ours):
+            raise Collision(self.system, f"{path} changed since it was read")
+        vault.annotate(path, target.mark.words())
 
     def _path(self, target: Target[SpecT]) -> str:
         return f"{self.folder}/{self.secret_name(target.slug)}"
-
-    def _is_ours(self, secret: VaultSecret, target: Target[SpecT]) -> bool:
-        return self.marks(target).items() <= secret.metadata.items()
 
     def _seen(self, secret: VaultSecret | None, target: Target[SpecT]) -> Known[VaultSecretState] | Absent:
         if secret is None:
@@ -140,7 +140,7 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
         return Known(
             VaultSecretState(
                 version=version,
-                ours=self._is_ours(secret, target),
+                whose=target.mark.whose(secret.metadata),
                 complete=value is not None and value.get_secret_value().strip() != "",
             )
         )

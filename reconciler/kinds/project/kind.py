@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from reconciler.engine.kind import Kind, Proof
+from reconciler.kinds.project.limits import breaches
 from reconciler.kinds.project.resources.app_settings import AppSettings
 from reconciler.kinds.project.resources.credentials import Credentials
 from reconciler.kinds.project.resources.devcontainer import Devcontainer
@@ -55,24 +56,29 @@ PROJECT = Kind(
         Webhook,
         GitAccess,
         LlmKey,
+        # What has a name that somebody else's may have comes before what is deployed in that name.
         RegistryRowResource,
+        LiteLLMTeam,
+        AppSettings,
         Recordings,
         Devcontainer,
         Manifests,
         Sync,
         PodHealth,
         OAuth,
-        LiteLLMTeam,
-        AppSettings,
         Credentials,
     ),
     waits=WAITS,
     after_commit=SYNC,
+    limits=breaches,
     proof=Proof(ValidateRepo.name, "id", "GitHub's number of it"),
     ledger=RunLedger,
     migrations=Path(__file__).parent / "migrations",
     face=_face,
     made_outside=make_repositories,
-    sandbox_settings={"webhook": {"url": "https://hooks.mesh-six.example/github"}},
+    sandbox_settings={
+        "webhook": {"url": "https://hooks.mesh-six.example/github"},
+        "projects": {"repositories": ["*/*"]},
+    },
     identity_before=identity_before,
 )

@@ -162,7 +162,7 @@ class Bulb(Resource[LampSpec, BulbState]):
             return Known(
                 BulbState(
                     held=secret is not None,
-                    ours=secret is None or _marks(target).items() <= secret.metadata.items(),
+                    ours=secret is None or target.mark.whose(secret.metadata).ours,
                     entry="good" if isinstance(entry, Opened) else str(entry or ""),
                 )
             )
@@ -192,16 +192,16 @@ class Bulb(Resource[LampSpec, BulbState]):
         vault, path = write.get(VaultWriter), f"{FOLDER}/{target.slug}"
         found = vault.read(path)
         if change.after["step"] == "adopt":
-            vault.annotate(path, _marks(target))
+            vault.annotate(path, target.mark.words())
             return Settled({"held": True}, section={"state": "stored"})
-        if found is not None and not _marks(target).items() <= found.metadata.items():
+        if found is not None and not target.mark.whose(found.metadata).ours:
             raise Collision("Vault", f"{path} has a secret that is not ours")
         opened = self._open(target)
         if not isinstance(opened, Opened):
             return Failed("the sealed bulb changed meanwhile", "the next pass looks again")
         watts = {"watts": SecretStr(str(opened.fields["watts"]))}
         if found is None or found.data != watts:
-            vault.write(path, watts, cas=found.version if found else 0, metadata=_marks(target))
+            vault.write(path, watts, cas=found.version if found else 0, metadata=target.mark.words())
         used = {"sealed": str(target.section["sealed"])}
         return Settled({"held": True}, section={"state": "stored"}, consumed=used)
 
@@ -247,10 +247,6 @@ class Glow(Resource[LampSpec, FileState]):
 
     def apply(self, target: Target[LampSpec], change: Change, write: Writing) -> Applied:
         raise NotImplementedError(f"{self.name} only reads")
-
-
-def _marks(target: Target[LampSpec]) -> dict[str, str]:
-    return {"managed-by": "mesh-six-reconciler", "lamp": target.slug}
 
 
 def _file_state(tree: ManifestTree, blob: str | None) -> Known[FileState] | Absent:

@@ -220,7 +220,7 @@ def needed_for(kind: Kind, name: str) -> list[type[AnyResource]]:
     wanted, asked = {name}, [name]
     while asked:
         resource = by_name[asked.pop()]
-        new = {*resource.needs, *resource.uses} - wanted
+        new = {*resource.needs, *resource.uses, *resource.trusts} - wanted
         wanted |= new
         asked += new
     return [resource for resource in kind.resources if resource.name in wanted]

@@ -17,14 +17,14 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from reconciler.kinds.project.manifests.pods import PodsSettings
-from reconciler.kinds.project.spec import ProjectSpec
+from reconciler.kinds.project.spec import KIND, ProjectSpec
 from reconciler.settings.shipped import shipped
 
 KUSTOMIZATION = "kustomization.yaml"
 CLAIMS = "pvc.yaml"
+CLAIM_USES = ("worktrees", "claude")
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
-_MARKER = re.compile(rb"""(?m)^\s+mesh-six\.bto\.bar/managed-by:\s*["']?mesh-six-reconciler["']?\s*$""")
-_SLUG = re.compile(rb"""(?m)^\s+mesh-six\.bto\.bar/slug:\s*["']?([a-z0-9-]+)["']?\s*$""")
+_MARK = re.compile(r"""(?m)^\s+mesh-six\.bto\.bar/(managed-by|slug|identity):\s*["']?([a-z0-9-]+)["']?\s*$""")
 
 
 class Inputs(BaseModel):
@@ -33,18 +33,21 @@ class Inputs(BaseModel):
     `repository`: its name in GitHub's letter case. `webhook_secret`, `git_access`, `llm_key`: a public text
     that changes whenever the secret in Vault does (a version, a public key); None: the project has none.
     `devcontainer`: path of the repository's dev container file; None lets envbuilder look for it.
-    `storage_class`: None is the cluster's.
+    `storage_class`: None is the cluster's. `identity`: the repository's number. `older_claims`: the volume
+    claims have the names that such claims had before those held the identity.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
 
     branch: str
+    identity: str
     repository: str = ""
     webhook_secret: str | None = None
     git_access: str | None = None
     llm_key: str | None = None
     devcontainer: str | None = None
     storage_class: str | None = None
+    older_claims: bool = False
 
 
 @cache
@@ -54,19 +57,25 @@ def all_files() -> frozenset[str]:
     return frozenset(name.removeprefix("env/").removesuffix(".j2") for name in found)
 
 
-def is_ours(kustomization: bytes, slug: str) -> bool:
-    """Tell whether a kustomization.yaml carries our marker for this project, in whatever formatting."""
-    found = _SLUG.search(kustomization)
-    return bool(_MARKER.search(kustomization)) and found is not None and found[1].decode() == slug
+def mark_in(kustomization: bytes) -> dict[str, str]:
+    """Return the words of the mark that a kustomization.yaml carries, in whatever formatting."""
+    found = dict(_MARK.findall(kustomization.decode("utf-8", "replace")))
+    return {KIND if key == "slug" else key: value for key, value in found.items()}
 
 
-def claims_of(spec: ProjectSpec, slug: str) -> dict[str, str]:
-    """Return the storage that each of a project's claims asks for, by the claim's name."""
+def claims_of(spec: ProjectSpec) -> dict[str, str]:
+    """Return the storage that a project's claims ask for, by what they are for."""
     limits = spec.resource_limits
-    return {
-        f"env-{slug}-worktrees": limits.storage_worktrees,
-        f"env-{slug}-claude": limits.storage_claude,
-    }
+    return {"worktrees": limits.storage_worktrees, "claude": limits.storage_claude}
+
+
+def claim_names(slug: str, identity: str, *, older: bool) -> dict[str, str]:
+    """Return the claims' names by what they are for.
+
+    Claims outlive their manifest, so their names hold the identity: a slug that is used again gets volumes of
+    its own. A claim cannot be renamed: those of before that (`older`) keep their names, and what is on them.
+    """
+    return {use: f"env-{slug}-{use}" if older else f"env-{slug}.{identity}.{use}" for use in CLAIM_USES}
 
 
 def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs: Inputs) -> dict[str, bytes]:
@@ -87,7 +96,9 @@ def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs:
         "display_name": spec.display_name or spec.repo_name,
         "pods": pods,
         "limits": spec.resource_limits,
-        "claims": list(claims_of(spec, slug).items()),
+        "identity": inputs.identity,
+        "claims": claim_names(slug, inputs.identity, older=inputs.older_claims),
+        "storage": claims_of(spec),
         "storage_class": inputs.storage_class,
         "git_access": inputs.git_access is not None,
         # Another value gets another key: a pod that has the one before is replaced, since a variable never

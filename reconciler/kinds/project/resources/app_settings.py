@@ -13,13 +13,13 @@ from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
-from reconciler.model.errors import Collision
 from reconciler.model.json import Json, Object, canonical, digest
+from reconciler.model.mark import Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
 from reconciler.settings.giving import Reading, Settings, Writing
 
 MARK = "meshSix"
-"""The settings key that says who made the entry, and for which repository."""
+"""The settings key with our mark, the repository's name for people, and under `sets` which keys we set."""
 OURS = frozenset({MARK, "cloudflareDomain", "terminalStreamingRate"})
 """The settings keys that this resource may set or remove. All others belong to somebody else."""
 
@@ -56,7 +56,7 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
         found: dict[str, Observation[AppSettingsState]] = {}
         due: list[Target[ProjectSpec]] = []
         for target in targets:
-            desired = _desired(target.spec.spelled(str(target.remembered.get("repository", ""))))
+            desired = _desired(target, str(target.remembered.get("repository", "")))
             if not target.verify and target.remembered == _outputs(desired):
                 found[target.slug] = Remembered(desired, target.verified_at)
             else:
@@ -67,7 +67,7 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
         self, target: Target[ProjectSpec], seen: Seen[AppSettingsState], outputs: Mapping[str, Object]
     ) -> Decision:
         """Compare the name and the keys that the project file sets."""
-        desired = _desired(target.spec.spelled(str(outputs["validate-repo"]["fullName"])))
+        desired = _desired(target, str(outputs["validate-repo"]["fullName"]))
         if isinstance(seen, Absent):
             return _needed(target, Action.CREATE, "make the project's entry", {}, desired)
         before = seen.state
@@ -78,8 +78,11 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
         )
         if wanted == before:
             return Settled(_outputs(desired))
-        marked = MARK in before.settings or bool(target.remembered)
-        action, summary = (Action.UPDATE, "set") if marked else (Action.ADOPT, "take over the entry and set")
+        action, summary = (
+            (Action.UPDATE, "set")
+            if _whose(target, before).ours
+            else (Action.ADOPT, "take over the entry and set")
+        )
         summary = f"{summary} name and settings"
         return _needed(target, action, summary, _shown(before), wanted)
 
@@ -94,8 +97,6 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
             return Settled(_outputs(desired))
         if conflict := _conflict(target, _state(project)):
             return conflict
-        if change.action is Action.CREATE and MARK not in _state(project).settings and not target.spec.adopt:
-            raise Collision("auth-service", "somebody else made the entry just now")
         found = _object(project.settings_json) or {}
         merged = _merged(target, found, desired)
         if merged != found or project.display_name != desired.display_name:
@@ -104,29 +105,39 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
         return Settled(_outputs(desired))
 
 
-def _desired(spec: ProjectSpec) -> AppSettingsState:
-    settings: dict[str, Any] = {
-        MARK: {"managedBy": "mesh-six-reconciler", "repository": spec.full_name},
+def is_ours(target: Target[ProjectSpec], project: AuthProject) -> bool:
+    """Tell whether an entry is the project's: only then is anything believed that it says of logins."""
+    return _whose(target, _state(project)).ours
+
+
+def _desired(target: Target[ProjectSpec], full_name: str) -> AppSettingsState:
+    """Return what is desired where GitHub writes the repository like this; another name is not believed."""
+    spec = target.spec.spelled(full_name)
+    wishes: dict[str, Any] = {
         "cloudflareDomain": spec.settings.cloudflare_domain,
         "terminalStreamingRate": spec.settings.terminal_streaming_rate,
     }
+    settings = {key: value for key, value in wishes.items() if value is not None}
+    mark = {**target.mark.words("managedBy"), "repository": spec.full_name, "sets": sorted(settings)}
     return AppSettingsState(
-        display_name=spec.display_name or spec.repo_name,
-        settings={key: value for key, value in settings.items() if value is not None},
+        display_name=spec.display_name or spec.repo_name, settings={MARK: mark, **settings}
     )
 
 
 def _desired_again(target: Target[ProjectSpec], wanted: AppSettingsState) -> AppSettingsState:
     """Return what was desired when an entry was wanted so, which has others' values too."""
-    return _desired(target.spec.spelled(wanted.settings[MARK]["repository"]))
+    return _desired(target, wanted.settings[MARK]["repository"])
 
 
 def _merged(
     target: Target[ProjectSpec], found: Mapping[str, Any], desired: AppSettingsState
 ) -> dict[str, Any]:
     """Return the settings with ours set, and those of ours removed that we set once and the file has lost."""
-    once = target.remembered.get("keys")
-    dropped = OURS & set(once if isinstance(once, list | tuple) else ()) - desired.settings.keys()
+    # Marks had no `sets` once; then the status file has them.
+    mark = found.get(MARK)
+    once = mark.get("sets", target.remembered.get("keys")) if isinstance(mark, Mapping) else None
+    named = {key for key in once if isinstance(key, str)} if isinstance(once, list | tuple) else set()
+    dropped = OURS & named - desired.settings.keys()
     return {**{key: value for key, value in found.items() if key not in dropped}, **desired.settings}
 
 
@@ -137,18 +148,27 @@ def _conflict(target: Target[ProjectSpec], found: AppSettingsState) -> Failed | 
             remedy="correct its settingsJson there",
             conflict=True,
         )
-    if target.spec.adopt or target.remembered:
+    whose = _whose(target, found)
+    if target.spec.adopt or whose.ours:
         return None
     mark = found.settings.get(MARK)
     repository = mark.get("repository") if isinstance(mark, Mapping) else None
-    if isinstance(repository, str) and repository.lower() == target.spec.full_name.lower():
-        return None
-    owner = f"is for {repository}" if isinstance(repository, str) else "is not marked as ours"
+    named = f" for {repository}" if isinstance(repository, str) else ""
     return Failed(
-        f"the auth-service has a project {target.slug} that {owner}",
+        f"the auth-service has a project {target.slug}{named} that {whose.history}",
         remedy="choose another slug:, or write adopt: true in the project file to take it over",
         conflict=True,
     )
+
+
+def _whose(target: Target[ProjectSpec], found: AppSettingsState) -> Whose:
+    mark = found.settings.get(MARK)
+    if not isinstance(mark, Mapping):
+        return Whose.FOREIGN
+    if "identity" not in mark:
+        # Marks named the repository once, and no slug: the entry's name is that.
+        mark = {**mark, target.item.kind: target.slug}
+    return target.mark.whose(mark, "managedBy")
 
 
 def _seen(project: AuthProject | None) -> Known[AppSettingsState] | Absent:
@@ -179,7 +199,6 @@ def _object(text: str | None) -> dict[str, Any] | None:
 def _outputs(desired: AppSettingsState) -> dict[str, Json]:
     return {
         "digest": digest(_shown(desired)),
-        "keys": sorted(desired.settings),
         "repository": desired.settings[MARK]["repository"],
     }
 

@@ -11,6 +11,7 @@ from reconciler.crypto.sealing import SealingSettings
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project.resources.login import (
+    HANDED_OVER,
     SEALED,
     SECTION,
     open_sealed,
@@ -22,7 +23,7 @@ from reconciler.kinds.project.resources.login import (
 from reconciler.kinds.project.resources.login_answers import Answers
 from reconciler.kinds.project.resources.tokens import SealedLogin, Tokens
 from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.kinds.project.vault_paths import OAUTH, is_ours
+from reconciler.kinds.project.vault_paths import OAUTH
 from reconciler.kinds.project.waits import AUTH
 from reconciler.model.decision import (
     Action,
@@ -114,8 +115,8 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
         if secret is None or tokens is None:
             health = service.health(target.slug)
             return self._done(target, login, None) if health and health.present else _lost(target)
-        if not is_ours(secret.metadata, target.slug):
-            return Failed(f"Vault's {path} is not marked as ours", remedy="remove it", conflict=True)
+        if not (whose := target.mark.whose(secret.metadata)).ours:
+            return Failed(f"Vault has a secret at {path} that {whose.history}", "remove it", conflict=True)
         service.push_credentials(
             target.slug,
             access_token=tokens.access_token,
@@ -123,6 +124,7 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
             expires_at=tokens.expires_at,
         )
         vault.delete(path)
+        vault.annotate(path, {**target.mark.words(), HANDED_OVER: login})
         return self._done(target, login, tokens)
 
     def _done(self, target: Target[ProjectSpec], login: str, tokens: Tokens | None) -> Settled:

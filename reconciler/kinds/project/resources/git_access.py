@@ -18,6 +18,7 @@ from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.errors import Rejected
 from reconciler.model.json import Object
+from reconciler.model.mark import Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
 from reconciler.settings.giving import Reading, Writing
 
@@ -32,7 +33,7 @@ class GitAccessState(State):
     """
 
     public_key: str | None
-    marked: bool = True
+    whose: Whose = Whose.OURS
     registered: Literal["no", "read-only", "read-write"] = "no"
     others: int = 0
 
@@ -81,9 +82,14 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
         state = seen.state
         if wrong := _wrong(target, state):
             return wrong
-        if not state.marked:
-            summary = "adopt the private key in Vault and register its public half"
-            change = Change(target.id, self.name, Action.ADOPT, summary, after=after)
+        if state.whose is not Whose.OURS:
+            # One that was marked before marks had a proof is ours already, and only gets its mark anew.
+            action, summary = (
+                (Action.UPDATE, "renew the mark of the private key in Vault")
+                if state.whose.ours
+                else (Action.ADOPT, "adopt the private key in Vault and register its public half")
+            )
+            change = Change(target.id, self.name, action, summary, after=after)
             return Needed(change, {"publicKey": state.public_key})
         if state.registered == "no":
             summary = "register the public half of the key in Vault on GitHub"
@@ -108,10 +114,11 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
             public = _make(target, vault)
         else:
             public = ssh_keys.public_half(_private(secret))
-            if not vault_paths.is_ours(secret.metadata, target.slug):
-                if not target.spec.adopt:
-                    return _conflict(target)
-                vault.annotate(path(target.slug), {**vault_paths.marks(target.slug), PUBLIC_KEY: public})
+            whose = target.mark.whose(secret.metadata)
+            if whose is not Whose.OURS:
+                if not whose.ours and not target.spec.adopt:
+                    return _conflict(target, whose)
+                vault.annotate(path(target.slug), {**target.mark.words(), PUBLIC_KEY: public})
         if not any(_same(key, public) for key in registered):
             github.create_deploy_key(full_name, title=title(target.slug), key=public)
         return Settled({"publicKey": public})
@@ -158,31 +165,31 @@ def _look(
         public: str | None = ssh_keys.public_half(_private(secret))
     except Rejected:
         public = None
-    return Known(_state(target, keys, public, marked=vault_paths.is_ours(secret.metadata, target.slug)))
+    return Known(_state(target, keys, public, target.mark.whose(secret.metadata)))
 
 
 def _remembered(target: Target[ProjectSpec], keys: Sequence[DeployKey]) -> Remembered[GitAccessState] | None:
     public = target.remembered.get("publicKey")
     if target.verify or not isinstance(public, str):
         return None
-    state = _state(target, keys, public, marked=True)
+    state = _state(target, keys, public, Whose.OURS)
     return Remembered(state, target.verified_at) if state.registered == "read-write" else None
 
 
 def _state(
-    target: Target[ProjectSpec], keys: Sequence[DeployKey], public: str | None, *, marked: bool
+    target: Target[ProjectSpec], keys: Sequence[DeployKey], public: str | None, whose: Whose
 ) -> GitAccessState:
     ours = [key for key in keys if public is not None and _same(key, public)]
     others = [key for key in keys if key.title == title(target.slug) and key not in ours]
     registered: Literal["no", "read-only", "read-write"] = "no"
     if ours:
         registered = "read-only" if all(key.read_only for key in ours) else "read-write"
-    return GitAccessState(public_key=public, marked=marked, registered=registered, others=len(others))
+    return GitAccessState(public_key=public, whose=whose, registered=registered, others=len(others))
 
 
 def _wrong(target: Target[ProjectSpec], state: GitAccessState) -> Failed | None:
-    if not state.marked and not target.spec.adopt:
-        return _conflict(target)
+    if not state.whose.ours and not target.spec.adopt:
+        return _conflict(target, state.whose)
     if state.public_key is None:
         return Failed(
             f"Vault's {path(target.slug)} holds no private key in OpenSSH's format under {PRIVATE_KEY}",
@@ -196,9 +203,9 @@ def _wrong(target: Target[ProjectSpec], state: GitAccessState) -> Failed | None:
     return None
 
 
-def _conflict(target: Target[ProjectSpec]) -> Failed:
+def _conflict(target: Target[ProjectSpec], whose: Whose) -> Failed:
     return Failed(
-        f"Vault's {path(target.slug)} was not made by us",
+        f"Vault has a key at {path(target.slug)} that {whose.history}",
         remedy="write adopt: true to use that key, or delete the secret to have one made",
         conflict=True,
     )
@@ -215,7 +222,7 @@ def _forget_lost_key(
 
 def _make(target: Target[ProjectSpec], vault: VaultWriter) -> str:
     pair = ssh_keys.generate()
-    marks = {**vault_paths.marks(target.slug), PUBLIC_KEY: pair.public}
+    marks = {**target.mark.words(), PUBLIC_KEY: pair.public}
     vault.write(path(target.slug), {PRIVATE_KEY: pair.private}, cas=0, metadata=marks)
     return pair.public
 

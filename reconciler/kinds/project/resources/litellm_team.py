@@ -13,13 +13,13 @@ from reconciler.kinds.project.vault_paths import ENVIRONMENTS
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
 from reconciler.model.errors import Missing
 from reconciler.model.json import Json, Object
+from reconciler.model.mark import Mark, Whose
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
 from reconciler.settings.giving import Reading, Settings, Writing
 
-MANAGER = "mesh-six-reconciler"
+MARKER = "managed_by"
 MONTHLY = "1mo"
 """Resets on the first of the calendar month. A budget without a duration is never reset."""
-_PREFIX = "gh-"
 _UNSET: Mapping[str, Json] = {"models": [], "maxBudget": None, "budgetDuration": None, "defaultModel": None}
 """What a team has when nobody set anything: every model, no budget, no default model. Keys as in plans.
 
@@ -31,9 +31,9 @@ apart, so its metadata list under `sets` which of these fields we set.
 
 
 class TeamState(State):
-    """A team. `ours`: it carries our marker for this project. `sets`: the fields of `_UNSET` that we set."""
+    """A team. `sets`: the fields of `_UNSET` that we set."""
 
-    ours: bool
+    whose: Whose = Whose.OURS
     sets: tuple[str, ...] = ()
     alias: str | None = None
     models: tuple[str, ...] = ()
@@ -45,15 +45,15 @@ class TeamState(State):
 class KeyState(State):
     """A key. `version` is the Vault version of the value that was registered."""
 
-    ours: bool
+    whose: Whose = Whose.OURS
     team_id: str | None = None
     version: str | None = None
 
 
 class LiteLLMState(State):
-    """The key of our name, and by id the teams that are ours or might be taken for ours."""
+    """The team and the key that have our names."""
 
-    teams: Mapping[str, TeamState] = {}
+    team: TeamState | None = None
     key: KeyState | None = None
 
 
@@ -83,40 +83,31 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[LiteLLMState]]:
-        """Find the project's team by its marker and its key by its alias, in the pages of all."""
+        """Find the project's team by its id and its key by its alias, in the pages of all."""
         client = read.get(LiteLLM)
-        # A project's team id has the repository's number in it, which only plan knows. So each project gets
-        # all unmarked teams with an id of our form, for plan to see whether its own is among them.
-        unmarked: dict[str, TeamState] = {}
-        marked: dict[str, dict[str, TeamState]] = {}
-        for team in client.teams.values():
-            project = _project(team)
-            if project:
-                marked.setdefault(project, {})[team.team_id] = _team_state(team, ours=True)
-            elif team.team_id.startswith(_PREFIX):
-                unmarked[team.team_id] = _team_state(team, ours=False)
         found: dict[str, Observation[LiteLLMState]] = {}
         for target in targets:
-            teams = {**unmarked, **marked.get(target.slug, {})}
-            key = _key_state(client.keys.get(key_alias(target.slug), ()), target.slug)
-            found[target.slug] = Known(LiteLLMState(teams=teams, key=key)) if teams or key else Absent()
+            team = client.teams.get(_team_id(target))
+            key = _key_state(client.keys.get(key_alias(target.slug), ()), target.mark)
+            state = LiteLLMState(team=team and _team_state(team, target.mark), key=key)
+            found[target.slug] = Known(state) if team or key else Absent()
         return found
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[LiteLLMState], outputs: Mapping[str, Object]
     ) -> Decision:
         """Compare what we set; everything else of a team or key is somebody else's."""
-        team_id = f"{_PREFIX}{outputs['validate-repo']['id']}"
+        team_id = _team_id(target)
         state = LiteLLMState() if isinstance(seen, Absent) else seen.state
-        team, key = state.teams.get(team_id), state.key
-        if key and not key.ours:
+        team, key = state.team, state.key
+        if key and not key.whose.ours:
             return Failed(
-                f"a key called {key_alias(target.slug)} exists and is not ours",
+                f"LiteLLM has a key {key_alias(target.slug)} that {key.whose.history}",
                 "its value is not known to anybody here: rename or delete it in LiteLLM",
                 conflict=True,
             )
-        if team and not team.ours and not target.spec.adopt:
-            return _conflict(team_id)
+        if team and not team.whose.ours and not target.spec.adopt:
+            return _conflict(team_id, team.whose)
         wishes = self._wishes(target)
         sets = team.sets if team else ()
         after: dict[str, Json] = {
@@ -128,10 +119,11 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
             "keyVersion": outputs["llm-key"]["version"],
         }
         before = _before(team_id, team, key, after)
-        if team and team.ours and before == after and set(sets) == set(wishes):
+        marked = team and team.whose is Whose.OURS
+        if marked and not (key and key.whose is not Whose.OURS) and before == after and {*sets} == {*wishes}:
             return Settled({"teamId": team_id})
-        action = Action.CREATE if not team else Action.UPDATE if team.ours else Action.ADOPT
-        only_key = team and team.ours and {**before, "keyVersion": None} == {**after, "keyVersion": None}
+        action = Action.CREATE if not team else Action.UPDATE if team.whose.ours else Action.ADOPT
+        only_key = marked and {**before, "keyVersion": None} == {**after, "keyVersion": None}
         what = f"the key of team {after['alias']}" if only_key else f"team {after['alias']}"
         summary = what if before.get("keyVersion") or only_key else f"{what} with a key"
         return Needed(Change(target.id, self.name, action, summary, before, after), {"teamId": team_id})
@@ -142,11 +134,11 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
         team_id = str(change.after["team"])
         team = client.team(team_id)
         if team is None:
-            client.create_team({"team_id": team_id, **_team_fields(target.slug, change.after, None)})
-        elif _project(team) == target.slug or target.spec.adopt:
-            client.update_team({"team_id": team_id, **_team_fields(target.slug, change.after, team)})
+            client.create_team({"team_id": team_id, **_team_fields(target.mark, change.after, None)})
+        elif (whose := _whose(team.metadata, target.mark)).ours or target.spec.adopt:
+            client.update_team({"team_id": team_id, **_team_fields(target.mark, change.after, team)})
         else:
-            return _conflict(team_id)
+            return _conflict(team_id, whose)
         self._register(target, change, client, write)
         return Settled({"teamId": team_id})
 
@@ -162,12 +154,12 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
         fields = {
             "key_alias": alias,
             "team_id": change.after["team"],
-            "metadata": {**kept, **_marker(target.slug), "vault_version": change.after["keyVersion"]},
+            "metadata": {**kept, **target.mark.words(MARKER), "vault_version": change.after["keyVersion"]},
         }
         # Keys of ours with that alias and another value are from before the secret was rotated. An alias is
         # unique in LiteLLM, so they give it up; they are blocked and not deleted.
         for old in client.keys_named(alias):
-            if _is_ours(old.metadata, target.slug) and not (registered and old.token == registered.token):
+            if _whose(old.metadata, target.mark).ours and not (registered and old.token == registered.token):
                 client.update_key(old.token, {"key_alias": f"{alias}/{old.token[:12]}", "blocked": True})
         if registered is not None:
             client.update_key(registered.token, fields)
@@ -205,13 +197,13 @@ def _before(team_id: str, team: TeamState | None, key: KeyState | None, after: O
     return before
 
 
-def _team_fields(slug: str, after: Object, team: Team | None) -> dict[str, Any]:
+def _team_fields(mark: Mark, after: Object, team: Team | None) -> dict[str, Any]:
     """Return LiteLLM's fields; those that it replaces as a whole keep what others put there."""
     sets = sorted(name for name, unset in _UNSET.items() if after.get(name, unset) != unset)
     names = {"alias": "team_alias", "models": "models", "maxBudget": "max_budget"}
     names["budgetDuration"] = "budget_duration"
     fields: dict[str, Any] = {theirs: after[ours] for ours, theirs in names.items() if ours in after}
-    metadata = {**((team and team.metadata) or {}), **_marker(slug), "sets": sets}
+    metadata = {**((team and team.metadata) or {}), **mark.words(MARKER), "sets": sets}
     if "defaultModel" in after:
         model = after["defaultModel"]
         aliases = dict(team.model_aliases) if team else {}
@@ -223,24 +215,19 @@ def _team_fields(slug: str, after: Object, team: Team | None) -> dict[str, Any]:
     return {**fields, "metadata": metadata}
 
 
-def _marker(slug: str) -> dict[str, Any]:
-    return {"managed_by": MANAGER, "project": slug}
+def _team_id(target: Target[ProjectSpec]) -> str:
+    return f"gh-{target.proof}"
 
 
-def _is_ours(metadata: Mapping[str, Any] | None, slug: str) -> bool:
-    return bool(metadata) and all((metadata or {}).get(key) == value for key, value in _marker(slug).items())
+def _whose(metadata: Mapping[str, Any] | None, mark: Mark) -> Whose:
+    return mark.whose(metadata or {}, MARKER)
 
 
-def _project(team: Team) -> str:
-    metadata = team.metadata or {}
-    return str(metadata.get("project") or "") if metadata.get("managed_by") == MANAGER else ""
-
-
-def _team_state(team: Team, *, ours: bool) -> TeamState:
+def _team_state(team: Team, mark: Mark) -> TeamState:
     sets = (team.metadata or {}).get("sets")
     model = team.model_aliases.get("default")
     return TeamState(
-        ours=ours,
+        whose=_whose(team.metadata, mark),
         sets=tuple(name for name in sets if name in _UNSET) if isinstance(sets, list) else (),
         alias=team.team_alias,
         models=tuple(sorted(set(team.models))),
@@ -250,19 +237,19 @@ def _team_state(team: Team, *, ours: bool) -> TeamState:
     )
 
 
-def _key_state(keys: Sequence[Key], slug: str) -> KeyState | None:
+def _key_state(keys: Sequence[Key], mark: Mark) -> KeyState | None:
     """Return the one that is ours, or else any: a stranger's key beside ours is not in the way."""
-    key = next((each for each in keys if _is_ours(each.metadata, slug)), next(iter(keys), None))
+    key = next((each for each in keys if _whose(each.metadata, mark).ours), next(iter(keys), None))
     if key is None:
         return None
     version = (key.metadata or {}).get("vault_version")
     return KeyState(
-        ours=_is_ours(key.metadata, slug),
+        whose=_whose(key.metadata, mark),
         team_id=key.team_id,
         version=version if isinstance(version, str) else None,
     )
 
 
-def _conflict(team_id: str) -> Failed:
+def _conflict(team_id: str, whose: Whose) -> Failed:
     remedy = "set `adopt: true` in the project's file to take it over"
-    return Failed(f"team {team_id} exists and is not ours", remedy, conflict=True)
+    return Failed(f"LiteLLM has a team {team_id} that {whose.history}", remedy, conflict=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import SecretStr
@@ -12,7 +11,6 @@ from reconciler.clients.litellm import LiteLLMSettings
 from reconciler.clients.vault import VaultSettings
 from reconciler.engine.contract import Target
 from reconciler.kinds.parts.vault_secret import VaultSecretResource
-from reconciler.kinds.project import vault_paths
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.vault_paths import ENVIRONMENTS
 from reconciler.model.decision import Failed, Skipped
@@ -37,10 +35,6 @@ class LlmKey(VaultSecretResource[ProjectSpec]):
     def secret_name(self, slug: str) -> str:
         """Return the slug and what it is; a slug has no dot."""
         return f"{slug}.llm-key"
-
-    def marks(self, target: Target[ProjectSpec]) -> Mapping[str, str]:
-        """Return what marks a project's secrets."""
-        return vault_paths.marks(target.slug)
 
     def generate(self) -> SecretStr:
         """Return a key in the form that LiteLLM takes: `sk-` and at least 13 signs more."""

@@ -4,7 +4,8 @@
                                        `login` once its tokens were received
     mesh-six/oauth/<slug>              holds the device code of an open request, then the tokens until the
                                        auth-service has them; which of the two is told by the data alone,
-                                       since Vault writes custom metadata and data one after the other
+                                       since Vault writes custom metadata and data one after the other. What
+                                       stays is the mark and the last request that was served
 
 Pure: reads what a client gave, and asks nothing.
 """
@@ -24,9 +25,10 @@ from reconciler.crypto.sealing import Refusal
 from reconciler.engine.contract import Target
 from reconciler.kinds.project.resources.tokens import SealedLogin, Tokens, unseal_tokens
 from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.kinds.project.vault_paths import OAUTH, marks
+from reconciler.kinds.project.vault_paths import OAUTH
 from reconciler.model.item import ItemId
 from reconciler.model.json import Json, Object
+from reconciler.model.mark import Mark
 from reconciler.model.observation import State
 
 SECTION = "oauth"
@@ -34,6 +36,8 @@ SEALED = "sealed"
 """The key of that section which people write."""
 RENEWALS = 3
 """How often an expired device request is replaced unasked; then it waits to be asked for."""
+HANDED_OVER = "handed-over"
+"""The custom metadata that stay at the path when the tokens are gone: the last request that was served."""
 _LOGIN = re.compile(r"login-([0-9]{1,20})-([0-9]{1,9})")
 
 
@@ -64,13 +68,31 @@ def request_after(login: str, repository: Json) -> str:
     return f"login-{repository}-{_attempt(login) + 1}"
 
 
-def expected_request(target: Target[ProjectSpec], repository: Json) -> str:
-    """Return the request that is open: the one being handed over, or the one after the last received."""
+def handed_over_in(metadata: Mapping[str, str], repository: str) -> str:
+    """Return the last request of the repository whose tokens the auth-service got; "" for none."""
+    login = metadata.get(HANDED_OVER, "")
+    found = _LOGIN.fullmatch(login)
+    return login if found and found[1] == repository else ""
+
+
+def expected_request(target: Target[ProjectSpec], repository: Json, handed_over: str) -> str:
+    """Return the request that is open: the one being handed over, or the one after the last received.
+
+    `handed_over` is what Vault knows. What the status file says counts only beyond that: whoever puts back an
+    old one there must not have a sealed entry accepted that has served already.
+    """
     login = str(target.remembered.get("login") or "")
+    if _attempt(login) <= _attempt(handed_over):
+        return request_after(handed_over or login, repository)
     handing_over = (
         target.section.get("state") in ("sealed", "rejected") and target.section.get("requestId") == login
     )
-    return login if login and handing_over else request_after(login, repository)
+    return login if handing_over else request_after(login, repository)
+
+
+def later(login: str, other: str) -> str:
+    """Return the later one of two requests of a repository; "" stands for none."""
+    return login if _attempt(login) >= _attempt(other) else other
 
 
 def following(login: str) -> str:
@@ -108,9 +130,9 @@ def tokens_data(tokens: Tokens) -> dict[str, SecretStr]:
     return {"accessToken": tokens.access_token, "refreshToken": tokens.refresh_token}
 
 
-def tokens_metadata(slug: str, request_id: str, tokens: Tokens) -> dict[str, str]:
+def tokens_metadata(mark: Mark, request_id: str, tokens: Tokens) -> dict[str, str]:
     """Return the custom metadata of a Vault entry that holds tokens."""
-    return {**marks(slug), "request-id": request_id, "tokens-expire-at": instant(tokens.expires_at)}
+    return {**mark.words(), "request-id": request_id, "tokens-expire-at": instant(tokens.expires_at)}
 
 
 def same_tokens(left: Tokens | None, right: Tokens) -> bool:
@@ -140,11 +162,11 @@ def device_in(secret: VaultSecret | None) -> DeviceState | None:
 
 
 def device_metadata(
-    slug: str, request_id: str, device: DeviceRequest, now: datetime, renewals: int
+    mark: Mark, request_id: str, device: DeviceRequest, now: datetime, renewals: int
 ) -> Mapping[str, str]:
     """Return the custom metadata of a Vault entry that holds a device code."""
     return {
-        **marks(slug),
+        **mark.words(),
         "request-id": request_id,
         "user-code": device.user_code,
         "verification-uri": device.verification_uri,

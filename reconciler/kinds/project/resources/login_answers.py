@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from reconciler.crypto.sealing import Refusal
 from reconciler.engine.contract import Target
-from reconciler.kinds.project.resources.login import DeviceState, following
+from reconciler.kinds.project.resources.login import SEALED, DeviceState, following, later, sealed_text
 from reconciler.kinds.project.resources.tokens import sentence_of
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.waits import AUTH
@@ -23,16 +23,20 @@ D = TypeVar("D", bound=Decision)
 
 @dataclass(frozen=True)
 class Answers:
-    """About one project, whose open request is `request`; `recipient` is whom to seal to, "" for nobody."""
+    """About one project, whose open request is `request`; `recipient` is whom to seal to, "" for nobody.
+
+    `handed_over`: the request that was served last, as Vault knows it; "" for none, or when it was not asked.
+    """
 
     target: Target[ProjectSpec]
     request: str
     recipient: str
+    handed_over: str = ""
 
     @property
     def login(self) -> str:
         """The request whose tokens were received last; "" before the first."""
-        return str(self.target.remembered.get("login") or "")
+        return later(str(self.target.remembered.get("login") or ""), self.handed_over)
 
     @property
     def command(self) -> str:
@@ -103,6 +107,13 @@ class Answers:
             f"Seal the tokens again with {self.command}, or take oauth.sealed out of the status file.",
             {**section, "reason": refusal.value},
         )
+
+    def served(self, decision: D) -> D | Settled:
+        """Return the decision, with a sealed entry dropped that has served: a pass died before it said so."""
+        text = sealed_text(self.target.section)
+        if isinstance(decision, Settled) and text is not None:
+            return replace(decision, consumed={SEALED: text})
+        return decision
 
     def _ask(self) -> str:
         path = status_path(self.target.id)

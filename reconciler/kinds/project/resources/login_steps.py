@@ -11,11 +11,12 @@ from collections.abc import Sequence
 
 from pydantic import SecretStr
 
-from reconciler.clients.auth_service import AuthServiceWriter
+from reconciler.clients.auth_service import AuthService, AuthServiceWriter
 from reconciler.clients.oauth_issuer import Granted, OAuthIssuerWriter, Poll
 from reconciler.clients.retry import repeat
 from reconciler.clients.vault import VaultSecret, VaultWriter
 from reconciler.engine.contract import Target
+from reconciler.kinds.project.resources.app_settings import is_ours
 from reconciler.kinds.project.resources.login import (
     RENEWALS,
     DeviceState,
@@ -32,7 +33,6 @@ from reconciler.kinds.project.resources.login import (
 from reconciler.kinds.project.resources.login_answers import Answers
 from reconciler.kinds.project.resources.tokens import SealedLogin, Tokens
 from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.kinds.project.vault_paths import is_ours
 from reconciler.kinds.project.waits import AUTH
 from reconciler.model.decision import Applied, Change, Failed, Settled, Waiting
 from reconciler.model.errors import Collision
@@ -40,6 +40,15 @@ from reconciler.settings.giving import Writing
 
 SLOWER = 5
 """Seconds that a `slow_down` adds to the interval, for good (RFC 8628, section 3.5)."""
+
+
+def has_login(service: AuthService, target: Target[ProjectSpec]) -> bool:
+    """Tell whether the auth-service has a login of the project's: in an entry not ours it is another's."""
+    project = service.project(target.slug)
+    if project is None or not is_ours(target, project):
+        return False
+    health = service.health(target.slug)
+    return health is not None and health.present
 
 
 class LoginSteps:
@@ -84,16 +93,14 @@ class LoginSteps:
         device = device_in(secret)
         if device and device.ended == "no" and device.expires_at > self._target.now:
             return self._answers.device(device)
-        if not self._answers.login:
-            health = self._write.get(AuthServiceWriter).health(self._target.slug)
-            if health and health.present:
-                return self._answers.stored(self._answers.request)
+        if not self._answers.login and has_login(self._write.get(AuthServiceWriter), self._target):
+            return self._answers.stored(self._answers.request)
         return self._request(secret, renewals)
 
     def _request(self, over: VaultSecret | None, renewals: int) -> Waiting:
         now = self._target.now
         made = self._write.get(OAuthIssuerWriter).start(now)
-        about = device_metadata(self._target.slug, self._answers.request, made, now, renewals)
+        about = device_metadata(self._target.mark, self._answers.request, made, now, renewals)
         self._vault.write(
             self._path, {"deviceCode": made.device_code}, cas=over.version if over else 0, metadata=about
         )
@@ -143,7 +150,7 @@ class LoginSteps:
 
         def write() -> None:
             secret = self._ours()
-            about = tokens_metadata(self._target.slug, self._answers.request, tokens)
+            about = tokens_metadata(self._target.mark, self._answers.request, tokens)
             if same_tokens(tokens_in(secret), tokens) and secret and about.items() <= secret.metadata.items():
                 return
             self._vault.write(
@@ -154,8 +161,8 @@ class LoginSteps:
 
     def _ours(self) -> VaultSecret | None:
         secret = self._vault.read(self._path)
-        if secret is not None and not is_ours(secret.metadata, self._target.slug):
-            raise Collision("Vault", f"{self._path} has a secret that is not marked as ours")
+        if secret is not None and not (whose := self._target.mark.whose(secret.metadata)).ours:
+            raise Collision("Vault", f"{self._path} has a secret that {whose.history}")
         return secret
 
 

@@ -6,7 +6,7 @@ the repository the publish stage's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import InvalidOperation
 from functools import partial
 from typing import Any, ClassVar
@@ -24,8 +24,9 @@ from reconciler.kinds.project.manifests.render import (
     KUSTOMIZATION,
     Inputs,
     all_files,
+    claim_names,
     claims_of,
-    is_ours,
+    mark_in,
     render_environment,
 )
 from reconciler.kinds.project.spec import ProjectSpec, amount
@@ -33,6 +34,7 @@ from reconciler.model.decision import Action, Applied, Change, Decision, Failed,
 from reconciler.model.errors import InvalidFile
 from reconciler.model.json import Json, Later, Object
 from reconciler.model.latest import Latest
+from reconciler.model.mark import Whose
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
 from reconciler.model.yaml_read import load_documents
 from reconciler.settings.giving import Reading, Sections, Settings, Writing
@@ -46,13 +48,14 @@ _SECRETS = {
 
 
 class ManifestsState(State):
-    """The folder in git. `files`: blob ids by name. `claims`: text of pvc.yaml. `line`: listed above.
+    """The folder in git. `files`: blob ids by name. `claims`: text of pvc.yaml.
 
+    `line`: listed above.
     `plain`: it holds nothing but ordinary files.
     """
 
     files: dict[str, str] = Field(default_factory=dict)
-    marked: bool = False
+    whose: Whose = Whose.OURS
     claims: str = ""
     line: bool = False
     plain: bool = True
@@ -75,6 +78,7 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
     state: ClassVar[type[State]] = ManifestsState
     needs: ClassVar[tuple[str, ...]] = ("validate-repo", "devcontainer")
     uses: ClassVar[tuple[str, ...]] = ("webhook-secret", "git-access", "llm-key")
+    trusts: ClassVar[tuple[str, ...]] = ("registry", "litellm", "settings")
     provides: ClassVar[tuple[str, ...]] = ("tree",)
     deferred: ClassVar[bool] = True
     settings: ClassVar[tuple[type[Settings], ...]] = (PodsSettings, ManifestRepositorySettings)
@@ -92,7 +96,7 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
         tree = read.get(ManifestTree)
         for kept in (self._wanted, self._claims):
             kept.keep_only({target.slug for target in targets})
-        return {target.slug: _state(tree, self._base, target.slug) for target in targets}
+        return {target.slug: _state(tree, self._base, target) for target in targets}
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[ManifestsState], outputs: Mapping[str, Object]
@@ -111,7 +115,7 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
             )
         if shrunk:
             return Failed("; ".join(shrunk), remedy="a volume cannot shrink: ask for at least what it has")
-        inputs = self._inputs(claims, outputs)
+        inputs = self._inputs(target, claims, outputs)
         if any(isinstance(value, Later) for value in inputs.values()):
             return Needed(_change(target, state, inputs, None, grown))
         pods, given = self.sections.get(PodsSettings), Inputs.model_validate(dict(inputs))
@@ -148,7 +152,10 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
         return self.sections.get(ManifestRepositorySettings).path
 
     def _inputs(
-        self, claims: Mapping[str, tuple[str, str | None]], outputs: Mapping[str, Object]
+        self,
+        target: Target[ProjectSpec],
+        claims: Mapping[str, tuple[str, str | None]],
+        outputs: Mapping[str, Object],
     ) -> dict[str, Json]:
         """Return the fields of `Inputs`; some may not be known before an earlier change is applied."""
         # A claim's class cannot change, whatever the setting says now.
@@ -162,6 +169,8 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
                 for field, (name, output) in _SECRETS.items()
             },
             "storageClass": classes[0] if classes else self.sections.get(PodsSettings).storage_class,
+            "identity": target.proof,
+            "olderClaims": _have_older_names(target.slug, claims),
         }
 
     def _render(self, target: Target[ProjectSpec], inputs: Mapping[str, Json]) -> dict[str, bytes]:
@@ -181,15 +190,19 @@ def _claims(slug: str, text: str) -> Mapping[str, tuple[str, str | None]]:
     return dict(_claim(path, document) for document in load_documents(path, text.encode()) if document)
 
 
+def _have_older_names(slug: str, claims: Iterable[str]) -> bool:
+    return not {*claim_names(slug, "", older=True).values()}.isdisjoint(claims)
+
+
 def _folder(slug: str) -> str:
     return f"envs/{slug}"
 
 
-def _state(tree: ManifestTree, base: str, slug: str) -> Observation[ManifestsState]:
-    path = f"{base}/{_folder(slug)}"
+def _state(tree: ManifestTree, base: str, target: Target[ProjectSpec]) -> Observation[ManifestsState]:
+    path = f"{base}/{_folder(target.slug)}"
     files = tree.blobs(path)
     try:
-        line = tree.has_line(base, _folder(slug))
+        line = tree.has_line(base, _folder(target.slug))
     except InvalidFile:
         # Somebody broke the kustomization. Projects that are settled stay so, and one that has something to
         # push is told by the build gate.
@@ -203,7 +216,7 @@ def _state(tree: ManifestTree, base: str, slug: str) -> Observation[ManifestsSta
     return Known(
         ManifestsState(
             files=files,
-            marked=is_ours(kustomization, slug),
+            whose=target.mark.whose(mark_in(kustomization)),
             claims=claims.decode("utf-8", "replace"),
             line=line,
             plain=tree.holds_only(path, files),
@@ -225,9 +238,9 @@ def _conflict(target: Target[ProjectSpec], state: ManifestsState) -> Failed | No
             remedy="move it out of the folder; the folder is wholly the reconciler's",
             conflict=True,
         )
-    if state.files and not state.marked and not target.spec.adopt:
+    if state.files and not state.whose.ours and not target.spec.adopt:
         return Failed(
-            f"{folder} exists without our marker in {KUSTOMIZATION}",
+            f"git has a folder {folder} that {state.whose.history}, by the marker in {KUSTOMIZATION}",
             remedy="set adopt: true in the project file to have it overwritten, or choose another slug",
             conflict=True,
         )
@@ -251,7 +264,9 @@ def _compare(
     """Return a sentence for every claim that would shrink, and for every one that would grow."""
     shrunk: list[str] = []
     grown: list[str] = []
-    for name, wanted in claims_of(target.spec, target.slug).items():
+    names = claim_names(target.slug, target.proof, older=_have_older_names(target.slug, claims))
+    for use, wanted in claims_of(target.spec).items():
+        name = names[use]
         present, _ = claims.get(name, (wanted, None))
         if amount(present) > amount(wanted):
             shrunk.append(f"the claim {name} has {present}, and the project file asks for {wanted}")
@@ -270,7 +285,7 @@ def _change(
     """Return the change; `wanted` None when the files cannot be rendered before an earlier change is made."""
     names = sorted({*state.files, *(wanted or {})})
     changed = [name for name in names if wanted is not None and state.files.get(name) != wanted.get(name)]
-    action = Action.CREATE if not state.files else Action.UPDATE if state.marked else Action.ADOPT
+    action = Action.CREATE if not state.files else Action.UPDATE if state.whose.ours else Action.ADOPT
     what = f"{'take over' if action is Action.ADOPT else 'write'} {_folder(target.slug)}"
     parts = [f"{what} ({', '.join(changed)})" if state.files and changed else what]
     if not state.line:

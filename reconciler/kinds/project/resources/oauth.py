@@ -22,6 +22,7 @@ from reconciler.kinds.project.resources.login import (
     DeviceState,
     device_in,
     expected_request,
+    handed_over_in,
     open_sealed,
     same_tokens,
     sealed_text,
@@ -29,13 +30,14 @@ from reconciler.kinds.project.resources.login import (
     vault_path,
 )
 from reconciler.kinds.project.resources.login_answers import Answers
-from reconciler.kinds.project.resources.login_steps import LoginSteps
+from reconciler.kinds.project.resources.login_steps import LoginSteps, has_login
 from reconciler.kinds.project.resources.tokens import MADE_UP, WHAT, SealedLogin, fields_to_seal
 from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.kinds.project.vault_paths import OAUTH, is_ours, marks
+from reconciler.kinds.project.vault_paths import OAUTH
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Skipped
 from reconciler.model.errors import NotConfigured
 from reconciler.model.json import Json, Object
+from reconciler.model.mark import Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
 from reconciler.settings.giving import Reading, Settings, Writing
 
@@ -55,15 +57,16 @@ class OAuthState(State):
     """Where a login stands.
 
     `stored`: whether the auth-service has credentials; None when it was not asked. `held`: the request whose
-    tokens are in Vault. `device`: the open request of a device flow. `foreign`: somebody else's secret is
-    where ours would be.
+    tokens are in Vault. `device`: the open request of a device flow. `whose`: the secret in Vault's place for
+    it. `handed_over`: the last request that was served, as Vault knows it.
     """
 
     stored: bool | None = None
     held: str | None = None
     device: DeviceState | None = None
     entry: EntryState | None = None
-    foreign: bool = False
+    whose: Whose = Whose.OURS
+    handed_over: str = ""
 
 
 class OAuth(Resource[ProjectSpec, OAuthState]):
@@ -129,15 +132,17 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         """Decide in this order: what a person dropped, what Vault holds, what the auth-service has."""
         state = OAuthState() if isinstance(seen, Absent) else seen.state
         repository = outputs["validate-repo"]["id"]
-        answers = self._answers(target, repository)
-        if state.foreign:
-            return self._foreign(target, repository)
+        answers = self._answers(target, repository, state.handed_over)
+        if not state.whose.ours:
+            return self._foreign(target, repository, state.whose)
         refusal = answers.refusal(state.entry.refusal, state.entry.request_id) if state.entry else None
         if state.entry and not refusal and not (state.entry.held and state.held == answers.request):
             return _step(target, "take", "take the sealed tokens into Vault", requestId=answers.request)
         if state.held is not None:
             return answers.received(state.held or answers.request)
         decision = self._without_entry(target, state, answers)
+        if state.entry and state.entry.request_id and state.entry.request_id == state.handed_over:
+            return answers.served(decision)
         return answers.refused(decision, refusal) if refusal else decision
 
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
@@ -163,32 +168,32 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
             return start
         return answers.pending(lost=bool(answers.login))
 
-    def _foreign(self, target: Target[ProjectSpec], repository: Json) -> Decision:
+    def _foreign(self, target: Target[ProjectSpec], repository: Json, whose: Whose) -> Decision:
         path = vault_path(target.slug)
         if target.spec.adopt:
             return _step(
                 target, "adopt", f"take over the secret at {path}", Action.ADOPT, repository=repository
             )
         return Failed(
-            f"Vault has a secret at {path} that is not marked as ours",
+            f"Vault has a secret at {path} that {whose.history}",
             remedy="remove it, or write adopt: true in the project file to take it over",
             conflict=True,
         )
 
     def _adopt(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
         vault = write.get(VaultWriter)
-        vault.annotate(vault_path(target.slug), marks(target.slug))
-        health = write.get(AuthServiceWriter).health(target.slug)
-        state = self._look(target, vault).model_copy(update={"stored": bool(health and health.present)})
+        vault.annotate(vault_path(target.slug), target.mark.words())
+        stored = has_login(write.get(AuthServiceWriter), target)
+        state = self._look(target, vault).model_copy(update={"stored": stored})
         decision = self.plan(target, Known(state), {"validate-repo": {"id": change.after["repository"]}})
         if isinstance(decision, Needed):
             return self.apply(target, decision.change, write)
         assert not isinstance(decision, Skipped)  # noqa: S101 - a skipped login plans no change
         return decision
 
-    def _answers(self, target: Target[ProjectSpec], repository: Json) -> Answers:
-        request = expected_request(target, repository)
-        return Answers(target, request, self.sections.get(SealingSettings).recipient)
+    def _answers(self, target: Target[ProjectSpec], repository: Json, handed_over: str) -> Answers:
+        request = expected_request(target, repository, handed_over)
+        return Answers(target, request, self.sections.get(SealingSettings).recipient, handed_over)
 
     def _check_configured(self, read: Reading) -> None:
         sealing, oauth = self.sections.get(SealingSettings), self.sections.get(OAuthSettings)
@@ -205,8 +210,9 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         opened = open_sealed(target.section, keys, target.id, target.now)
         here = target.slug in vault.names(OAUTH)
         secret = vault.read(vault_path(target.slug)) if here else None
-        if secret is not None and not is_ours(secret.metadata, target.slug):
-            return OAuthState(foreign=True)
+        if secret is not None and not (whose := target.mark.whose(secret.metadata)).ours:
+            return OAuthState(whose=whose)
+        kept = secret or (vault.metadata(vault_path(target.slug)) if here else None)
         tokens = tokens_in(secret)
         entry = None
         if isinstance(opened, SealedLogin):
@@ -215,7 +221,8 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
             entry = EntryState(refusal=opened)
         device = device_in(secret) if self.sections.get(OAuthSettings).flow == "device" else None
         held = secret.metadata.get("request-id", "") if secret and tokens else None
-        return OAuthState(held=held, device=device, entry=entry)
+        handed_over = handed_over_in(kept.metadata, target.proof) if kept else ""
+        return OAuthState(held=held, device=device, entry=entry, handed_over=handed_over)
 
 
 def poll_due(device: DeviceState, target: Target[ProjectSpec]) -> bool:
@@ -241,14 +248,13 @@ def _unasked(target: Target[ProjectSpec], state: OAuthState) -> Observation[OAut
 
 
 def _stored(service: AuthService, target: Target[ProjectSpec], state: OAuthState) -> Known[OAuthState]:
-    health = service.health(target.slug)
-    return Known(state.model_copy(update={"stored": health is not None and health.present}))
+    return Known(state.model_copy(update={"stored": has_login(service, target)}))
 
 
 def _asks_service(target: Target[ProjectSpec], state: OAuthState) -> bool:
     entry = state.entry
     usable = entry and not entry.refusal and entry.request_id == target.section.get("requestId")
-    if not target.verify or usable or state.foreign or state.device or state.held is not None:
+    if not target.verify or usable or not state.whose.ours or state.device or state.held is not None:
         return False
     first = not target.remembered.get("login") and bool(target.section)
     return not first or target.verified_at is None or target.now - target.verified_at >= ASK_AGAIN

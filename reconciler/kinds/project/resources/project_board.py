@@ -25,8 +25,8 @@ STATUS = "Status"
 """GitHub's own field; its options are told to others and never changed."""
 
 Claim: TypeAlias = Literal["marked", "begun", "titled"]
-"""Why a board may be ours: its readme has our marker; its title is the one that it has between creation
-and marker; it has just the title that ours would have, which proves nothing."""
+"""Why a board of the repository's owner may be ours: its readme has our marker; its title is the one that it
+has between creation and marker; it has just the title that ours would have, which proves nothing."""
 
 
 class FieldState(State):
@@ -52,8 +52,9 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
     """Makes one board for the repository, or finds it by `onboard-id: <repository number>` in its readme.
 
     Never deletes, closes, renames or unlinks a board; never changes an existing field, option or item, nor
-    what people wrote into the readme; never touches a board that carries another mark or none, unless it has
-    exactly our title and the project says `adopt: true`.
+    what people wrote into the readme; never touches a board of another owner, whatever it or a status file
+    says, nor one that carries another mark or none, unless it has exactly our title and the project says
+    `adopt: true`.
     """
 
     name: ClassVar[str] = "project-board"
@@ -167,11 +168,13 @@ def _is_marked(readme: str, repository: int) -> bool:
 
 
 def _claim(board: Board, repository: GitHubRepository, target: Target[ProjectSpec]) -> Claim | None:
+    if board.owner_id != repository.owner_id:
+        return None  # anybody may write our marker into a board of their own
     if _is_marked(board.readme, repository.number):
         return "marked"
     if board.title == begun_title(repository.number):
         return "begun"
-    titled = board.title == title_of(target.spec) and board.owner_id == repository.owner_id
+    titled = board.title == title_of(target.spec)
     return "titled" if titled and "onboard-id: " not in board.readme else None
 
 

@@ -134,12 +134,13 @@ class DeploymentView:
 def by_owner(application: Application) -> dict[str, list[ObjectStatus]]:
     """Group the application's objects by the environment that they belong to.
 
-    `env-a-b-worktrees` belongs to `env-a-b` and not to `env-a`: the longest name of a StatefulSet wins.
+    `env-a.hosts` belongs to `env-a`, since no slug has a dot. `env-a-b-worktrees`, as claims were called
+    once, belongs to `env-a-b` and not to `env-a`: the longest name of a StatefulSet wins.
     """
     workloads = {item.name for item in application.status.resources if item.kind == "StatefulSet"}
     grouped: dict[str, list[ObjectStatus]] = {}
     for item in application.status.resources:
-        owner = next((name for name in _shorter(item.name) if name in workloads), None)
+        owner = next((name for name in _shorter(item.name.partition(".")[0]) if name in workloads), None)
         if owner is not None:
             grouped.setdefault(owner, []).append(item)
     return grouped

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal, NoReturn
 from reconciler.clients.github import GitHub, GitHubRepository, GitHubSettings
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
+from reconciler.kinds.project.limits import ProjectsSettings, repository_refused
 from reconciler.kinds.project.resources.repository_reads import read_repositories
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Change, Decision, Failed, Settled
@@ -65,7 +66,7 @@ class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
         "fullName",
     )
     section: ClassVar[str] = "repository"
-    settings: ClassVar[tuple[type[Settings], ...]] = (GitHubSettings,)
+    settings: ClassVar[tuple[type[Settings], ...]] = (GitHubSettings, ProjectsSettings)
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
@@ -103,7 +104,8 @@ class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
                 remedy="check repoOwner and repoName, and the repositories that the token or App may access",
             )
         state = seen.state
-        if wrong := _identity(target, state) or self._condition(state) or _branch(target, state):
+        wrong = _identity(target, state) or self._allowed(state)
+        if wrong := wrong or self._condition(state) or _branch(target, state):
             return wrong
         note = ""
         if state.full_name.lower() != target.spec.full_name.lower():
@@ -127,6 +129,11 @@ class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> NoReturn:
         """Never called: there is nothing that this resource would change."""
         raise NotImplementedError(f"{self.name} only reads")
+
+    def _allowed(self, state: RepositoryState) -> Failed | None:
+        """Refuse what may not be onboarded by the name that GitHub gives it: files may have one of before."""
+        refused = repository_refused(self.sections, state.full_name)
+        return Failed(*refused) if refused else None
 
     def _condition(self, state: RepositoryState) -> Failed | None:
         if state.archived:

@@ -21,7 +21,10 @@ from reconciler.model.observation import Absent, Known, Observation, Remembered,
 from reconciler.settings.giving import Reading, Settings, Writing
 
 NOTE = "webhook"
-"""The custom metadata of the secret that say which webhook has it: `<id>: <version>`."""
+"""The custom metadata of the secret that say which webhook has it: `<id>: <version>`.
+
+Only this proves which webhook we made: a status file could name any.
+"""
 
 
 class WebhookSettings(Settings):
@@ -48,8 +51,7 @@ class WebhookSettings(Settings):
 class HookState(State):
     """The webhook with our URL. `twins`: ids of further ones with the same URL.
 
-    `written`: the version of the secret that we wrote to it last, as Vault has it noted; None when it was not
-    asked or is not known there.
+    `written`: the version of the secret that we wrote to it last; None when that is not known.
     """
 
     hook_id: int
@@ -67,10 +69,10 @@ class Webhook(Resource[ProjectSpec, HookState]):
     """One webhook to `webhook.url`, JSON, signed with the secret of `webhook-secret`.
 
     A webhook has no place for a marker: the URL is its identity, because only mesh-six's webhooks go to
-    mesh-six's receiver. So one with our URL that we do not remember is adopted, and its write-only secret
-    written once; Vault has it noted beside the secret, for where a status file cannot be pushed. Never
-    touches a webhook with another URL, save the one we made before `webhook.url` changed; never deletes one;
-    never removes an event that people added.
+    mesh-six's receiver. So one with our URL that we did not make is adopted, and its write-only secret
+    written once; which one has it is noted in Vault beside the secret. Never touches a webhook with another
+    URL, save the one noted there, from before `webhook.url` changed; never deletes one; never removes an
+    event that people added.
     """
 
     name: ClassVar[str] = "webhook"
@@ -117,13 +119,12 @@ class Webhook(Resource[ProjectSpec, HookState]):
             )
             return Needed(change)
         state = seen.state
-        remembered = target.remembered.get("hookId") == state.hook_id
-        written = target.remembered.get("secretVersion") if remembered else state.written
+        written = state.written
         wrong = _differences(state, settings)
         if written != version:
             wrong.append("secret")
         if wrong:
-            action = Action.UPDATE if remembered else Action.ADOPT
+            action = Action.UPDATE if written else Action.ADOPT
             summary = f"set {', '.join(wrong)} of the webhook to {settings.url}"
             before = _shown(state.url, state.events, written)
             after = _shown(settings.url, {*settings.events, *state.events}, version)
@@ -143,7 +144,8 @@ class Webhook(Resource[ProjectSpec, HookState]):
         if secret is None or "secret" not in secret.data:
             raise Missing("Vault", f"the webhook secret of {target.slug} is not there")
         full_name = github.repository(name_of(target)).full_name
-        hook = _ours(github.hooks(full_name), settings.url, target)
+        number, _ = _noted(secret.metadata)
+        hook = _ours(github.hooks(full_name), settings.url, number)
         events = sorted({*settings.events, *(hook.events if hook else ())})
         if hook is None:
             number = github.create_hook(
@@ -169,30 +171,29 @@ class Webhook(Resource[ProjectSpec, HookState]):
                 f"GitHub does not show the webhooks of {repository.full_name}",
                 "the token needs admin access and the scope admin:repo_hook",
             )
-        hook = _ours(hooks, url, target)
+        secret = read.get(Vault).metadata(_secret_path(target))
+        number, written = _noted(secret.metadata if secret else {})
+        hook = _ours(hooks, url, number)
         if hook is None:
             return Absent()
-        remembered = target.remembered.get("hookId") == hook.id
-        written = None if remembered else _noted(read.get(Vault), target, hook.id)
-        return Known(_state(hook, hooks, written))
+        return Known(_state(hook, hooks, written if hook.id == number else None))
 
 
 def _secret_path(target: Target[ProjectSpec]) -> str:
     return f"{vault_paths.WEBHOOKS}/{target.slug}"
 
 
-def _noted(vault: Vault, target: Target[ProjectSpec], number: int) -> str | None:
-    secret = vault.metadata(_secret_path(target))
-    noted, _, version = (secret.metadata.get(NOTE, "") if secret else "").partition(": ")
-    return version if noted == str(number) else None
+def _noted(metadata: Mapping[str, str]) -> tuple[int | None, str | None]:
+    """Return which webhook has the secret, and which version of it."""
+    number, _, version = metadata.get(NOTE, "").partition(": ")
+    return (int(number), version) if number.isdecimal() and version else (None, None)
 
 
-def _ours(hooks: Sequence[Hook], url: str, target: Target[ProjectSpec]) -> Hook | None:
-    """Return the webhook with our URL, of several the remembered one; else ours of before the URL changed."""
-    number, was = target.remembered.get("hookId"), target.remembered.get("url")
+def _ours(hooks: Sequence[Hook], url: str, number: int | None) -> Hook | None:
+    """Return the webhook with our URL, of several the noted one; else ours of before the URL changed."""
     same = [hook for hook in hooks if hook.url == url]
-    before = [hook for hook in hooks if hook.id == number and hook.url == was]
-    return next((hook for hook in same if hook.id == number), next(iter([*same, *before]), None))
+    noted = [hook for hook in hooks if hook.id == number]
+    return next((hook for hook in same if hook.id == number), next(iter([*same, *noted]), None))
 
 
 def _state(hook: Hook, hooks: Sequence[Hook], written: str | None) -> HookState:
@@ -213,7 +214,13 @@ def _remembered(outputs: Object) -> HookState | None:
     number, url, events = outputs.get("hookId"), outputs.get("url"), outputs.get("events")
     if not (isinstance(number, int) and isinstance(url, str) and isinstance(events, Sequence)):
         return None
-    return HookState(hook_id=number, url=url, events=tuple(str(event) for event in events))
+    version = outputs.get("secretVersion")
+    return HookState(
+        hook_id=number,
+        url=url,
+        events=tuple(str(event) for event in events),
+        written=version if isinstance(version, str) else None,
+    )
 
 
 def _differences(state: HookState, settings: WebhookSettings) -> list[str]:

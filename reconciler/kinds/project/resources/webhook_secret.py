@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import SecretStr
 
-from reconciler.engine.contract import Target
 from reconciler.kinds.parts.vault_secret import VaultSecretResource
-from reconciler.kinds.project import vault_paths
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.vault_paths import WEBHOOKS
 
@@ -30,10 +27,6 @@ class WebhookSecret(VaultSecretResource[ProjectSpec]):
     def secret_name(self, slug: str) -> str:
         """Return the slug: the folder is the webhooks' own."""
         return slug
-
-    def marks(self, target: Target[ProjectSpec]) -> Mapping[str, str]:
-        """Return what marks a project's secrets."""
-        return vault_paths.marks(target.slug)
 
     def generate(self) -> SecretStr:
         """Return 256 random bits in hex."""

@@ -23,6 +23,11 @@ def told(systems: Systems, folder: str, slug: str, ending: str = "") -> Any:
     }
 
 
+def _with_data(systems: Systems, folder: str) -> int:
+    found = [systems.secret(f"{folder}/{name}") for name in systems.secret_names(folder)]
+    return sum(1 for each in found if each and each[1]["versions"])
+
+
 def write(systems: Systems, path: str, **data: str) -> None:
     """Write a secret as somebody else would: without our marks."""
     systems.vault_front.secrets.kv.v2.create_or_update_secret(path, data)
@@ -100,8 +105,9 @@ SHOWN: Mapping[str, Shown] = {
     "oauth": Shown(
         made=made(
             {"vault": lambda systems, name: told(systems, LOGINS, slug_of(name))},
-            # None is left of a settled project: `credentials` has handed it over.
-            lambda systems: {"logins": len(systems.secret_names(LOGINS))},
+            # None is left of a settled project: `credentials` has handed it over. What stays says which
+            # request was served, and has no data.
+            lambda systems: {"logins": _with_data(systems, LOGINS)},
         ),
         foreign=Rival(_planted(_login, note="ours, keep off")),
         more=lambda systems, name: write(systems, f"{_login(name)}-{another()}", accessToken="x"),

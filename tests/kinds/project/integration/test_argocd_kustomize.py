@@ -49,6 +49,7 @@ def test_the_sandboxs_tree_with_an_environment_is_built_alike(tmp_path: Path) ->
     }
     spec = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": "widgets"})
     inputs = Inputs(
+        identity="7",
         branch="main",
         webhook_secret="1 of 2026",
         git_access="ssh-ed25519 AAAA",

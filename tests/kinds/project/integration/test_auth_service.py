@@ -221,7 +221,13 @@ def test_settings_follow_the_file_without_touching_what_is_not_ours(world: Login
     assert found["displayName"] == "W"
     assert found["claudeMd"] == "theirs"
     assert found["settings"] == {
-        "meshSix": {"managedBy": "mesh-six-reconciler", "repository": "acme/widgets"},
+        "meshSix": {
+            "managedBy": "mesh-six-reconciler",
+            "project": "acme-widgets",
+            "identity": "4242",
+            "repository": "acme/widgets",
+            "sets": ["terminalStreamingRate"],
+        },
         "permissions": {"deny": ["x"]},
         "terminalStreamingRate": 250,
     }

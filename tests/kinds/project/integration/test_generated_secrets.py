@@ -11,14 +11,16 @@ from pydantic import SecretStr
 from reconciler.clients.vault import VaultSecret, VaultWriter
 from reconciler.kinds.project.resources.llm_key import LlmKey
 from reconciler.kinds.project.resources.webhook_secret import WebhookSecret
-from reconciler.kinds.project.vault_paths import marks
 from reconciler.model.decision import Failed, Settled
 from reconciler.model.errors import Collision
+from reconciler.model.mark import Mark
 from reconciler.model.observation import Absent, Known, Remembered, Unknown
 from reconciler.settings.giving import Sections
 from tests.integration.conftest import VaultCorner
 from tests.kinds.project.support.passes import Passes, target
 from tests.support import servers
+
+MARK = Mark("project", "acme-widgets", "7").words()
 
 
 @pytest.fixture(params=[WebhookSecret, LlmKey], ids=["webhook-secret", "llm-key"])
@@ -60,7 +62,7 @@ def test_a_secret_is_made_marked_and_settled(secret: Passes, writer: VaultWriter
     text, found = value(secret, writer)
     assert re.fullmatch(PATHS[secret.resource.name][2], text)
     assert len(found.data) == 1
-    assert found.metadata == marks("acme-widgets")
+    assert found.metadata == MARK
     assert secret.plan(target()) == applied
     assert text not in repr(applied)
 
@@ -83,7 +85,7 @@ def test_applying_twice_keeps_the_first_value(secret: Passes, writer: VaultWrite
 
 
 def test_killed_after_the_mark_the_next_pass_makes_the_secret(secret: Passes, writer: VaultWriter) -> None:
-    writer.annotate(PATHS[secret.resource.name][0], marks("acme-widgets"))
+    writer.annotate(PATHS[secret.resource.name][0], MARK)
     assert isinstance(secret.run(target()), Settled)
     assert value(secret, writer)[1].version == 1
 
@@ -121,7 +123,7 @@ def test_adopting_marks_it_and_keeps_value_and_version(secret: Passes, writer: V
     applied = secret.run(target(adopt=True))
     text, found = value(secret, writer)
     assert (text, found.version) == ("theirs", 1)
-    assert found.metadata == {"owner": "them", **marks("acme-widgets")}
+    assert found.metadata == {"owner": "them", **MARK}
     assert secret.plan(target()) == applied
 
 

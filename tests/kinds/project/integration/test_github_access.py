@@ -16,6 +16,7 @@ from reconciler.kinds.project.resources.git_access import path as key_path
 from reconciler.kinds.project.resources.webhook import Webhook
 from reconciler.model.decision import Action, Failed, Needed, Settled, Skipped
 from reconciler.model.errors import Denied
+from reconciler.model.mark import Mark
 from reconciler.model.observation import Remembered, Unknown
 from tests.integration.conftest import VaultCorner
 from tests.kinds.project.support.github import TOKEN, VALID, Stage, stage, target
@@ -24,6 +25,7 @@ from tests.support import servers
 URL = "https://mesh-six.example/webhooks/github"
 SLUG = "acme-widgets"
 TITLE = "mesh-six env acme-widgets"
+MARK = Mark("project", "acme-widgets", "1").words()
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def outputs(version: str = "1") -> dict[str, Any]:
 
 
 def put_secret(vault: VaultWriter, text: str, cas: int) -> None:
-    path, marks = f"{vault_paths.WEBHOOKS}/{SLUG}", vault_paths.marks(SLUG)
+    path, marks = f"{vault_paths.WEBHOOKS}/{SLUG}", MARK
     vault.write(path, {"secret": SecretStr(text)}, cas=cas, metadata=marks)
 
 
@@ -244,7 +246,7 @@ def test_a_deploy_key_is_made_private_half_first(github: Stage, vault_writer: Va
     assert secret
     assert secret.data.keys() == {"privateKey"}
     public = ssh_keys.public_half(secret.data["privateKey"])
-    assert secret.metadata == {**vault_paths.marks(SLUG), "public-key": public}
+    assert secret.metadata == {**MARK, "public-key": public}
     (key,) = keys(github)
     assert (key["title"], key["key"], key["read_only"]) == (TITLE, public, False)
     assert settled.outputs == {"publicKey": public}
@@ -347,7 +349,7 @@ def test_a_foreign_secret_in_our_place_is_a_conflict_until_adopted(
 
 def test_something_else_than_a_key_is_for_a_person(github: Stage, vault_writer: VaultWriter) -> None:
     github.repository()
-    marks = vault_paths.marks(SLUG)
+    marks = MARK
     vault_writer.write(key_path(SLUG), {"privateKey": SecretStr("canary")}, cas=0, metadata=marks)
     failed = github.settle(GitAccess(github.sections()), target())
     assert isinstance(failed, Failed)
@@ -357,7 +359,7 @@ def test_something_else_than_a_key_is_for_a_person(github: Stage, vault_writer: 
 def test_a_read_only_key_of_ours_is_for_a_person(github: Stage, vault_writer: VaultWriter) -> None:
     github.repository()
     pair = ssh_keys.generate()
-    marks = vault_paths.marks(SLUG)
+    marks = MARK
     vault_writer.write(key_path(SLUG), {"privateKey": pair.private}, cas=0, metadata=marks)
     github.does("POST", "keys", {"repository": "acme/widgets", "key": pair.public, "title": TITLE})
     failed = github.settle(GitAccess(github.sections()), target())
@@ -369,7 +371,7 @@ def test_an_organization_without_deploy_keys_says_so(github: Stage, vault_writer
     github.repository()
     access = GitAccess(github.sections())
     pair = ssh_keys.generate()
-    marks = vault_paths.marks(SLUG)
+    marks = MARK
     vault_writer.write(key_path(SLUG), {"privateKey": pair.private}, cas=0, metadata=marks)
     decision = github.plan(access, target())
     assert isinstance(decision, Needed)

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.model.decision import Action, Failed, Needed, Settled
 from reconciler.model.errors import Collision, Missing, Rejected
+from reconciler.model.item import Identity
 from reconciler.sandbox.emulators.litellm.app import create_app
 from reconciler.sandbox.emulators.store import Store
 from tests.integration.conftest import VaultCorner
@@ -97,8 +98,32 @@ def test_a_foreign_team_with_our_id(world: World) -> None:
 def test_a_team_of_another_project_of_ours(world: World) -> None:
     world.by_hand("/team/new", team_id="gh-7", metadata={**MARKER, "project": "acme-other"})
     before = world.everything()
-    assert isinstance(world.passes().run(target()), Failed)
+    assert isinstance(world.passes().plan(target()), Failed)
     assert world.everything() == before
+
+
+def test_teams_with_other_ids_are_no_concern(world: World) -> None:
+    world.by_hand(
+        "/team/new", team_id="gh-6", team_alias="acme/widgets", metadata={**MARKER, "identity": "6"}
+    )
+    world.by_hand("/team/new", team_id="gh-8", team_alias="acme/widgets")
+    others = world.team("gh-6"), world.team("gh-8")
+    world.passes().run(target())
+    assert world.key()["team_id"] == "gh-7"
+    assert (world.team("gh-6"), world.team("gh-8")) == others
+
+
+def test_marks_from_before_they_had_an_identity_are_renewed_once(world: World) -> None:
+    world.passes().run(target())
+    old = {key: value for key, value in MARKER.items() if key != "identity"}
+    world.by_hand("/team/update", team_id="gh-7", metadata={**old, "sets": []})
+    world.by_hand("/key/update", key=FIRST, metadata={**old, "vault_version": "1 of then"})
+    assert isinstance(world.passes().plan(target()), Failed)  # nothing says whose they are
+    known = target(identity=Identity("repository acme/widgets", "7"))
+    world.passes().run(known)
+    assert world.team()["metadata"].items() >= MARKER.items()
+    assert world.key()["metadata"].items() >= MARKER.items()
+    assert settled(world.passes())
 
 
 def test_adopting_a_team_keeps_what_is_theirs(world: World) -> None:

@@ -58,7 +58,7 @@ def test_a_sealed_entry_goes_the_whole_way_in_one_pass(world: LoginWorld) -> Non
     assert report.status is Status.COMPLETED
     assert world.pushed() == ["canary-access"]
     assert world.in_vault() is None
-    assert world.vault_state() == {}
+    assert world.held() == []
     oauth = world.oauth()
     assert (oauth["state"], oauth["requestId"]) == ("stored", "login-4242-2")
     assert "sealed" not in oauth
@@ -178,7 +178,7 @@ def test_while_the_auth_service_is_down_tokens_wait_in_vault_and_the_entry_stays
     world.overrides.clear()
     assert world.run()[SLUG].status is Status.COMPLETED
     assert world.pushed() == ["canary-access"]
-    assert world.vault_state() == {}
+    assert world.held() == []
     world.quiet()
 
 
@@ -261,7 +261,7 @@ def test_device_flow_from_code_to_credentials(world: LoginWorld) -> None:
     world.decide("approve")
     assert world.run(later=MINUTE)[SLUG].status is Status.COMPLETED
     assert len(world.pushed()) == 1
-    assert world.vault_state() == {}
+    assert world.held() == []
     assert world.oauth()["state"] == "stored"
     assert "userCode" not in world.oauth()
     world.quiet()
@@ -341,7 +341,7 @@ def test_a_sealed_entry_beats_the_device_flow(world: LoginWorld) -> None:
     world.drop(world.seal())
     assert world.run(later=MINUTE)[SLUG].status is Status.COMPLETED
     assert world.pushed() == ["canary-access"]
-    assert world.vault_state() == {}
+    assert world.held() == []
 
 
 def test_a_bad_entry_does_not_stop_the_device_flow(world: LoginWorld) -> None:
@@ -443,7 +443,7 @@ def test_killed_at_any_write_the_next_passes_converge(
                 world.decide("approve")
                 world.run(later=MINUTE)
             assert len(world.pushed()) == 1, f"killed {moment} write {number}"
-            assert world.vault_state() == {}
+            assert world.held() == []
             assert world.oauth()["state"] == "stored"
             assert "sealed" not in world.oauth()
             world.quiet()

@@ -95,7 +95,7 @@ class House:
         tree = ManifestTree(repositories.manifests.fetch())
         spec = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": "widgets", **fields})
         item = Item("acme-widgets", "project", spec, Source("projects/acme-widgets.yaml", "0" * 40))
-        target = Target(item, datetime(2026, 1, 1, tzinfo=UTC))
+        target = Target(item, datetime(2026, 1, 1, tzinfo=UTC), proof="7")
         resource = ManifestsResource(sections)
         seen = resource.observe([target], Reading(sections, given={ManifestTree: lambda: tree}))[
             "acme-widgets"
@@ -204,7 +204,7 @@ def test_storage_never_shrinks_and_nothing_is_committed(house: House) -> None:
     before = house.files()
     refused = house.plan(resourceLimits={"storageWorktrees": "10Gi", "memoryLimit": "16Gi"})
     assert isinstance(refused, Failed)
-    assert "env-acme-widgets-worktrees has 20Gi" in refused.reason
+    assert "env-acme-widgets.7.worktrees has 20Gi" in refused.reason
     assert house.files() == before
     assert isinstance(house.plan(resourceLimits={"storageWorktrees": "20480Mi"}), Needed), (
         "as much, said otherwise"

@@ -37,11 +37,18 @@ KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 ENVIRONMENTS: dict[str, tuple[dict[str, Any], Inputs]] = {
     "two-lines": (
         {},
-        Inputs(branch="main", webhook_secret="1 of 2026", git_access="ssh-ed25519 AAAA", llm_key="1 of 2026"),
+        Inputs(
+            identity="7",
+            branch="main",
+            webhook_secret="1 of 2026",
+            git_access="ssh-ed25519 AAAA",
+            llm_key="1 of 2026",
+        ),
     ),
     "gateway": (
         {"skipAuth": True, "litellm": {"defaultModel": 'a "model": {{ x }}', "maxBudget": 1.0}},
         Inputs(
+            identity="7",
             branch="main",
             webhook_secret="1 of 2026",
             git_access="ssh-ed25519 AAAA",
@@ -49,17 +56,23 @@ ENVIRONMENTS: dict[str, tuple[dict[str, Any], Inputs]] = {
             storage_class="fast",
         ),
     ),
-    "bare": ({"skipAuth": True, "skipLiteLLM": True}, Inputs(branch="x/$(HOME)'\"#")),
+    "bare": ({"skipAuth": True, "skipLiteLLM": True}, Inputs(identity="7", branch="x/$(HOME)'\"#")),
     "hostile": (
         {
             "displayName": "{{ 7 }}: - 'é' \"😀\" # & *a",
             "resourceLimits": {"cpuRequest": "0.5", "cpuLimit": "1500m"},
         },
         Inputs(
-            branch="main", git_access="ssh-ed25519 AAAA", devcontainer=".devcontainer/a b/devcontainer.json"
+            identity="7",
+            branch="main",
+            git_access="ssh-ed25519 AAAA",
+            devcontainer=".devcontainer/a b/devcontainer.json",
         ),
     ),
-    "a" * 48: ({}, Inputs(branch="main", webhook_secret="1 of 2026", git_access="ssh-ed25519 AAAA")),
+    "a" * 48: (
+        {},
+        Inputs(identity="7", branch="main", webhook_secret="1 of 2026", git_access="ssh-ed25519 AAAA"),
+    ),
 }
 
 

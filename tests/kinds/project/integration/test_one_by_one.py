@@ -57,7 +57,7 @@ def test_a_login_that_cannot_be_looked_at_is_in_the_way_of_no_other(projects: Sa
         vault.secrets.kv.v2.create_or_update_secret(f"mesh-six/oauth/{slug}", secret={"some": "thing"})
     vault.adapter.close()
     projects.inject(Fault("vault", "500", match="oauth/acme-gear0", times=ALWAYS))
-    projects.inject(Fault("auth-service", "500", match="acme-gear2/health", times=ALWAYS))
+    projects.inject(Fault("auth-service", "500", match="projects/acme-gear2", times=ALWAYS))
     reports = {report.slug: report for report in cycle_of(projects).look().reports}
     said = {slug: next(o for o in each.outcomes if o.resource == "oauth") for slug, each in reports.items()}
     assert "Vault" in said["acme-gear0"].reason

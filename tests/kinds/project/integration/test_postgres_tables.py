@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.clients.pass_store import PassStore
+from reconciler.clients.pass_store import PassStore, Verification
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.tables.registry_rows import Registry
 from reconciler.kinds.project.tables.run_ledger import RunLedger, RunTable
@@ -215,4 +215,4 @@ def test_a_role_without_grants_is_denied(database: Database) -> None:
             with pytest.raises(Denied):
                 read()
         with pytest.raises(Denied):
-            client.save_verifications({(A, "webhook"): NOW})
+            client.save_verifications({(A, "webhook"): Verification(NOW)})

@@ -74,6 +74,8 @@ class Watch:
             for folder in ("webhooks", "envs", "oauth"):
                 for name in _names(vault, folder):
                     path = f"mesh-six/{folder}/{name}"
+                    if not vault.secrets.kv.v2.read_secret_metadata(path)["data"]["versions"]:
+                        continue  # a login that was handed over
                     read = vault.secrets.kv.v2.read_secret_version(path, raise_on_deleted_version=True)
                     self.secrets |= {f"{path} {key}": value for key, value in read["data"]["data"].items()}
         for code, _ in self._stored("oauth-issuer", "oauth_codes"):

@@ -227,6 +227,7 @@ def target(
     return Target(
         item=item,
         now=NOW,
+        proof="1",
         remembered=remembered or {},
         section=section or {},
         siblings=siblings or {},

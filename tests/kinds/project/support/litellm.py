@@ -25,7 +25,7 @@ from tests.support.serve import serve
 ADMIN = "sk-administrator-0123456789"
 ALIAS = "mesh-six/acme-widgets"
 FIRST, SECOND = "sk-" + "first" * 8, "sk-" + "second" * 8
-MARKER = {"managed_by": "mesh-six-reconciler", "project": "acme-widgets"}
+MARKER = {"managed_by": "mesh-six-reconciler", "project": "acme-widgets", "identity": "7"}
 EVERYTHING: Mapping[str, Any] = {"litellm": {"defaultModel": "sonnet", "maxBudget": 50}}
 
 

@@ -22,9 +22,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from reconciler.clients.auth_service import AuthServiceWriter
 from reconciler.clients.http import trusted
 from reconciler.clients.oauth_issuer import OAuthIssuerWriter
+from reconciler.clients.pass_store import Verification
 from reconciler.clients.vault import VaultSecret, VaultWriter
 from reconciler.crypto.sealing import generate_identity, seal
-from reconciler.engine.result import KindView
+from reconciler.engine import viewing
 from reconciler.engine.stages import apply, observe, report
 from reconciler.engine.stages import plan as planning
 from reconciler.git.status_text import merge
@@ -61,6 +62,7 @@ class Given:
     phase, system, section, audited, deferred = "initialization", "given", "", False, False
     needs: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
+    trusts: tuple[str, ...] = ()
     settings: tuple[type[Any], ...] = ()
 
     def __init__(self, name: str, outputs: Mapping[str, Any]) -> None:
@@ -143,7 +145,7 @@ class LoginWorld:
     issuer: CountWrites
     specs: dict[str, dict[str, Any]] = field(default_factory=lambda: {"acme-widgets": {}})
     statuses: dict[str, dict[str, Any]] = field(default_factory=dict)
-    verifications: dict[tuple[ItemId, str], datetime] | None = field(default_factory=dict)
+    verifications: dict[tuple[ItemId, str], Verification] | None = field(default_factory=dict)
     now: datetime = START
     flow: str = "manual"
     identity: str = field(default_factory=lambda: generate_identity().get_secret_value())
@@ -165,26 +167,19 @@ class LoginWorld:
         resources = self._resources(sections)
         known = {ItemId(KIND, slug): document for slug, document in self.statuses.items()}
         loaded = Loaded("0" * 40, tuple(self._projects()), known)
-        targets = {
-            each.name: {
-                target.slug: target
-                for target in observe.targets(
-                    each,
-                    loaded.items,
-                    loaded,
-                    self.verifications,
-                    now=self.now,
-                    verify_within=timedelta(days=1),
-                )
-            }
-            for each in resources
-        }
         read = Reading(sections)
         write = _writing(sections, fuse)
         try:
-            wanted = {name: list(each.values()) for name, each in targets.items()}
-            findings = observe.observe(resources, wanted, read)
-            view = KindView(KINDS[KIND], tuple(resources), targets, findings)
+            view = viewing.view(
+                KINDS[KIND],
+                resources,
+                loaded.items,
+                loaded,
+                read,
+                self.verifications,
+                now=self.now,
+                verify_within=timedelta(days=1),
+            )
             plan = planning.plan(view, [item.slug for item in loaded.items])
             reports = {}
             for item, each in zip(loaded.items, plan, strict=True):
@@ -197,7 +192,7 @@ class LoginWorld:
             write.close()
         self._commit(reports, loaded)
         if self.verifications is not None:
-            self.verifications |= dict.fromkeys(observe.verified(view), self.now)
+            self.verifications |= observe.verified(view, self.now)
         return reports
 
     def quiet(self) -> None:
@@ -249,6 +244,10 @@ class LoginWorld:
         finally:
             client.close()
 
+    def held(self) -> list[str]:
+        """Return the projects of which Vault has a code or tokens; of others it may know what was served."""
+        return [name for name, about in self.vault_state().items() if about.version]
+
     def decide(self, decision: str, slug: str = "acme-widgets") -> None:
         """Approve, deny or expire the login that the status file shows."""
         code = self.oauth(slug)["userCode"]
@@ -276,7 +275,7 @@ class LoginWorld:
             Given("validate-repo", {"id": REPOSITORY, "fullName": "acme/widgets"}),
             Given("registry", {}),
         ]
-        return [*given, *(make(sections) for make in (OAuth, AppSettings, Credentials))]
+        return [*given, *(make(sections) for make in (AppSettings, OAuth, Credentials))]
 
     def _commit(self, reports: Mapping[str, ItemReport], loaded: Loaded) -> None:
         for change in report.status_changes(reports.values(), loaded, KINDS, now=self.now):

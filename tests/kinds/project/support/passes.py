@@ -10,7 +10,7 @@ from typing import Any
 from reconciler.engine.contract import Resource, Target
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Applied, Decision, Needed
-from reconciler.model.item import Item, Source
+from reconciler.model.item import Identity, Item, Source
 from reconciler.model.json import Object
 from reconciler.model.observation import Observation, Unknown
 from reconciler.settings.giving import Reading, Writing
@@ -27,12 +27,20 @@ OUTPUTS: Mapping[str, Object] = {
 }
 
 
-def target(name: str = "widgets", *, remembered: Object | None = None, **spec: Any) -> Target[ProjectSpec]:
+def target(
+    name: str = "widgets",
+    *,
+    remembered: Object | None = None,
+    identity: Identity | None = None,
+    **spec: Any,
+) -> Target[ProjectSpec]:
     wanted = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": name, **spec})
     slug = wanted.slug or wanted.default_slug()
     return Target(
         item=Item(slug, "project", wanted, Source(f"projects/{slug}.yaml", "0" * 40)),
         now=datetime(2026, 1, 1, tzinfo=UTC),
+        identity=identity,
+        proof="7",
         remembered=remembered or {},
         verify=remembered is None,
     )

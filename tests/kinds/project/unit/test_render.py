@@ -11,12 +11,19 @@ from ruamel.yaml import YAML
 
 from reconciler.kinds.project import vault_paths
 from reconciler.kinds.project.manifests.pods import PodsSettings
-from reconciler.kinds.project.manifests.render import Inputs, all_files, is_ours, render_environment
+from reconciler.kinds.project.manifests.render import Inputs, all_files, mark_in, render_environment
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.errors import ConfigurationError
+from reconciler.model.mark import Mark
 
 SLUG = "acme-widgets"
-ALL = Inputs(branch="main", webhook_secret="1 of 2026", git_access="ssh-ed25519 AAAA", llm_key="1 of 2026")
+ALL = Inputs(
+    identity="7",
+    branch="main",
+    webhook_secret="1 of 2026",
+    git_access="ssh-ed25519 AAAA",
+    llm_key="1 of 2026",
+)
 
 
 def project(**fields: Any) -> ProjectSpec:
@@ -81,7 +88,7 @@ def test_a_login_and_a_gateway_key_are_never_handed_over_together() -> None:
     ("fields", "inputs", "values"),
     [
         ({"skipAuth": True, "skipLiteLLM": True}, ALL, {}),
-        ({"skipAuth": True}, Inputs(branch="main", git_access="ssh-ed25519 AAAA"), {}),
+        ({"skipAuth": True}, Inputs(identity="7", branch="main", git_access="ssh-ed25519 AAAA"), {}),
         ({"skipAuth": True}, ALL, {"gatewayUrl": None}),
     ],
 )
@@ -146,7 +153,7 @@ def test_the_public_key_is_not_repeated_in_the_manifests() -> None:
 
 
 def test_a_project_with_no_secret_has_no_external_secret_and_clones_over_https() -> None:
-    files = rendered(project(skipAuth=True, skipLiteLLM=True), Inputs(branch="main"))
+    files = rendered(project(skipAuth=True, skipLiteLLM=True), Inputs(identity="7", branch="main"))
     assert files.keys() == {
         "kustomization.yaml", "pvc.yaml", "service.yaml", "service-account.yaml", "statefulset.yaml",
     }  # fmt: skip
@@ -181,7 +188,7 @@ def test_the_webhook_secret_is_merged_under_a_key_that_no_slug_can_take_from_the
 def test_nothing_shared_reaches_the_pod_unless_a_setting_names_it() -> None:
     assert "envFrom" not in pod(rendered(project()))["containers"][0]
     files = rendered(project(), extraSecrets="mesh-six/pods/{slug}")
-    assert pod(files)["containers"][0]["envFrom"] == [{"secretRef": {"name": "env-acme-widgets-extra"}}]
+    assert pod(files)["containers"][0]["envFrom"] == [{"secretRef": {"name": "env-acme-widgets.extra"}}]
     source = files["extra-secret.yaml"][0]["spec"]["dataFrom"]
     assert source == [{"extract": {"key": "mesh-six/pods/acme-widgets"}}]
 
@@ -212,7 +219,7 @@ def test_the_entrypoint_is_told_the_port_that_dapr_and_the_service_name() -> Non
     ],
 )
 def test_envbuilder_is_told_which_file_it_builds(path: str, folder: str, file: str) -> None:
-    variables = environment(rendered(project(), Inputs(branch="main", devcontainer=path)))
+    variables = environment(rendered(project(), Inputs(identity="7", branch="main", devcontainer=path)))
     assert variables["ENVBUILDER_DEVCONTAINER_DIR"] == folder
     assert variables["ENVBUILDER_DEVCONTAINER_JSON_PATH"] == file
 
@@ -244,7 +251,7 @@ PRINTABLE = st.characters(codec="utf-8", exclude_categories=["C", "Z"], include_
 def test_hostile_text_stays_text(branch: str, name: str) -> None:
     spec = project(displayName=name)
     text = render_environment(
-        spec, SLUG, pods(dapr=False), Inputs(branch=branch, git_access="ssh-ed25519 AAAA")
+        spec, SLUG, pods(dapr=False), Inputs(identity="7", branch=branch, git_access="ssh-ed25519 AAAA")
     )
     files = {"statefulset.yaml": documents(text["statefulset.yaml"])}
     annotations = files["statefulset.yaml"][0]["metadata"]["annotations"]
@@ -274,7 +281,7 @@ def test_hostile_text_stays_text(branch: str, name: str) -> None:
     ],
 )
 def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
-    files = rendered(project(litellm={"defaultModel": "m"}), Inputs(branch=text))
+    files = rendered(project(litellm={"defaultModel": "m"}), Inputs(identity="7", branch=text))
     assert environment(files)["ENVBUILDER_GIT_URL"].replace("$$", "$").endswith(f"#refs/heads/{text}")
     assert "{{" not in files["service.yaml"][0]["metadata"]["name"]
 
@@ -286,17 +293,43 @@ def test_the_longest_slug_fits_every_limit() -> None:
         for document in documents(content):
             # A StatefulSet's pods carry its name and a hash of ten characters in a label, which may have 63.
             name = document["metadata"].get("name", "")
-            assert len(name) <= (52 if document["kind"] == "StatefulSet" else 63)
+            # A claim is the one that may have the 253 characters of a subdomain.
+            longest = {"StatefulSet": 52, "PersistentVolumeClaim": 253}.get(document["kind"], 63)
+            assert len(name) <= longest
+
+
+def objects(slug: str, identity: str) -> set[tuple[str, str]]:
+    """Return kind and name of all that is rendered, and of the Secrets that operators make of it."""
+    inputs = ALL.model_copy(update={"identity": identity})
+    settings = pods(extraSecrets="x", webhookReceiverSecret="receiver", gatewayUrl="http://x")
+    spec = project(skipAuth=True)
+    files = render_environment(spec, slug, settings, inputs)
+    made = [document for content in files.values() for document in documents(content)]
+    named = {(each["kind"], each["metadata"]["name"]) for each in made if "name" in each["metadata"]}
+    targets = {each["spec"]["target"]["name"] for each in made if each["kind"] == "ExternalSecret"}
+    return named | {("Secret", name) for name in targets - {"receiver"}}
+
+
+def test_no_two_environments_have_an_object_of_one_name() -> None:
+    mine = objects("foo", "7")
+    suffixes = {name.removeprefix("env-foo").lstrip("-.") for _, name in mine} - {""}
+    assert len(suffixes) >= 4
+    for suffix in {*suffixes, *(suffix.replace(".", "-") for suffix in suffixes), "0", "7"}:
+        slug = f"foo-{suffix}".replace(".", "-")
+        assert mine.isdisjoint(objects(slug, "8")), slug
+    # Volumes outlive what else there is: those of the repository that had the slug before stay its own.
+    claims = {name for kind, name in mine if kind == "PersistentVolumeClaim"}
+    assert claims.isdisjoint(name for _, name in objects("foo", "8"))
 
 
 def test_the_marker_is_recognised_whatever_a_formatter_did_to_it() -> None:
     content = render_environment(project(), SLUG, pods(), ALL)["kustomization.yaml"]
-    assert is_ours(content, SLUG)
-    assert is_ours(content.replace(b'"', b"'"), SLUG)
-    assert is_ours(content.replace(b'"', b"").replace(b"    ", b"      "), SLUG)
-    assert not is_ours(content, "another")
-    assert not is_ours(b"resources: []\n# mesh-six.bto.bar/managed-by: mesh-six-reconciler\n", SLUG)
-    assert not is_ours(b"", SLUG)
+    mark = Mark("project", SLUG, "7")
+    assert mark_in(content) == mark.words()
+    assert mark_in(content.replace(b'"', b"'")) == mark.words()
+    assert mark_in(content.replace(b'"', b"").replace(b"    ", b"      ")) == mark.words()
+    assert mark_in(b"resources: []\n# mesh-six.bto.bar/managed-by: mesh-six-reconciler\n") == {}
+    assert mark_in(b"") == {}
 
 
 @pytest.mark.parametrize(
