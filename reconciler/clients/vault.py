@@ -96,6 +96,7 @@ class Vault(Reader):
         self._mount = settings.mount
         self._retry = Retry()
         self._logged_in = False
+        self._mount_checked = False
         self._login = threading.Lock()
         self._listing = threading.Lock()
         self._listed: dict[str, frozenset[str]] = {}
@@ -147,6 +148,7 @@ class Vault(Reader):
                 raise_on_deleted_version=True,
             )
         except Missing:
+            self._check_mount()
             return None
         data, about = _part(answer, "data", "data"), _part(answer, "data", "metadata")
         try:
@@ -164,6 +166,7 @@ class Vault(Reader):
         try:
             answer = self._retry.repeat(self._kv().read_secret_metadata, path, mount_point=self._mount)
         except Missing:
+            self._check_mount()
             return None
         about = _part(answer, "data")
         return VaultMetadata(
@@ -176,9 +179,39 @@ class Vault(Reader):
         try:
             answer = self._retry.repeat(self._kv().list_secrets, path, mount_point=self._mount)
         except Missing:
+            self._check_mount()
             return frozenset()
         keys = _part(answer, "data").get("keys") or []
         return frozenset(key for key in keys if not key.endswith("/"))
+
+    def _check_mount(self) -> None:
+        """Raise Rejected unless it is a KV version 2 engine that says that something is absent.
+
+        Any other engine answers the same for paths that it does not know, and what is there would be made
+        anew. Asked once for each client, when first needed; whoever may do anything below a mount may ask.
+        """
+        if self._mount_checked:
+            return
+        self._kv()
+        try:
+            answer = self._retry.repeat(self._client.adapter.get, f"/v1/sys/internal/ui/mounts/{self._mount}")
+        except Missing as error:
+            raise self._no_mount("unknown") from error
+        about = _part(answer, "data")
+        options = about.get("options")
+        version = options.get("version") if isinstance(options, dict) else None
+        if about.get("type") != "kv":
+            raise self._no_mount(f"an engine of type {about.get('type')}")
+        if version != "2":
+            raise self._no_mount("KV version 1")
+        self._mount_checked = True
+
+    def _no_mount(self, what: str) -> Rejected:
+        return Rejected(
+            SYSTEM,
+            f"vault.mount {self._mount} is {what}, whose word that something is absent is not believed",
+            remedy="set vault.mount to the mount of a KV version 2 engine",
+        )
 
     def _kv(self) -> Any:  # noqa: ANN401 - hvac has no types
         with self._login:
@@ -269,6 +302,7 @@ class VaultWriter(Vault, Writer):
         except Gone as gone:
             return gone.version if cas == 0 else cas
         except Missing:
+            self._check_mount()
             return cas
         if live != cas:
             raise Collision(SYSTEM, f"{path} is at version {live} and not {cas}")

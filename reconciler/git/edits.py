@@ -10,12 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import structlog
+
 from reconciler.git.status_text import HumanKeys, dump_status, load_status, merge
 from reconciler.git.tree import Draft
 from reconciler.git.yaml_edit import insert_entries
-from reconciler.model.errors import Collision, InvalidFile
+from reconciler.model.errors import DEFECT, Collision, InvalidFile
 from reconciler.model.item import ItemId
 from reconciler.model.json import Object
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,10 @@ def _attempt(draft: Draft, edit: Edit) -> EditOutcome:
         return EditOutcome(edit, Fate.APPLIED if edit.apply(draft) else Fate.UNCHANGED)
     except (InvalidFile, Collision) as error:
         return _refused(edit, error)
+    except Exception as error:  # a defect that one item meets is that item's, and never the pass's
+        log.error("edit failed unexpectedly", item=str(edit.item), error=type(error).__name__)
+        log.debug("traceback", exc_info=True)
+        return EditOutcome(edit, Fate.REFUSED, f"unexpected {type(error).__name__}", DEFECT)
 
 
 def _refused(edit: Edit, error: InvalidFile | Collision) -> EditOutcome:

@@ -8,12 +8,14 @@ else is quoted). Knows no key of the file.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+from reconciler.model.errors import InvalidFile
 from reconciler.model.json import Json, Object
-from reconciler.model.yaml_read import load_yaml
+from reconciler.model.yaml_read import KeyPath, load_yaml
 
 HumanKeys: TypeAlias = Mapping[str, Sequence[str]]
 """The keys that people write, by the top-level section that they stand in."""
@@ -28,8 +30,28 @@ _HEADING = "# Written by the reconciler, except for what it asks people to write
 
 
 def load_status(path: str, content: bytes) -> dict[str, Any]:
-    """Return what a status file says. InvalidFile when unreadable: such a file is never overwritten."""
-    return load_yaml(path, content).values
+    """Return what a status file says. InvalidFile when unreadable: such a file is never overwritten.
+
+    No number in it may be infinite: eight digits of an id with an e among them are one in YAML 1.2, once
+    somebody's tool has taken their quotes away.
+    """
+    document = load_yaml(path, content)
+    for keys in _infinite(document.values, ()):
+        line, column = document.position(keys)
+        message = f"{'.'.join(map(str, keys))} is no finite number"
+        raise InvalidFile(path, message, line=line, column=column, remedy="quote it, if it is meant as text")
+    return document.values
+
+
+def _infinite(value: object, at: KeyPath) -> Iterator[KeyPath]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield at
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _infinite(item, (*at, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _infinite(item, (*at, number))
 
 
 def dump_status(document: Object, heading: str = _HEADING) -> bytes:

@@ -11,8 +11,9 @@ import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
 from reconciler.model.errors import Collision, ConfigurationError, Denied, Rejected, Unavailable
@@ -202,6 +203,27 @@ def test_a_version_one_mount_is_refused_with_the_setting_to_look_at(vault: Vault
         client.write(PATH, secret("x"), cas=0, metadata=MARK)
 
 
+@pytest.mark.parametrize("options", [{"version": "1"}, None], ids=["said so", "by default"])
+def test_on_a_version_one_mount_nothing_is_absent(vault: VaultCorner, options: dict[str, str] | None) -> None:
+    mount = f"{vault.mount}-old"
+    vault.root.sys.enable_secrets_engine("kv", path=mount, options=options)
+    vault.root.secrets.kv.v1.create_or_update_secret(PATH, {"key": "x"}, mount_point=mount)
+    for read in (Vault.names, Vault.read, Vault.metadata):
+        client = Vault.connect(vault.sections(mount=mount))
+        with pytest.raises(Rejected, match="KV version 1"):
+            read(client, PATH)
+        client.close()
+
+
+def test_absence_is_believed_after_one_question(vault: VaultCorner) -> None:
+    token = vault.token('path "MOUNT/metadata/mesh-six/*" { capabilities = ["list", "read"] }')
+    limited = Vault.connect(vault.sections(token=token))
+    with capture_logs() as logs:
+        assert limited.names("mesh-six/webhooks") == frozenset()
+        assert limited.names("mesh-six/envs") == frozenset()
+    assert sum("internal/ui/mounts" in each.get("request", "") for each in logs) == 1
+
+
 def approle(vault: VaultCorner) -> tuple[str, str]:
     """Return a role's id and a secret for it."""
     auth = vault.root.sys.list_auth_methods()
@@ -341,6 +363,8 @@ def test_a_mark_that_was_not_confirmed_is_followed_by_no_secret(body: str) -> No
         if request.method in {"POST", "PUT"}:
             posted.append(request.url.path)
             return Response(body, 200)
+        if request.url.path == "/v1/sys/internal/ui/mounts/secret":
+            return JSONResponse({"data": {"type": "kv", "options": {"version": "2"}}})
         return Response('{"errors": []}', 404, media_type="application/json")
 
     app = Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST", "PUT", "LIST"])])

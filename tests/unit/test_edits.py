@@ -165,3 +165,10 @@ def test_a_status_file_that_cannot_be_read_is_never_overwritten(draft: Draft) ->
     draft.put("status/a.yaml", b"oauth: {sealed: |\n")
     assert fates(draft, status({"status": "y"})) == [Fate.REFUSED]
     assert draft.read("status/a.yaml") == b"oauth: {sealed: |\n"
+
+
+def test_a_defect_that_one_edit_meets_is_that_edits(draft: Draft) -> None:
+    unwritable = StatusKeys(item=ItemId("thing", "a"), path="status/a.yaml", document={"x": float("inf")})
+    outcomes = apply_edits(draft, [unwritable, folder("b", x=b"1")])
+    assert [each.fate for each in outcomes] == [Fate.REFUSED, Fate.APPLIED]
+    assert "unexpected ValueError" in outcomes[0].reason

@@ -202,3 +202,16 @@ def test_whoever_names_what_is_there_already_is_refused_alone(clone: Clone, newc
     assert "also claimed by projects/mine.yaml" in error.message
     # Nothing says which of two was first.
     assert len(load(snapshot(clone, files), KINDS, SECTIONS).broken) == 2
+
+
+@pytest.mark.parametrize("value", [".inf", "12e45678", "-.INF", ".nan"])
+def test_a_status_file_with_an_infinite_number_is_named_and_left_as_it_is(clone: Clone, value: str) -> None:
+    files = {
+        "projects/a.yaml": "kind: lamp\nroom: kitchen\n",
+        "status/lamp/kitchen.yaml": f"status: completed\nbulb:\n  state: pending\n  sealed: {value}\n",
+    }
+    loaded = load(snapshot(clone, files), KINDS, SECTIONS)
+    (error,) = loaded.broken
+    assert (error.path, error.line) == ("status/lamp/kitchen.yaml", 4)
+    assert "bulb.sealed is no finite number" in error.message
+    assert KITCHEN in loaded.unreadable_statuses

@@ -225,13 +225,17 @@ def test_a_broken_file_freezes_its_project_and_no_other(
     assert status(clean_sandbox, "acme-widgets") == before
 
 
-def test_a_second_file_for_one_repository_freezes_the_first(clean_sandbox: Sandbox, someone: Person) -> None:
+def test_a_second_file_for_one_repository_is_refused_and_the_first_goes_on(
+    clean_sandbox: Sandbox, someone: Person
+) -> None:
     before = status(clean_sandbox, "acme-widgets")
-    someone.write({"projects/twice.yaml": "repoOwner: ACME\nrepoName: Widgets\nslug: twice\n"})
-    result = cycle_of(clean_sandbox).run()
-    assert {error.path for error in result.broken} == {FILE, "projects/twice.yaml"}
+    twice = "repoOwner: ACME\nrepoName: Widgets\nslug: twice\n"
+    someone.write({"projects/twice.yaml": twice, FILE: WIDGETS + "displayName: Mine\n"})
+    result = settle_at_once(clean_sandbox)
+    assert {error.path for error in result.broken} == {"projects/twice.yaml"}
     assert statuses(result) == {"acme-widgets": Status.COMPLETED, "acme-gears": Status.COMPLETED}
-    assert status(clean_sandbox, "acme-widgets") == before
+    after = status(clean_sandbox, "acme-widgets")
+    assert after["resources"]["settings"]["outputs"] != before["resources"]["settings"]["outputs"]
 
 
 def test_an_unreadable_status_file_is_an_error_and_never_overwritten(

@@ -99,7 +99,7 @@ class Stage:
 
     def sections(self, **github: Any) -> Sections:
         own = {"apiUrl": self.url, "token": TOKEN, "writePause": 0, **github}
-        return Sections({"github": own, **self.settings}, {})
+        return Sections({"github": own, "projects": {"repositories": ["*/*"]}, **self.settings}, {})
 
     def does(self, method: str, path: str, body: object = None) -> Any:
         """Do something as a person or as GitHub would."""
