@@ -25,6 +25,7 @@ class AuthServiceSettings(Settings):
     """The service that hands a login's credentials to the environments (docs/auth-service.md)."""
 
     section: ClassVar[str] = "authService"
+    place: ClassVar[tuple[str, ...]] = ("url",)
 
     url: WebAddress | None = Field(None, validation_alias=AliasChoices("url", "AUTH_SERVICE_URL"))
     """Its address."""

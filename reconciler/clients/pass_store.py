@@ -22,23 +22,34 @@ LOCK_KEY = 0x6D65_7368_0000_0001
 """Any fixed number will do, as long as nobody else in that database uses it: "mesh", then ours."""
 
 _LOCK = "SELECT pg_try_advisory_lock(%(key)s) AS taken"
-_VERIFICATIONS = "SELECT kind, slug, resource, verified_at, identity FROM reconciler_item_verifications"
+_VERIFICATIONS = (
+    "SELECT kind, slug, resource, verified_at, identity, places FROM reconciler_item_verifications"
+)
 _VERIFY = """
-    INSERT INTO reconciler_item_verifications (kind, slug, resource, verified_at, identity)
+    INSERT INTO reconciler_item_verifications (kind, slug, resource, verified_at, identity, places)
     SELECT * FROM unnest(
         %(kinds)s::text[], %(slugs)s::text[], %(resources)s::text[], %(moments)s::timestamptz[],
-        %(proofs)s::text[])
+        %(proofs)s::text[], %(places)s::text[])
     ON CONFLICT (kind, slug, resource) DO UPDATE
-    SET verified_at = EXCLUDED.verified_at, identity = EXCLUDED.identity
+    SET verified_at = EXCLUDED.verified_at, identity = EXCLUDED.identity, places = EXCLUDED.places
+"""
+_FORGET = """
+    DELETE FROM reconciler_item_verifications
+    WHERE (kind, slug, resource) IN (
+        SELECT * FROM unnest(%(kinds)s::text[], %(slugs)s::text[], %(resources)s::text[]))
 """
 
 
 @dataclass(frozen=True)
 class Verification:
-    """When a resource of an item was last read one by one, and what the item was proven to be then."""
+    """When a resource of an item was last read one by one, what the item was proven to be then, and where.
+
+    `places`: a digest of the addresses of all systems.
+    """
 
     moment: datetime
     proof: str = ""
+    places: str = ""
 
 
 Verifications: TypeAlias = Mapping[tuple[ItemId, str], Verification]
@@ -56,7 +67,7 @@ class PassStore(Postgres):
             return {}
         return {
             (ItemId(row["kind"], row["slug"]), row["resource"]): Verification(
-                row["verified_at"], row["identity"]
+                row["verified_at"], row["identity"], row["places"]
             )
             for row in rows
         }
@@ -102,5 +113,18 @@ class PassStoreWriter(PassStore, Writer):
                     "resources": list(resources),
                     "moments": [each.moment for each in verified.values()],
                     "proofs": [each.proof for each in verified.values()],
+                    "places": [each.places for each in verified.values()],
+                },
+            )
+
+    def forget_verifications(self, changing: Sequence[tuple[ItemId, str]]) -> None:
+        """Have these read again by the next pass; one statement, none for nothing."""
+        if changing:
+            self.rows(
+                _FORGET,
+                {
+                    "kinds": [item.kind for item, _ in changing],
+                    "slugs": [item.slug for item, _ in changing],
+                    "resources": [resource for _, resource in changing],
                 },
             )

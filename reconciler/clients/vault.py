@@ -32,6 +32,7 @@ class VaultSettings(Settings):
     """Where Vault is and who we are there: a token, an AppRole, or the pod's Kubernetes account."""
 
     section: ClassVar[str] = "vault"
+    place: ClassVar[tuple[str, ...]] = ("address", "namespace", "mount")
 
     address: WebAddress | None = Field(None, validation_alias=AliasChoices("address", "VAULT_ADDR"))
     """Its address, without `/v1`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from reconciler.engine import viewing
 from reconciler.engine.contract import AnyResource
 from reconciler.engine.history import History, Reported
 from reconciler.engine.kind import Kinds
+from reconciler.engine.loss import Loss, doubting, losses
 from reconciler.engine.naming import chosen_item
 from reconciler.engine.repositories import Repositories
 from reconciler.engine.result import BUSY, KindView, Look, PassResult
@@ -88,11 +89,15 @@ class Cycle:
         only: Sequence[str] = (),
         postpone: Postpone = lambda loaded, now: frozenset(),
         pass_id: str = "",
+        make_anew: Set[str] = frozenset(),
     ) -> PassResult:
-        """Do one whole pass; every line that it logs has its `pass_id`, and so has every commit."""
+        """Do one whole pass; every line that it logs has its `pass_id`, and so has every commit.
+
+        `make_anew`: systems, or resources, that have really lost what they held (`engine/loss.py`).
+        """
         pass_id = pass_id or new_pass_id()
         with structlog.contextvars.bound_contextvars(pass_id=pass_id):
-            return self._run({COMMIT_TRAILER: pass_id}, stopping, announce, only, postpone)
+            return self._run({COMMIT_TRAILER: pass_id}, stopping, announce, only, postpone, make_anew)
 
     def _run(
         self,
@@ -101,6 +106,7 @@ class Cycle:
         announce: Announce,
         only: Sequence[str],
         postpone: Postpone,
+        make_anew: Set[str],
     ) -> PassResult:
         self.sections.renew()
         self._before()
@@ -110,8 +116,8 @@ class Cycle:
             self.repositories.check_program()
             fetched = self.repositories.fetched(history.problems)
             with closing(Reading(self.sections, given=fetched.readers, stopping=stopping)) as read:
-                look = self._look(fetched.config, read, history, only, postpone)
-            history.begin(self._changing(look))
+                look = self._look(fetched.config, read, history, only, postpone, make_anew)
+            history.begin(self._changing(look), look.changed_when_audited)
             edits = ManifestEdits()
             with closing(
                 Writing(self.sections, given={**fetched.readers, ManifestEdits: lambda: edits})
@@ -147,6 +153,7 @@ class Cycle:
         history: History,
         only: Sequence[str],
         postpone: Postpone = lambda loaded, now: frozenset(),
+        make_anew: Set[str] = frozenset(),
     ) -> Look:
         now = self._clock()
         loaded = load(config, self.kinds, self.sections)
@@ -155,11 +162,21 @@ class Cycle:
         active = _selected(loaded, only, postponed)
         views: dict[str, KindView] = {}
         planned: list[ItemPlan] = []
+        lost: list[Loss] = []
         for kind in self.kinds:
             members = [item for item in active if item.kind == kind]
-            views[kind] = self._view(kind, members, loaded, read, history, now)
-            planned += planning.plan(views[kind], [item.slug for item in members])
-        return Look(now, loaded, views, Plan(tuple(planned)), tuple(history.problems), postponed)
+            view = self._view(kind, members, loaded, read, history, now)
+            plans = planning.plan(view, [item.slug for item in members])
+            if many := losses(view, plans, make_anew):
+                lost += many
+                view = doubting(view, many)
+                plans = planning.plan(view, [item.slug for item in members])
+            views[kind] = view
+            planned += plans
+        history.problems += map(str, lost)
+        return Look(
+            now, loaded, views, Plan(tuple(planned)), tuple(history.problems), postponed, alarm=bool(lost)
+        )
 
     def _view(
         self,
@@ -177,6 +194,7 @@ class Cycle:
             loaded,
             read,
             history.verifications,
+            self.sections.places(),
             now=now,
             verify_within=self.sections.get(ScheduleSettings).verify_within,
         )
@@ -232,7 +250,7 @@ class Cycle:
         verified = {
             pair: seen
             for view in look.views.values()
-            for pair, seen in observe.verified(view, look.now).items()
+            for pair, seen in observe.verified(view, look.now, self.sections.places()).items()
         }
         history.record(done, {each.id: each.status for each in resting}, verified)
         return PassResult(
@@ -241,6 +259,7 @@ class Cycle:
             problems=(*history.problems, *pushed.problems, *stated.problems),
             changes=sum(o.condition is Condition.CHANGED for each in reports for o in each.outcomes),
             commits=(*pushed.commits, *stated.commits),
+            alarm=look.alarm,
             verified=observe.longest_ago(look.views.values(), look.now),
         )
 

@@ -85,8 +85,15 @@ class History:
                 remedy="the next pass goes on from what is there",
             )
 
-    def begin(self, changing: Sequence[Reported]) -> None:
-        """Tell the ledgers which items are about to be changed, with the reports of what is foreseen."""
+    def begin(self, changing: Sequence[Reported], unverified: Sequence[tuple[ItemId, str]]) -> None:
+        """Tell the ledgers which items are about to be changed, with the reports of what is foreseen.
+
+        `unverified`: what of them is only read one by one. Should this pass die in the middle, the next one
+        does not take them for what they were when last read.
+        """
+        store = self._store
+        if isinstance(store, PassStoreWriter) and self._answers:
+            self._try_to(lambda: store.forget_verifications(unverified))
         for name, ledger in self._ledgers.items():
             self._guarded(name, partial(ledger.begin, _of(name, changing)))
 

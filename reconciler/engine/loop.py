@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from datetime import timedelta
 from typing import Protocol
 
@@ -33,12 +33,14 @@ def run_once(
     *,
     wait: timedelta | None,
     progress: Progress,
+    make_anew: Set[str] = frozenset(),
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> PassResult:
     """Do one pass; with `wait`, go on until no machine is awaited or the time is over.
 
-    The result is that of the last pass, with the changes and commits of all. When the time is over while
+    `make_anew`: systems that have really lost what they held. The result is that of the last pass, with the
+    changes and commits of all. When the time is over while
     machines are awaited, it names them and its exit code is 1.
     """
     deadline = clock() + (wait.total_seconds() if wait else 0.0)
@@ -47,7 +49,7 @@ def run_once(
     progress.looking()
     with stop.on_signals():
         while True:
-            done = cycle.run(stopping=stop.is_set, announce=progress.changing)
+            done = cycle.run(stopping=stop.is_set, announce=progress.changing, make_anew=make_anew)
             result = done.after(result) if result else done
             pause = result.again_in
             if wait is None or pause is None or stop.is_set():

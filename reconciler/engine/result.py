@@ -19,6 +19,8 @@ from reconciler.model.plan import Plan
 
 AGAIN = timedelta(seconds=3)
 """After which to ask whether another pass has ended."""
+ALARM = 3
+"""The exit code when a pass stopped before something that would destroy much."""
 BUSY = "another pass is at work, and this one has done nothing"
 
 
@@ -63,10 +65,29 @@ class Look:
     """Items that this pass leaves alone, because they failed lately."""
     reports: tuple[ItemReport, ...] = ()
     """What a pass with this plan would come to. Empty when a pass follows, which has its own."""
+    alarm: bool = False
+    """Much of a system is gone at once; what of it, one of the problems says."""
+
+    @property
+    def changed_when_audited(self) -> tuple[tuple[ItemId, str], ...]:
+        """The changes to what is only read one by one, as item and resource."""
+        audited = {
+            (view.kind.name, each.name)
+            for view in self.views.values()
+            for each in view.resources
+            if each.audited
+        }
+        return tuple(
+            (change.item, change.resource)
+            for change in self.plan.changes
+            if (change.item.kind, change.resource) in audited
+        )
 
     @property
     def exit_code(self) -> int:
-        """1 when a file is broken, an item has failed or something could not be read."""
+        """3 on an alarm; 1 when a file is broken, an item has failed or something could not be read."""
+        if self.alarm:
+            return ALARM
         return 1 if self.problems else _exit_code(self.reports, self.loaded.broken)
 
 
@@ -79,6 +100,8 @@ class PassResult:
     problems: tuple[str, ...]
     changes: int
     commits: tuple[str, ...]
+    alarm: bool = False
+    """Much of a system is gone at once, and nothing of that was made anew; one of the problems says what."""
     busy: bool = False
     """Nothing was done, because another pass is at work."""
     verified: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
@@ -86,7 +109,9 @@ class PassResult:
 
     @property
     def exit_code(self) -> int:
-        """0 when nothing is wrong; waiting is not wrong."""
+        """0 when nothing is wrong; waiting is not wrong. 3 on an alarm: a person has to look first."""
+        if self.alarm:
+            return ALARM
         return 1 if self.problems else _exit_code(self.reports, self.broken)
 
     @property
@@ -94,6 +119,8 @@ class PassResult:
         """The shortest time until a machine that is awaited should be looked at again."""
         if self.busy:
             return AGAIN
+        if self.alarm:
+            return None
         return min((each.again_in for each in self.reports if each.again_in is not None), default=None)
 
     @property

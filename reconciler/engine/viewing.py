@@ -23,16 +23,20 @@ def view(
     loaded: Loaded,
     read: Reading,
     verifications: Verifications | None,
+    places: str = "",
     *,
     now: datetime,
     verify_within: timedelta,
 ) -> KindView:
-    """Observe all resources of a kind, in order; whose a thing is depends on what the items are."""
+    """Observe all resources of a kind, in order; whose a thing is depends on what the items are.
+
+    `places`: where the systems are, as far as that tells verifications of them from those of others.
+    """
     seen = KindView(kind)
     proofs: Mapping[str, str] = {}
     for resource in resources:
         targets = observe.targets(
-            resource, members, loaded, verifications, proofs, now=now, verify_within=verify_within
+            resource, members, loaded, verifications, proofs, places, now=now, verify_within=verify_within
         )
         seen = seen.with_(resource, targets, observe.observe(resource, targets, read))
         if seen.proves(resource):

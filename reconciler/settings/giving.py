@@ -7,6 +7,7 @@ program asks whether it may write. This module knows no system by name.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import re
 import time
@@ -85,6 +86,8 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
     section: ClassVar[str]
+    place: ClassVar[tuple[str, ...]] = ()
+    """Fields that say where the system is, and which part of it is ours."""
 
     def missing(self) -> str | None:
         """Name the setting without which this section is off, or None when it is on."""
@@ -161,6 +164,10 @@ class _Environment(EnvSettingsSource):
         return found
 
 
+def _below(kind: type[Settings]) -> set[type[Settings]]:
+    return {kind for kind in {kind} if kind.place}.union(*map(_below, kind.__subclasses__()))
+
+
 S = TypeVar("S", bound=Settings)
 
 
@@ -182,6 +189,14 @@ class Sections:
         found = built[kind]
         assert isinstance(found, kind)  # noqa: S101 - narrows the type of a heterogeneous map
         return found
+
+    def places(self) -> str:
+        """Return a digest of where all systems are: with another one, what was read before was not here."""
+        said = []
+        for kind in sorted(_below(Settings), key=lambda kind: kind.section):
+            with suppress(ConfigurationError):
+                said += [(kind.section, name, str(getattr(self.get(kind), name))) for name in kind.place]
+        return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
     def renew(self) -> None:
         """Read the environment and the files that it names again, so that rotated secrets count.

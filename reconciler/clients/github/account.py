@@ -14,6 +14,7 @@ class GitHubSettings(Settings):
     """A user's token, or a GitHub App's installation. Required."""
 
     section: ClassVar[str] = "github"
+    place: ClassVar[tuple[str, ...]] = ("api_url",)
 
     api_url: WebAddress = Field(
         "https://api.github.com",

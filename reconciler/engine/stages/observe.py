@@ -40,6 +40,7 @@ def targets(
     loaded: Loaded,
     verifications: Verifications | None,
     proofs: Mapping[str, str],
+    places: str = "",
     *,
     now: datetime,
     verify_within: timedelta,
@@ -47,7 +48,8 @@ def targets(
     """Return items, all of one kind, as one resource is asked about them.
 
     `verifications` None means that nobody keeps them, so everything is read. `proofs`: by slug, what each
-    item was proven to be; what was read of another item, which had the slug before, does not count.
+    item was proven to be; what was read of another item, which had the slug before, does not count. Nor does
+    what was read at other places, as when an address was wrong for a while.
     """
     kinds = {item.kind for item in items}
     siblings = {
@@ -60,7 +62,8 @@ def targets(
         document = loaded.status(item.id)
         proof = proofs.get(item.slug, "")
         last = (verifications or {}).get((item.id, resource.name))
-        verified_at = last.moment if last and last.proof == proof else None
+        counts = last is not None and (last.proof, last.places) == (proof, places)
+        verified_at = last.moment if last and counts else None
         trusted = (
             resource.audited
             and verifications is not None
@@ -97,11 +100,11 @@ def audit_due(
     return now - verified_at >= within * (0.5 + 0.5 * number / 2**32)
 
 
-def verified(view: KindView, now: datetime) -> dict[tuple[ItemId, str], Verification]:
+def verified(view: KindView, now: datetime, places: str = "") -> dict[tuple[ItemId, str], Verification]:
     """Return the audited resources, each with its item, that were really read in this pass."""
     return {
         (ItemId(view.kind.name, slug), resource.name): Verification(
-            now, view.targets[resource.name][slug].proof
+            now, view.targets[resource.name][slug].proof, places
         )
         for resource in view.resources
         if resource.audited

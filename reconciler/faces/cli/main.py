@@ -53,6 +53,12 @@ read, 2 wrong usage or configuration, 3 refused as unsafe, 10 `plan --detailed-e
 @click.option(
     "--wait", type=DurationType(), help="With --once: go on until only people are awaited, e.g. 10m."
 )
+@click.option(
+    "--make-anew",
+    multiple=True,
+    metavar="SYSTEM",
+    help="With --once: make anew what was in that system (or of that resource); it is really lost.",
+)
 @click.option("--mcp", "over_stdio", is_flag=True, help="The same as the command mcp.")
 @format_option("text", "json")
 @click.option("--verbose", "-v", is_flag=True, help="Log every step to standard error.")
@@ -64,6 +70,7 @@ def reconcile(
     *,
     once: bool,
     wait: timedelta | None,
+    make_anew: tuple[str, ...],
     over_stdio: bool,
     form: str,
     verbose: bool,
@@ -82,11 +89,11 @@ def reconcile(
     usual = logging.WARNING if once or over_stdio or command else logging.INFO
     configure_logs(logging.DEBUG if verbose else usual)
     if command:
-        if once or wait or over_stdio or config or sandbox:
+        if once or wait or make_anew or over_stdio or config or sandbox:
             raise click.UsageError(f"options go behind the command: reconcile {command} …")
         return
-    if wait and not once:
-        raise click.UsageError("--wait goes with --once")
+    if (wait or make_anew) and not once:
+        raise click.UsageError(f"{'--wait' if wait else '--make-anew'} goes with --once")
     if over_stdio:
         if once:
             raise click.UsageError("--mcp makes no pass: leave out --once")
@@ -101,7 +108,7 @@ def reconcile(
     if not once:
         sys.exit(run_forever(cycle))
     with progress() as steps:
-        result = run_once(cycle, wait=wait, progress=steps)
+        result = run_once(cycle, wait=wait, progress=steps, make_anew=frozenset(make_anew))
     _show(result, form, Program.called(sandbox=sandbox, config=config), sandbox=sandbox)
     sys.exit(result.exit_code)
 

@@ -43,8 +43,8 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
 
     Never changes or deletes a deploy key of another title, nor one of our title that our status file does
     not remember; never overwrites a private key. One key it does delete: the remembered one of a private half
-    that is lost, right before the next is made. Nobody has a right use for that key any more, and it may
-    push; and while it stood, a pass killed before registering its successor would look settled.
+    that is lost, once its successor is in Vault and on GitHub. Nobody has a right use for that key any more,
+    and it may push.
     """
 
     name: ClassVar[str] = "git-access"
@@ -110,7 +110,6 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
         registered = github.deploy_keys(full_name)
         secret = vault.read(path(target.slug))
         if secret is None:
-            _forget_lost_key(target, registered, full_name, github)
             public = _make(target, vault)
         else:
             public = ssh_keys.public_half(_private(secret))
@@ -121,6 +120,8 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
                 vault.annotate(path(target.slug), {**target.mark.words(), PUBLIC_KEY: public})
         if not any(_same(key, public) for key in registered):
             github.create_deploy_key(full_name, title=title(target.slug), key=public)
+        if secret is None:
+            _forget_lost_key(target, registered, public, full_name, github)
         return Settled({"publicKey": public})
 
 
@@ -212,11 +213,16 @@ def _conflict(target: Target[ProjectSpec], whose: Whose) -> Failed:
 
 
 def _forget_lost_key(
-    target: Target[ProjectSpec], registered: Sequence[DeployKey], full_name: str, github: GitHubWriter
+    target: Target[ProjectSpec],
+    registered: Sequence[DeployKey],
+    public: str,
+    full_name: str,
+    github: GitHubWriter,
 ) -> None:
     remembered = target.remembered.get("publicKey")
     for key in registered:
-        if key.title == title(target.slug) and key.number is not None and key.key == remembered:
+        lost = key.key == remembered and not _same(key, public)
+        if lost and key.title == title(target.slug) and key.number is not None:
             github.delete_deploy_key(full_name, key.number)
 
 
