@@ -12,6 +12,10 @@ part=entrypoint
 # shellcheck source=devcontainer-features/mesh-six-tools/share/log.sh
 . "$here/log.sh"
 
+# Started from within tmux, as on somebody's own machine, it would else take that person's server for its own: these
+# say more than TMUX_TMPDIR.
+unset TMUX TMUX_PANE
+
 readonly session=mesh-six
 clone=$PWD
 run=${MESH_SIX_RUN_DIRECTORY:-/tmp/mesh-six}

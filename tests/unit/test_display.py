@@ -6,6 +6,7 @@ import pytest
 
 from reconciler.engine.kind import Kinds
 from reconciler.faces.cli import display
+from reconciler.faces.cli.console import console
 from reconciler.faces.cli.display import Program
 from reconciler.faces.cli.progress import brief
 from reconciler.model.item import ItemId
@@ -31,9 +32,7 @@ def shown(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 def test_what_many_cannot_read_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     unread = outcome("webhook-secret", Condition.UNKNOWN, "Vault is down", remedy="wait")
-    display.troubles(
-        display.console(), [report(f"p{number}", Status.COMPLETED, unread) for number in range(9)]
-    )
+    display.troubles(console(), [report(f"p{number}", Status.COMPLETED, unread) for number in range(9)])
     first, second = shown(capsys)
     assert first.startswith("unknown: p0/webhook-secret, p1/webhook-secret, p2/webhook-secret and 6 more")
     assert first.endswith("Vault is down")
@@ -42,7 +41,7 @@ def test_what_many_cannot_read_is_told_once(capsys: pytest.CaptureFixture[str]) 
 
 def test_an_error_names_project_resource_and_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     broken = outcome("webhook", Condition.ERROR, "conflict: not ours", remedy="adopt: true")
-    display.troubles(display.console(), [report("acme-widgets", Status.FAILED, broken)])
+    display.troubles(console(), [report("acme-widgets", Status.FAILED, broken)])
     assert shown(capsys) == ["error: acme-widgets/webhook: conflict: not ours", "       → adopt: true"]
 
 
@@ -50,13 +49,13 @@ def test_only_what_nobody_set_up_is_told_as_skipped(capsys: pytest.CaptureFixtur
     own = outcome("oauth", Condition.SKIPPED, "skipAuth is set")
     follows = outcome("credentials", Condition.SKIPPED, "needs oauth, which is skipped")
     off = outcome("sync", Condition.SKIPPED, "Argo CD is not configured", unconfigured=True)
-    display.unconfigured(display.console(), [report("a", Status.COMPLETED, own, follows, off)] * 2)
+    display.unconfigured(console(), [report("a", Status.COMPLETED, own, follows, off)] * 2)
     assert shown(capsys) == ["skipped: sync: Argo CD is not configured"]
 
 
 def test_status_words_are_literal_and_lines_whole(capsys: pytest.CaptureFixture[str]) -> None:
     reports = [report(f"project-{status}", status, todo="do this " * 40) for status in Status]
-    display.print_rows(display.console(), display.rows_of(reports, PROGRAM), KINDS)
+    display.print_rows(console(), display.rows_of(reports, PROGRAM), KINDS)
     lines = shown(capsys)
     assert [line.split()[2] for line in lines] == sorted(map(str, Status))
 
@@ -67,7 +66,7 @@ def test_commands_are_shown_as_they_are_typed(capsys: pytest.CaptureFixture[str]
     reports = [report("acme-widgets", "waiting_bulb", waiting, todo=todo)]
     (row,) = display.rows_of(reports, PROGRAM)
     assert "`.venv/bin/reconcile seal acme-widgets --sandbox < secret.json`" in row.todo
-    display.next_commands(display.console(), reports, KINDS, PROGRAM, sandbox=False)
+    display.next_commands(console(), reports, KINDS, PROGRAM, sandbox=False)
     lines = shown(capsys)
     assert "  .venv/bin/reconcile seal acme-widgets --sandbox < secret.json" in lines
     assert not any("made-up" in line for line in lines)
@@ -75,7 +74,7 @@ def test_commands_are_shown_as_they_are_typed(capsys: pytest.CaptureFixture[str]
 
 def test_a_device_login_gets_no_command_to_seal(capsys: pytest.CaptureFixture[str]) -> None:
     reports = [report("a", "waiting_bulb", todo="Open https://x and type the code B to log in.")]
-    display.next_commands(display.console(), reports, KINDS, PROGRAM, sandbox=True)
+    display.next_commands(console(), reports, KINDS, PROGRAM, sandbox=True)
     assert shown(capsys) == []
 
 

@@ -6,8 +6,6 @@ Knows reports and nothing of how they came about. Plans are shown by `plan_view`
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
 import sys
@@ -46,20 +44,6 @@ MOST_ROWS = 100
 MOST_COMMANDS = 5
 """So many items get their commands written out; the others only differ in the name."""
 _SEAL = re.compile(r"`reconcile (seal [a-z0-9/-]+)`")
-
-
-def console(*, error: bool = False) -> Console:
-    """Return a console; off a terminal it never wraps, so that words stay whole for `grep`."""
-    stream = sys.stderr if error else sys.stdout
-    lines = not stream.isatty()
-    return Console(
-        file=stream,
-        width=10_000 if lines and "COLUMNS" not in os.environ else None,
-        soft_wrap=lines,
-        highlight=False,
-        emoji=False,
-        markup=False,
-    )
 
 
 @dataclass(frozen=True)
@@ -238,7 +222,7 @@ def _asked_for(report: ItemReport, kinds: Kinds) -> SealedForm | None:
 
 def reports_json(
     reports: Iterable[ItemReport], broken: Iterable[InvalidFile], problems: Sequence[str], summary: str
-) -> str:
+) -> dict[str, Json]:
     """Return the pass for machines: {items: […], broken: […], problems: […], summary}."""
     items: list[Json] = [
         {
@@ -252,13 +236,12 @@ def reports_json(
         }
         for each in reports
     ]
-    document = {
+    return {
         "items": items,
         "broken": broken_json(broken),
         "problems": list(problems),
         "summary": summary,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Json]:

@@ -10,7 +10,14 @@ import sys
 from collections.abc import Sequence
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+from reconciler.model.errors import printable
+
+
+def _as_text(logger: object, name: str, event: EventDict) -> EventDict:
+    """Have nothing of a file or a server reach a terminal as anything but text."""
+    return {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
 def configure_logs(level: int = logging.WARNING) -> None:
@@ -21,6 +28,7 @@ def configure_logs(level: int = logging.WARNING) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _as_text,
         # without locals: a frame of a client holds credentials
         structlog.processors.ExceptionRenderer(
             structlog.tracebacks.ExceptionDictTransformer(show_locals=False)

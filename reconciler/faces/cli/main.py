@@ -28,6 +28,7 @@ from reconciler.faces.cli.options import (
 )
 from reconciler.faces.cli.sandbox_commands import sandbox as sandbox_group
 from reconciler.faces.cli.service_commands import mcp, serve, token
+from reconciler.faces.cli.terminal import say, say_json, say_markdown
 from reconciler.model.errors import ReconcilerError, UnsafeError, UsageError
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ def plan(
 ) -> None:
     """Show what a pass would change. Writes nothing anywhere."""
     from reconciler.engine.validation import as_merged
-    from reconciler.faces.cli import display, plan_view
+    from reconciler.faces.cli import plan_view
+    from reconciler.faces.cli.console import console
     from reconciler.faces.cli.display import Program
     from reconciler.faces.cli.progress import progress
 
@@ -149,15 +151,15 @@ def plan(
         steps.looking()
         look = cycle.look(only=slugs, merged=merged)
     if form == "json":
-        click.echo(plan_view.plan_json(look))
+        say_json(plan_view.plan_json(look))
     elif form == "markdown":
-        click.echo(plan_view.plan_markdown(look))
+        say_markdown(plan_view.plan_markdown(look))
     else:
-        plan_view.plan_text(display.console(), look)
+        plan_view.plan_text(console(), look)
     if sandbox and projects:
         tell_unmerged(Program.called(sandbox=True), "planned as if merged", projects)
     for error in unreadable:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
     if look.exit_code or unreadable:
         sys.exit(look.exit_code or FAILED)
     sys.exit(CHANGES if detailed_exitcode and look.plan.changes else 0)
@@ -184,10 +186,10 @@ def validate(files: tuple[Path, ...], config: Path | None) -> None:
     sections = load_sections(config) if config or DEFAULT_FILE.exists() else None
     errors = validate_files(chosen, kinds, sections)
     for error in errors:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}", err=True)
     if errors:
         sys.exit(WRONG)
-    click.echo(f"{len(chosen)} file{'' if len(chosen) == 1 else 's'} valid")
+    say(f"{len(chosen)} file{'' if len(chosen) == 1 else 's'} valid")
 
 
 @reconcile.command()
@@ -226,8 +228,8 @@ def seal(*, slug: str, secret: Any, only_print: bool, config: Path | None, sandb
     from reconciler.faces.sealed_entry import seal_for
 
     if secret.isatty():
-        click.echo("Paste the secret, then press Ctrl-D:", err=True)
-    click.echo(seal_for(cycle_of(config, sandbox=sandbox), slug, secret.read(), only_print=only_print))
+        say("Paste the secret, then press Ctrl-D:", err=True)
+    say(seal_for(cycle_of(config, sandbox=sandbox), slug, secret.read(), only_print=only_print))
 
 
 @reconcile.command()
@@ -249,18 +251,16 @@ def keygen(output: Path) -> None:
         raise UsageError(f"{output} cannot be created: {error.strerror}", remedy=remedy) from None
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(identity.get_secret_value() + "\n")
-    click.echo(f"secret key: {output} (give it to the reconciler as RECONCILER_AGE_IDENTITY_FILE)")
-    click.echo(f"public key: {recipient_of(identity)}")
+    say(f"secret key: {output} (give it to the reconciler as RECONCILER_AGE_IDENTITY_FILE)")
+    say(f"public key: {recipient_of(identity)}")
 
 
 @reconcile.command()
 def schema() -> None:
     """Print the JSON Schema of the files in projects/."""
-    import json
-
     from reconciler.engine.schema import json_schema
 
-    click.echo(json.dumps(json_schema(known_kinds()), indent=2))
+    say_json(json_schema(known_kinds()))
 
 
 for command in (sandbox_group, serve, mcp, token):
@@ -297,7 +297,7 @@ def _run(kinds: Callable[[], Kinds]) -> None:
     except ReconcilerError as error:
         _fail(error, FAILED)
     except click.Abort:
-        click.echo("interrupted; the next pass goes on from what is there", err=True)
+        say("interrupted; the next pass goes on from what is there", err=True)
         sys.exit(130)
 
 
@@ -306,23 +306,24 @@ def _undelivered(error: OSError) -> None:
     # Else Python tries to write it once more at the very end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
-        click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+        say(f"error: the output cannot be written: {error.strerror}", err=True)
     sys.exit(FAILED)
 
 
 def _fail(error: ReconcilerError, code: int) -> None:
-    click.echo(f"error: {error.message}" if not error.remedy else f"error: {error}", err=True)
+    say(f"error: {error.message}" if not error.remedy else f"error: {error}", err=True)
     sys.exit(code)
 
 
 def _show(result: PassResult, form: str, program: Program, *, sandbox: bool) -> None:
     from reconciler.faces.cli import display
+    from reconciler.faces.cli.console import console
     from reconciler.faces.cli.progress import brief
 
     if form == "json":
-        click.echo(display.reports_json(result.reports, result.broken, result.problems, result.summary))
+        say_json(display.reports_json(result.reports, result.broken, result.problems, result.summary))
         return
-    out = display.console()
+    out = console()
     display.unconfigured(out, result.reports)
     if not result.busy:
         display.print_rows(out, display.rows_of(result.reports, program), known_kinds())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from reconciler.faces.cli.terminal import say
 from reconciler.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def cycle_of(config: Path | None, *, sandbox: bool, merge: bool = False) -> Cycl
         if config:
             raise click.UsageError("--sandbox brings its own configuration: leave out --config")
         servers = sandbox_here()
-        servers.up(lambda line: click.echo(line, err=True), kinds.sandbox_settings)
+        servers.up(lambda line: say(line, err=True), kinds.sandbox_settings)
         if merge:
             before = partial(_merge, servers, kinds)
         config, environment = servers.configuration_file(), servers.environment()
@@ -112,4 +113,4 @@ def tell_unmerged(program: Program, what: str, folder: Path = PROJECTS) -> None:
     if names:
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         merging = program.command("--once")
-        click.echo(f"note: {what}: {', '.join(names[:3])}{more}; `{merging}` merges", err=True)
+        say(f"note: {what}: {', '.join(names[:3])}{more}; `{merging}` merges", err=True)

@@ -12,6 +12,7 @@ from rich.text import Text
 from reconciler.engine.naming import short_names
 from reconciler.engine.result import Look
 from reconciler.faces.cli import display
+from reconciler.faces.cli.terminal import markdown
 from reconciler.model.decision import Action, Change
 from reconciler.model.errors import InvalidFile
 from reconciler.model.json import Json, Later, Object, canonical
@@ -55,9 +56,9 @@ REST = "No changes: everything else is as its file says, or waits."
 UNREAD = "No changes that can be told, for what is unknown above may differ. All else is as its file says."
 
 
-def plan_json(look: Look) -> str:
+def plan_json(look: Look) -> dict[str, Json]:
     """Return the plan for machines: {digest, changes: […], broken: […], problems: […], troubles: […]}."""
-    changes = [
+    changes: list[Json] = [
         {
             "kind": change.item.kind,
             "slug": change.item.slug,
@@ -69,7 +70,7 @@ def plan_json(look: Look) -> str:
         }
         for change in look.plan.changes
     ]
-    document = {
+    return {
         "digest": look.plan.digest,
         "changes": changes,
         "broken": display.broken_json(_broken(look)),
@@ -86,28 +87,27 @@ def plan_json(look: Look) -> str:
             if outcome.condition in {Condition.ERROR, Condition.UNKNOWN}
         ],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def plan_markdown(look: Look) -> str:
     """Return the plan as a comment for a pull request."""
     lines = ["### Onboarding plan", ""]
     names = short_names(item.id for item in look.plan)
-    wrong = [*(f"- **error** {_cell(str(each))}" for each in (*_broken(look), *look.problems))]
+    wrong = [*(f"- **error** {markdown(str(each))}" for each in (*_broken(look), *look.problems))]
     for each in look.reports:
         for outcome in each.outcomes:
             if outcome.condition in {Condition.ERROR, Condition.UNKNOWN}:
                 remedy = f" — {outcome.remedy}" if outcome.remedy else ""
                 place = f"{names.get(each.id, each.id)}, {outcome.resource}"
-                wrong.append(f"- **{outcome.condition}** {_cell(f'{place}: {outcome.reason}{remedy}')}")
+                wrong.append(f"- **{outcome.condition}** {markdown(f'{place}: {outcome.reason}{remedy}')}")
     lines += [*wrong, *([""] if wrong else [])]
     changes = look.plan.changes
     if not changes:
         return "\n".join([*lines, "No changes."])
     lines += ["| | name | resource | change |", "|---|---|---|---|"]
     for change in changes:
-        cells = (f"`{SIGNS[change.action][0]}`", names[change.item], change.resource, change.summary)
-        lines.append("| " + " | ".join(_cell(cell) for cell in cells) + " |")
+        cells = (names[change.item], change.resource, change.summary)
+        lines.append(f"| `{SIGNS[change.action][0]}` | " + " | ".join(map(markdown, cells)) + " |")
     number = f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
     return "\n".join([*lines, "", f"{number}, digest `{look.plan.digest[:12]}`."])
 
@@ -145,7 +145,3 @@ def _broken(look: Look) -> tuple[InvalidFile, ...]:
 
 def _wrong(look: Look) -> bool:
     return bool(look.exit_code)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

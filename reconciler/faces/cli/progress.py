@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from rich.text import Text
 
-from reconciler.faces.cli.display import console
+from reconciler.faces.cli.console import console
 from reconciler.model.decision import Change
 from reconciler.model.duration import format_duration
 

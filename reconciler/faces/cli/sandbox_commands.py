@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.faces.cli.options import known_kinds, sandbox_here
+from reconciler.faces.cli.terminal import say
 
 if TYPE_CHECKING:
     from reconciler.sandbox.supervisor import Sandbox
 
 
 def _up(servers: Sandbox) -> None:
-    servers.up(lambda line: click.echo(line, err=True), known_kinds().sandbox_settings)
+    servers.up(lambda line: say(line, err=True), known_kinds().sandbox_settings)
 
 
 @click.group()
@@ -25,14 +26,14 @@ def sandbox() -> None:
 def up() -> None:
     """Start whatever is down."""
     _up(sandbox_here())
-    click.echo('The sandbox is up. Point other programs at it with: eval "$(reconcile sandbox env)"')
+    say('The sandbox is up. Point other programs at it with: eval "$(reconcile sandbox env)"')
 
 
 @sandbox.command()
 def down() -> None:
     """Stop exactly what this sandbox started; its data stays."""
     sandbox_here().down()
-    click.echo("The sandbox is down; its data stays in .sandbox/.")
+    say("The sandbox is down; its data stays in .sandbox/.")
 
 
 @sandbox.command()
@@ -44,11 +45,11 @@ def env() -> None:
     _up(servers)
     for name, value in servers.environment().items():
         quoted = shlex.quote(value)
-        click.echo(f"export {name}={quoted if quoted.startswith(chr(39)) else chr(39) + value + chr(39)}")
+        say(f"export {name}={quoted if quoted.startswith(chr(39)) else chr(39) + value + chr(39)}")
 
 
 @sandbox.command()
 def reset() -> None:
     """Stop the sandbox and delete everything that it keeps."""
-    sandbox_here().reset(lambda line: click.echo(line, err=True))
-    click.echo("The sandbox is gone; the next --sandbox pass makes a new one.")
+    sandbox_here().reset(lambda line: say(line, err=True))
+    say("The sandbox is gone; the next --sandbox pass makes a new one.")

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from reconciler.faces.cli.options import common, cycle_of
+from reconciler.faces.cli.terminal import say
 
 
 @click.command()
@@ -72,6 +73,6 @@ def token(*, name: str, scopes: tuple[str, ...], expires: datetime | None) -> No
     except ValidationError as error:
         remedy = "write lower-case letters, digits, dots and hyphens"
         raise UsageError(f"{name!r} is no name for a token", remedy=remedy) from error
-    click.echo(made.get_secret_value())
-    click.echo("Give it to the caller; it cannot be shown again. Entry of serve.tokens:", err=True)
-    click.echo(f"  - {json.dumps(entry.model_dump(mode='json', exclude_none=True))}", err=True)
+    say(made.get_secret_value())
+    say("Give it to the caller; it cannot be shown again. Entry of serve.tokens:", err=True)
+    say(f"  - {json.dumps(entry.model_dump(mode='json', exclude_none=True))}", err=True)

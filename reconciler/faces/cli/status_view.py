@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +16,9 @@ from reconciler.engine.kind import Kinds
 from reconciler.engine.naming import chosen_item
 from reconciler.engine.stages.report import UNREADABLE
 from reconciler.faces.cli import display
+from reconciler.faces.cli.console import console
 from reconciler.faces.cli.display import Program, Row
+from reconciler.faces.cli.terminal import say_json
 from reconciler.faces.sealed_entry import next_step
 from reconciler.model.errors import ReconcilerError, UsageError
 from reconciler.model.item import ItemId
@@ -32,7 +33,7 @@ EVERY = 2.0
 
 def show_status(cycle: Cycle, name: str | None, program: Program, *, form: str, watch: bool) -> int:
     """Print it once, or again and again until interrupted. Return the exit code: 1 when a file is broken."""
-    out = display.console()
+    out = console()
     if watch:
         _watch(cycle, name, program, out)
         return 0
@@ -40,7 +41,7 @@ def show_status(cycle: Cycle, name: str | None, program: Program, *, form: str, 
     documents = _documents(loaded, name)
     if form == "json":
         rows = [{"slug": item.slug, "kind": item.kind, **document} for item, document in documents.items()]
-        print(json.dumps(rows[0] if name else rows, indent=2, ensure_ascii=False))  # noqa: T201
+        say_json(rows[0] if name else rows)
     else:
         _print(out, loaded, documents, cycle.kinds, program, whole=name is not None)
     return int(bool(loaded.unreadable_statuses.keys() & documents) if name else bool(loaded.broken))

@@ -58,8 +58,8 @@ def _repository(value: str) -> str:
 
 
 def _branch(value: str) -> str:
-    bad = re.search(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|\.lock(?:/|$)|/\.", value)
-    if bad or not value or len(value) > 200:
+    bad = re.search(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-/.]|[/.]$|\.lock(?:/|$)|/\.|^refs/|^@$", value)
+    if bad or not value or len(value) > 200 or not value.isprintable():
         raise ValueError("is not a branch name that git accepts; name the branch without refs/heads/")
     return value
 

@@ -296,3 +296,24 @@ def test_an_environment_in_which_it_cannot_work_is_named(
     assert environment_pod.process
     assert environment_pod.process.wait(60) == 2
     assert said in environment_pod.log
+
+
+def test_a_tmux_around_it_is_not_taken_for_its_own(environment_pod: Pod, tmp_path: Path) -> None:
+    around = tmp_path / "around"
+    around.mkdir()
+    own = {"TMUX_TMPDIR": str(around), "PATH": environment_pod.environment()["PATH"], "HOME": str(tmp_path)}
+    subprocess.run(["tmux", "-f", "/dev/null", "new-session", "-d", "-s", "mine"], env=own, check=True)
+    try:
+        asked = ["tmux", "display", "-p", "-t", "=mine:", "#{socket_path},#{pid},0"]
+        inside = subprocess.run(asked, env=own, check=True, capture_output=True, text=True).stdout.strip()
+        environment_pod.variables["TMUX"] = inside
+        environment_pod.start()
+        environment_pod.wait_ready()
+        del environment_pod.variables["TMUX"]
+        assert environment_pod.tmux("ls").startswith("mesh-six:")
+        environment_pod.end()
+        listed = subprocess.run(["tmux", "ls"], env=own, check=True, capture_output=True, text=True).stdout
+        assert listed.startswith("mine:")
+        assert len(listed.splitlines()) == 1
+    finally:
+        subprocess.run(["tmux", "kill-server"], env=own, check=False)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -360,3 +364,22 @@ def test_settings_that_could_not_run_are_refused(values: dict[str, Any], says: s
 )
 def test_settings_that_can_run_are_taken(values: dict[str, Any]) -> None:
     assert render_environment(project(), SLUG, pods(**values), ALL)
+
+
+def test_root_follows_no_link_that_the_sessions_user_made(tmp_path: Path) -> None:
+    script = environment(rendered(project()))["ENVBUILDER_SETUP_SCRIPT"].replace("$$", "$")
+    work, victim, mine = tmp_path / "workspaces", tmp_path / "victim", tmp_path / "claude"
+    for folder in (work, victim):
+        folder.mkdir()
+    (work / "worktrees").symlink_to(victim)
+    before = victim.stat()
+    user = pwd.getpwuid(os.getuid()).pw_name if os.getuid() else "nobody"
+    variables = {"PATH": os.environ["PATH"], "TARGET_USER": user, "CLAUDE_CONFIG_DIR": str(mine)}
+    script = script.replace("/workspaces", str(work))
+    subprocess.run(["/bin/sh", "-euc", script], env=variables, check=True)
+    assert (victim.stat().st_uid, victim.stat().st_mode) == (before.st_uid, before.st_mode)
+    for folder in (work / "worktrees", mine):
+        assert folder.is_dir()
+        assert not folder.is_symlink()
+        assert folder.owner() == user
+    subprocess.run(["/bin/sh", "-euc", script], env=variables, check=True)
