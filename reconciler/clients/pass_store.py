@@ -34,7 +34,7 @@ _VERIFY = """
     SET verified_at = EXCLUDED.verified_at, identity = EXCLUDED.identity, places = EXCLUDED.places
 """
 _FORGET = """
-    DELETE FROM reconciler_item_verifications
+    UPDATE reconciler_item_verifications SET verified_at = 'epoch'
     WHERE (kind, slug, resource) IN (
         SELECT * FROM unnest(%(kinds)s::text[], %(slugs)s::text[], %(resources)s::text[]))
 """

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
 
 from reconciler.crypto.sealing import SealingSettings
 from reconciler.engine import viewing
-from reconciler.engine.contract import AnyResource
+from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.history import History, Reported
 from reconciler.engine.kind import Kinds
 from reconciler.engine.loss import Loss, doubting, losses
@@ -29,9 +30,10 @@ from reconciler.model.decision import Change
 from reconciler.model.errors import ConfigurationError
 from reconciler.model.item import Item, ItemId
 from reconciler.model.loaded import Loaded
+from reconciler.model.observation import Finding
 from reconciler.model.outcome import Condition, ItemReport, Outcome
 from reconciler.model.plan import ItemPlan, Plan
-from reconciler.settings.giving import Reading, Sections, Writing
+from reconciler.settings.giving import Reader, Reading, Sections, Writing
 from reconciler.settings.program import ScheduleSettings
 
 log = structlog.get_logger()
@@ -129,6 +131,7 @@ class Cycle:
                         write,
                         stopping=lambda: stopping() or history.is_lost(),
                         announce=announce,
+                        look_again=partial(self._look_again, fetched.readers),
                     )
                     for item in look.plan
                 }
@@ -141,6 +144,15 @@ class Cycle:
                 trailers=trailers,
             )
             return self._conclude(look, outcomes, pushed, history, trailers)
+
+    def _look_again(
+        self,
+        readers: Mapping[type[Reader], Callable[[], Reader]],
+        resource: AnyResource,
+        target: Target[Any],
+    ) -> Finding[Any]:
+        with closing(Reading(self.sections, given=readers)) as read:
+            return observe.observe(resource, [replace(target, verify=True)], read)[target.slug]
 
     def load(self) -> Loaded:
         """Return the items and status files as they stand in the config repository, allowed or not."""

@@ -127,3 +127,5 @@ class Collision(SystemFault):
 
 class Rejected(SystemFault):
     """Any other refusal, and answers that make no sense."""
+
+    usual_remedy = "correct what it says; the next pass tries again"

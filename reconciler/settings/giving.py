@@ -191,11 +191,16 @@ class Sections:
         return found
 
     def places(self) -> str:
-        """Return a digest of where all systems are: with another one, what was read before was not here."""
+        """Return a digest of where all systems are: with another one, what was read before was not here.
+
+        "" while some section is of no use: then nobody can tell, and what depends on it is told anyway.
+        """
         said = []
-        for kind in sorted(_below(Settings), key=lambda kind: kind.section):
-            with suppress(ConfigurationError):
+        try:
+            for kind in sorted(_below(Settings), key=lambda kind: kind.section):
                 said += [(kind.section, name, str(getattr(self.get(kind), name))) for name in kind.place]
+        except ConfigurationError:
+            return ""
         return hashlib.sha256(repr(said).encode()).hexdigest()[:16]
 
     def renew(self) -> None:

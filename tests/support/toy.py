@@ -54,6 +54,7 @@ class World:
         self.values: dict[tuple[str, str], str] = {}
         self.on_read: dict[str, Exception] = {}
         self.on_write: dict[str, Exception] = {}
+        self.rivals: dict[str, str] = {}
         self.proofs: dict[str, str] = {}
         self.reads = 0
 
@@ -101,6 +102,8 @@ def resource(
 
         def apply(self, target: Target[ThingSpec], change: Change, write: Writing) -> Applied:
             if error := world.on_write.get(self.name):
+                if rival := world.rivals.get(self.name):
+                    world.values[self.name, target.slug] = rival
                 raise error
             value = self._value(change.after)
             world.values[self.name, target.slug] = value

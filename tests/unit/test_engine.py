@@ -10,7 +10,7 @@ import pytest
 from reconciler.engine import viewing
 from reconciler.engine.contract import Resource
 from reconciler.engine.kind import Kind, Proof
-from reconciler.engine.stages import apply, plan, report
+from reconciler.engine.stages import apply, observe, plan, report
 from reconciler.model.decision import Change, Needed, Settled, Skipped
 from reconciler.model.errors import Collision, ConfigurationError, Denied, NotConfigured, Unavailable
 from reconciler.model.item import Item, ItemId
@@ -61,6 +61,7 @@ def run(
                 Writing(Sections({}, {})),
                 stopping=lambda: len(announced) >= stop_after,
                 announce=announced.append,
+                look_again=lambda each, target: observe.observe(each, [target], read)[target.slug],
             ),
             loaded,
         )
@@ -146,7 +147,7 @@ def test_a_defect_in_one_resource_stops_no_other() -> None:
     ("error", "condition"),
     [
         (Unavailable("World", "timeout"), Condition.UNKNOWN),
-        (Collision("World", "somebody was first"), Condition.UNKNOWN),
+        (Collision("World", "taken, although nothing is there"), Condition.ERROR),
         (Denied("World", "no rights"), Condition.ERROR),
         (ZeroDivisionError("secret detail"), Condition.ERROR),
     ],
@@ -165,6 +166,25 @@ def test_a_failed_change_stops_what_depends_on_it_and_nothing_else(
     wanted = {"first": condition, "second": Condition.BLOCKED, "third": Condition.CHANGED}
     assert made.conditions("a") == wanted == made.conditions("b")
     assert "secret detail" not in str(made.reports)
+
+
+def test_who_lost_a_race_looks_again() -> None:
+    world = World()
+    world.on_write["first"] = Collision("World", "somebody was first")
+    world.rivals["first"] = "theirs"
+    made = run([resource(world, "first")], "a")
+    (outcome,) = made.reports["a"].outcomes
+    assert outcome.condition is Condition.UNKNOWN
+    assert "the next pass looks again" in outcome.reason
+
+
+def test_a_refusal_that_a_race_does_not_explain_is_an_error_with_a_remedy() -> None:
+    world = World()
+    world.on_write["first"] = Collision("World", "that name is taken")
+    (outcome,) = run([resource(world, "first")], "a").reports["a"].outcomes
+    assert (outcome.condition, outcome.again_in) == (Condition.ERROR, None)
+    assert "that name is taken" in outcome.reason
+    assert outcome.remedy
 
 
 def test_what_is_not_configured_is_skipped_with_what_needs_it() -> None:
@@ -422,3 +442,20 @@ def test_a_kind_is_refused_that_could_not_work() -> None:
         kind_of(first, second, proof=Proof("second", "value", "its number"))
     with pytest.raises(ValueError, match="after_commit"):
         Kind("thing", ThingSpec, (type(committed), type(after)))
+
+
+def test_what_was_to_wait_for_a_commit_is_blocked_when_there_is_none() -> None:
+    world = World()
+    world.on_write["first"] = Denied("World", "no rights")
+    resources = [
+        resource(world, "first"),
+        resource(world, "files", needs=("first",), is_deferred=True),
+        resource(world, "deployed", needs=("files",)),
+    ]
+    made = run(resources, "a")
+    assert made.conditions("a") == {
+        "first": Condition.ERROR,
+        "files": Condition.BLOCKED,
+        "deployed": Condition.BLOCKED,
+    }
+    assert made.reports["a"].again_in is None

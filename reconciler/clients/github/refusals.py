@@ -1,6 +1,7 @@
 """GitHub's refusals as our errors: the only place that knows its phrases.
 
-Bodies are searched for known phrases and never quoted. Which refusal looks how is in docs/systems/github.md.
+Bodies are searched for known phrases; of a refusal that has none, GitHub's first sentence is shown. Which
+refusal looks how is in docs/systems/github.md.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from reconciler.clients.http import retry_after
+from reconciler.clients.server_words import first_sentence
 from reconciler.model.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
 
 SYSTEM = "GitHub"
@@ -76,10 +78,13 @@ def graphql_fault(
         return Unavailable(SYSTEM, f"{said}: a rate limit is used up", retry_after=wait)
     if kind in {"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED"} or "something went wrong" in words:
         return TooHeavy(SYSTEM, said)
+    sentence = first_sentence(errors[0].get("message"))
     if any(phrase in words for phrase in _TAKEN):
-        return Collision(SYSTEM, f"{said}: it exists already")
+        return Collision(SYSTEM, f"{said}: it exists already{sentence}")
     remedy = _REMEDIES.get(kind, "")
-    return _GRAPHQL_KINDS.get(kind, Rejected)(SYSTEM, said, remedy=remedy)
+    if kind in _GRAPHQL_KINDS:
+        return _GRAPHQL_KINDS[kind](SYSTEM, said, remedy=remedy)
+    return Rejected(SYSTEM, f"{said}{sentence}", remedy=remedy)
 
 
 def _limit(status: int, headers: Mapping[str, str], words: str) -> float | None:
@@ -119,9 +124,22 @@ def _refused(said: str, status: int, words: str, body: object) -> SystemFault:
             f"{said}: deploy keys are disabled for this repository",
             remedy="an owner of the organization must allow deploy keys in its settings",
         )
+    if "key is already in use" in words:
+        return Collision(
+            SYSTEM,
+            f"{said}: that key is in use already{first_sentence(body)}",
+            remedy="it can be a deploy key of one repository only: remove it there, or delete the secret in "
+            "Vault to have a new one made",
+        )
+    if "cannot have more than" in words and "hook" in words:
+        return Rejected(
+            SYSTEM,
+            f"{said}{first_sentence(body)}",
+            remedy="remove webhooks of that repository that nobody uses",
+        )
     if status == 409 or any(phrase in words for phrase in _TAKEN):
-        return Collision(SYSTEM, f"{said}: it exists already, or changed meanwhile")
-    return Rejected(SYSTEM, said + "".join(_fields(body)))
+        return Collision(SYSTEM, f"{said}: it exists already, or changed meanwhile{first_sentence(body)}")
+    return Rejected(SYSTEM, said + "".join(_fields(body)) + first_sentence(body))
 
 
 def _words(body: object) -> str:

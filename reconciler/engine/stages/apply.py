@@ -23,6 +23,8 @@ from reconciler.settings.giving import Writing
 log = structlog.get_logger()
 
 Announce = Callable[[Change], None]
+LookAgain = Callable[[AnyResource, Target[Any]], Finding[Any]]
+"""Reads one resource of one item anew, with clients that remember nothing."""
 
 
 def apply(
@@ -32,6 +34,7 @@ def apply(
     *,
     stopping: Callable[[], bool],
     announce: Announce,
+    look_again: LookAgain,
 ) -> tuple[Outcome, ...]:
     """Run one item's changes in order; one outcome for every resource of the plan.
 
@@ -49,14 +52,19 @@ def apply(
             if not isinstance(again, Needed):
                 answer = again
                 unneeded.add(resource.name)
-        if not isinstance(answer, Needed):
-            outcome = outcome_of(resource, answer, target.remembered)
-        elif held_back is not None:
+        hoped = isinstance(answer, Waiting) and any(
+            isinstance(plan.planned[name], Needed) for name in (*resource.needs, *resource.uses)
+        )
+        if held_back is not None and (hoped or isinstance(answer, Needed)):
+            # Also what was only to wait for a change which then was not made: it would wait in vain.
             outcome = held_back
+        elif not isinstance(answer, Needed):
+            outcome = outcome_of(resource, answer, target.remembered)
         elif stopping():
             outcome = _unknown(resource, "not done, because the pass had to stop")
         else:
-            outcome = _change(resource, target, answer.change, outcomes, write, announce)
+            finding = view.findings[resource.name][plan.id.slug]
+            outcome = _change(resource, target, answer.change, finding, outcomes, write, announce, look_again)
         outcomes[resource.name] = outcome
     return tuple(outcomes.values())
 
@@ -81,10 +89,7 @@ def _planned_again(
     """Plan once more, with what is known by now of what had to be made first."""
     assert not isinstance(finding, Unknown | Unconfigured)  # noqa: S101 - neither waits nor changes anything
     seen: Seen[Any] = finding
-    inputs = (*resource.needs, *resource.uses)
-    given = {
-        name: outcomes[name].outputs for name in inputs if outcomes[name].condition is not Condition.SKIPPED
-    }
+    given = _inputs(resource, outcomes)
     return safely(resource, target, lambda: resource.plan(target, seen, given))
 
 
@@ -161,9 +166,11 @@ def _change(
     resource: AnyResource,
     target: Target[Any],
     change: Change,
+    finding: Finding[Any],
     outcomes: Mapping[str, Outcome],
     write: Writing,
     announce: Announce,
+    look_again: LookAgain,
 ) -> Outcome:
     announce(change)
     try:
@@ -175,7 +182,7 @@ def _change(
         reason = f"may or may not have happened: {error.message}"
         return _unknown(resource, reason, error.retry_after, error.remedy)
     except Collision as error:
-        return _unknown(resource, f"{error.message}; the next pass looks again")
+        return _collided(resource, target, error, finding, look_again)
     except ReconcilerError as error:
         return Outcome(
             resource.name, resource.phase, Condition.ERROR, reason=error.message, remedy=error.remedy
@@ -195,6 +202,28 @@ def _change(
             reason=f"unexpected {type(error).__name__}",
             remedy=DEFECT,
         )
+
+
+def _collided(
+    resource: AnyResource, target: Target[Any], error: Collision, before: Finding[Any], look_again: LookAgain
+) -> Outcome:
+    """Tell a race from a refusal: whoever lost a race sees another world now; a refusal comes for ever."""
+    if look_again(resource, target) != before:
+        return _unknown(resource, f"{error.message}; the next pass looks again")
+    return Outcome(
+        resource.name,
+        resource.phase,
+        Condition.ERROR,
+        reason=f"{error.message}, and yet nothing of it is to be seen",
+        remedy=error.remedy or "find out who has that name or key, and remove or rename it there",
+    )
+
+
+def _inputs(resource: AnyResource, outcomes: Mapping[str, Outcome]) -> dict[str, Object]:
+    names = (*resource.needs, *resource.uses)
+    return {
+        name: outcomes[name].outputs for name in names if outcomes[name].condition is not Condition.SKIPPED
+    }
 
 
 def _unknown(

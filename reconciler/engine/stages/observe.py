@@ -62,7 +62,7 @@ def targets(
         document = loaded.status(item.id)
         proof = proofs.get(item.slug, "")
         last = (verifications or {}).get((item.id, resource.name))
-        counts = last is not None and (last.proof, last.places) == (proof, places)
+        counts = last is not None and last.proof == proof and places in {"", last.places}
         verified_at = last.moment if last and counts else None
         trusted = (
             resource.audited

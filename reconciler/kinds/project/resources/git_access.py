@@ -29,13 +29,15 @@ PUBLIC_KEY = "public-key"
 class GitAccessState(State):
     """What is in Vault, and whether GitHub knows its public half.
 
-    `public_key` None: what is in Vault is no private key. `others`: further deploy keys of our title.
+    `public_key` None: what is in Vault is no private key. `others`: further deploy keys of our title. `lost`:
+    the one that we made before is among them, and its private half is not in Vault any more.
     """
 
     public_key: str | None
     whose: Whose = Whose.OURS
     registered: Literal["no", "read-only", "read-write"] = "no"
     others: int = 0
+    lost: bool = False
 
 
 class GitAccess(Resource[ProjectSpec, GitAccessState]):
@@ -96,6 +98,10 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
             before: Object = {"vault": path(target.slug)}
             change = Change(target.id, self.name, Action.UPDATE, summary, before, after)
             return Needed(change, {"publicKey": state.public_key})
+        if state.lost:
+            summary = "remove the deploy key from GitHub whose private half is lost"
+            change = Change(target.id, self.name, Action.UPDATE, summary, after=after)
+            return Needed(change, {"publicKey": state.public_key})
         note = ""
         if state.others:
             note = (
@@ -120,8 +126,9 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
                 vault.annotate(path(target.slug), {**target.mark.words(), PUBLIC_KEY: public})
         if not any(_same(key, public) for key in registered):
             github.create_deploy_key(full_name, title=title(target.slug), key=public)
-        if secret is None:
-            _forget_lost_key(target, registered, public, full_name, github)
+        for key in registered:
+            if key.number is not None and _is_lost(target, key, public):
+                github.delete_deploy_key(full_name, key.number)
         return Settled({"publicKey": public})
 
 
@@ -185,7 +192,13 @@ def _state(
     registered: Literal["no", "read-only", "read-write"] = "no"
     if ours:
         registered = "read-only" if all(key.read_only for key in ours) else "read-write"
-    return GitAccessState(public_key=public, whose=whose, registered=registered, others=len(others))
+    return GitAccessState(
+        public_key=public,
+        whose=whose,
+        registered=registered,
+        others=len(others),
+        lost=public is not None and any(_is_lost(target, key, public) for key in others),
+    )
 
 
 def _wrong(target: Target[ProjectSpec], state: GitAccessState) -> Failed | None:
@@ -212,18 +225,10 @@ def _conflict(target: Target[ProjectSpec], whose: Whose) -> Failed:
     )
 
 
-def _forget_lost_key(
-    target: Target[ProjectSpec],
-    registered: Sequence[DeployKey],
-    public: str,
-    full_name: str,
-    github: GitHubWriter,
-) -> None:
-    remembered = target.remembered.get("publicKey")
-    for key in registered:
-        lost = key.key == remembered and not _same(key, public)
-        if lost and key.title == title(target.slug) and key.number is not None:
-            github.delete_deploy_key(full_name, key.number)
+def _is_lost(target: Target[ProjectSpec], key: DeployKey, public: str) -> bool:
+    """Tell whether it is the key that we made before this one; it has our title, in the item's repository."""
+    made_before = key.key == target.remembered.get("publicKey") and not _same(key, public)
+    return made_before and key.title == title(target.slug)
 
 
 def _make(target: Target[ProjectSpec], vault: VaultWriter) -> str:

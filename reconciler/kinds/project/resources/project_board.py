@@ -21,6 +21,8 @@ from reconciler.settings.giving import Reading, Settings, Writing
 
 PRIORITIES = (("Urgent", "RED"), ("High", "ORANGE"), ("Medium", "YELLOW"), ("Low", "GRAY"))
 FIELDS = {"Session ID": "TEXT", "Pod Name": "TEXT", "Workflow ID": "TEXT", "Priority": "SINGLE_SELECT"}
+_LOWER = frozenset(name.lower() for name in FIELDS)
+"""GitHub takes no second field whose name differs in letter case only."""
 STATUS = "Status"
 """GitHub's own field; its options are told to others and never changed."""
 
@@ -227,7 +229,13 @@ def _complete(board: Board, github: GitHubWriter) -> Applied:
 
 
 def _wrong_types(data_types: Mapping[str, str], url: str) -> Failed | None:
+    there = {name.lower(): name for name in data_types}
     for name, data_type in FIELDS.items():
+        if name not in data_types and (twin := there.get(name.lower())):
+            return Failed(
+                f"the board {url} has a field {twin}, beside which GitHub takes none called {name}",
+                remedy=f"rename that field to {name}, or to something else to have one made",
+            )
         if data_types.get(name, data_type) != data_type:
             return Failed(
                 f"the field {name} of the board {url} is {data_types[name]} and not {data_type}",
@@ -254,7 +262,7 @@ def _state(claim: Claim, board: Board) -> BoardState:
         fields={
             field.name: FieldState(id=field.id, data_type=field.data_type, options=field.options)
             for field in board.fields
-            if field.name in FIELDS or field.name == STATUS
+            if field.name == STATUS or field.name.lower() in _LOWER
         },
     )
 

@@ -107,9 +107,9 @@ def test_a_wrong_credential_is_unknown_with_a_remedy(settled: Sandbox, variable:
 def test_an_expired_vault_token_is_unknown_with_a_remedy(settled: Sandbox) -> None:
     environment = settled.environment()
     vault = hvac.Client(url=environment["VAULT_ADDR"], token=environment["VAULT_TOKEN"])
-    token = vault.auth.token.create(ttl="1s", explicit_max_ttl="1s")["auth"]["client_token"]
+    token = vault.auth.token.create(ttl="2s", explicit_max_ttl="2s")["auth"]["client_token"]
     vault.adapter.close()
-    time.sleep(1.5)
+    time.sleep(2.5)
     assert_only_unread(settled, cycle_of(settled, VAULT_TOKEN=token).run(), READS["vault"])
 
 

@@ -184,7 +184,14 @@ class LoginWorld:
             reports = {}
             for item, each in zip(loaded.items, plan, strict=True):
                 outcomes = apply.apply(
-                    each, view, write, stopping=lambda: False, announce=lambda change: None
+                    each,
+                    view,
+                    write,
+                    stopping=lambda: False,
+                    announce=lambda change: None,
+                    look_again=lambda resource, target: observe.observe(resource, [target], read)[
+                        target.slug
+                    ],
                 )
                 reports[item.slug] = report.report(item, view.kind, outcomes, loaded)
         finally:
