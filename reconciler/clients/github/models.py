@@ -30,11 +30,15 @@ class RepositoryName:
 
 @dataclass(frozen=True, slots=True, config=_config)
 class FileContent:
-    """A file on a branch. `oid` is its blob's id; `text` None when it is binary, cut off or no file."""
+    """A file on a branch. `oid` is its blob's id; `text` None when it is binary, cut off or no file.
+
+    `regular` False: git has a link, a submodule or something else than a file there.
+    """
 
     path: str
     oid: str
     text: str | None
+    regular: bool = True
 
 
 @dataclass(frozen=True, slots=True, config=_config)

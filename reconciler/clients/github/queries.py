@@ -37,7 +37,8 @@ fragment R on Repository{id databaseId nameWithOwner isArchived isDisabled viewe
   projectsV2(first:5,orderBy:{field:NUMBER,direction:ASC}){pageInfo{hasNextPage} nodes{...P}}
   deployKeys(first:20){pageInfo{hasNextPage} nodes{title key readOnly}}}
 fragment F on Blob{oid text isTruncated}
-fragment D on Tree{entries{name object{__typename ...on Tree{entries{name object{__typename ...F}}}}}}
+fragment D on Tree{entries{name mode object{__typename
+  ...on Tree{entries{name mode object{__typename ...F}}}}}}
 """
     + BOARD
 )
@@ -47,6 +48,8 @@ fragment H on Repository{
   root:object(expression:"HEAD:.devcontainer.json"){__typename ...F}
   folder:object(expression:"HEAD:.devcontainer"){__typename ...D}}
 """
+_FILES = {0o100644, 0o100755}
+"""Git's modes of what is a file, and no link, folder or submodule."""
 MAIN, ROOT, FOLDER = ".devcontainer/devcontainer.json", ".devcontainer.json", ".devcontainer"
 
 LINKED_BOARDS = (
@@ -172,16 +175,21 @@ def nodes(connection: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 
 def _devcontainers(raw: Mapping[str, Any]) -> Iterable[FileContent]:
+    folder = raw["folder"] or {}
+    if folder and folder["__typename"] != "Tree":
+        yield FileContent(FOLDER, folder.get("oid", ""), None, regular=False)
+    entries = folder.get("entries") or []
+    links = {entry["name"] for entry in entries if entry["mode"] not in _FILES}
     for path, found in ((MAIN, raw["main"]), (ROOT, raw["root"])):
         if found:
-            yield _file(path, found)
-    folders = (raw["folder"] or {}).get("entries") or []
-    for folder in sorted(folders, key=lambda entry: str(entry["name"])):
-        for entry in (folder["object"] or {}).get("entries") or []:
-            if entry["name"] == "devcontainer.json" and entry["object"]:
-                yield _file(f"{FOLDER}/{folder['name']}/devcontainer.json", entry["object"])
+            yield _file(path, found, regular=path == ROOT or "devcontainer.json" not in links)
+    for below in sorted(entries, key=lambda entry: str(entry["name"])):
+        for entry in (below["object"] or {}).get("entries") or []:
+            if entry["name"] == "devcontainer.json":
+                path, regular = f"{FOLDER}/{below['name']}/devcontainer.json", entry["mode"] in _FILES
+                yield _file(path, entry["object"] or {"__typename": "Commit"}, regular=regular)
 
 
-def _file(path: str, raw: Mapping[str, Any]) -> FileContent:
+def _file(path: str, raw: Mapping[str, Any], *, regular: bool) -> FileContent:
     whole = raw["__typename"] == "Blob" and not raw["isTruncated"]
-    return FileContent(path, raw.get("oid", ""), raw["text"] if whole else None)
+    return FileContent(path, raw.get("oid", ""), raw["text"] if whole else None, regular)

@@ -57,7 +57,27 @@ def feature_id(reference: str) -> str:
 def has_feature(text: str, reference: str, *, path: str = DEFAULT_PATH) -> bool:
     """Tell whether the file has that feature, in whatever version. InvalidFile when it cannot be read."""
     wanted = feature_id(reference)
-    return any(feature_id(key) == wanted for key in _features(_parse(text, path), path))
+    return any(feature_id(key) == wanted for key in _features(_parse(text, path), path, reference))
+
+
+@lru_cache(maxsize=256)
+def unbuildable(text: str, *, path: str = DEFAULT_PATH) -> tuple[str, str] | None:
+    """Return why envbuilder can make no image of the file, and what to do; None when it may.
+
+    InvalidFile when it cannot be read.
+    """
+    document = _parse(text, path)
+    if "dockerComposeFile" in document:
+        return (
+            "it names a dockerComposeFile, and envbuilder knows no compose",
+            f'give mesh-six a file of its own with an "image" or a "build", at {DEFAULT_PATH}',
+        )
+    build = document.get("build")
+    names = [document.get("image"), document.get("dockerFile")]
+    names += [build.get("dockerfile"), build.get("dockerFile")] if isinstance(build, dict) else []
+    if not any(isinstance(name, str) and name.strip() for name in names):
+        return "it names no image and no Dockerfile", 'add an "image" or a "build" with a "dockerfile"'
+    return None
 
 
 def add_feature(text: str, reference: str, *, path: str = DEFAULT_PATH) -> str:
@@ -81,19 +101,22 @@ def _with(document: Mapping[str, Any], reference: str) -> dict[str, Any]:
     return {**document, "features": {**document.get("features", {}), reference: {}}}
 
 
-def _for_a_person(path: str, what: str, reference: str = "mesh-six-tools") -> InvalidFile:
+def _for_a_person(path: str, what: str, reference: str) -> InvalidFile:
     return InvalidFile(path, what, remedy=f'add "{reference}": {{}} to "features" by hand')
 
 
-def _features(document: Mapping[str, Any], path: str) -> dict[str, Any]:
+def _features(document: Mapping[str, Any], path: str, reference: str) -> dict[str, Any]:
     features = document.get("features", {})
     if not isinstance(features, dict):
-        raise _for_a_person(path, '"features" is not an object')
+        remedy = f'write "features": {{"{reference}": {{}}}}'
+        raise InvalidFile(path, '"features" is not an object', remedy=remedy)
     return features
 
 
 def _parse(text: str, path: str) -> dict[str, Any]:
     """Read what envbuilder's parser reads: JSON, comments, trailing commas, and nothing else of JSON5."""
+    if text.startswith("\ufeff"):
+        raise InvalidFile(path, "it begins with a byte order mark", remedy="save it without byte order mark")
     try:
         document = json.loads(_as_json(text), object_pairs_hook=once_each)
     except (ValueError, RecursionError) as error:

@@ -182,11 +182,18 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
 
     def _file(self, repository: GitHubRepository) -> DevcontainerState:
         file = next(iter(repository.devcontainers), None)
+        if file and not file.regular:
+            # What we wrote there would go elsewhere, or nowhere.
+            problem, remedy = "it is a link or a submodule", "put a file in its place"
+            return DevcontainerState(path=file.path, problem=problem, remedy=remedy)
         try:
             has_feature = file is not None and self._has_feature(file)
+            wrong = text_of.unbuildable(file.text, path=file.path) if file and file.text else None
         except InvalidFile as error:
             where = f"line {error.line}: " if error.line else ""
             return DevcontainerState(path=error.path, problem=where + error.message, remedy=error.remedy)
+        if file and wrong:
+            return DevcontainerState(path=file.path, problem=wrong[0], remedy=wrong[1])
         return DevcontainerState(path=file.path if file else None, has_feature=has_feature)
 
     def _standing(self, state: DevcontainerState) -> Standing | None:

@@ -212,3 +212,15 @@ def test_the_plan_says_what_will_happen(github: Stage) -> None:
     assert isinstance(decision, Needed)
     assert decision.change.before == {"path": PATH, "branch": "main"}
     assert decision.change.after["feature"] == REFERENCE
+
+
+@pytest.mark.parametrize(
+    "text", ['{"dockerComposeFile": "compose.yaml"}', '{"name": "x"}', "\ufeff{}", '{"features": null}']
+)
+def test_what_can_never_be_built_is_left_as_it_is(github: Stage, text: str) -> None:
+    github.repository(files={PATH: text})
+    failed = github.plan(resource_of(github), target())
+    assert isinstance(failed, Failed)
+    assert failed.remedy
+    assert github.file(PATH) == text
+    assert pulls(github) == []

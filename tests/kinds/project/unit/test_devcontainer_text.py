@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reconciler.clients.github.queries import repository
 from reconciler.kinds.project.manifests.devcontainer_text import (
     add_feature,
     default_text,
     feature_id,
     has_feature,
+    unbuildable,
 )
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.model.errors import InvalidFile
@@ -198,3 +200,79 @@ def test_noise_is_refused_cleanly(text: str) -> None:
         return
     assert has_feature(edited, TOOLS)
     assert only_inserted(text, edited)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"dockerComposeFile": "compose.yaml", "service": "app"}', "no compose"),
+        ('{"dockerComposeFile": ["a.yaml", "b.yaml"], "image": "x"}', "no compose"),
+        ("{}", "no image"),
+        ('{"name": "x", "features": {}}', "no image"),
+        ('{"image": ""}', "no image"),
+        ('{"image": null, "build": {"context": "."}}', "no image"),
+        ('{"build": []}', "no image"),
+    ],
+)
+def test_what_envbuilder_can_never_build_is_told(text: str, says: str) -> None:
+    found = unbuildable(text)
+    assert found is not None
+    assert says in found[0]
+    assert found[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"image": "python:3.12"}',
+        '{"build": {"dockerfile": "Dockerfile"}}',
+        '{"build": {"dockerFile": "Dockerfile", "context": ".."}, /* a */}',
+        '{"dockerFile": "Dockerfile"}',
+        default_text(PodsSettings()),
+    ],
+)
+def test_what_has_an_image_or_a_build_may_be_built(text: str) -> None:
+    assert unbuildable(text) is None
+
+
+@pytest.mark.parametrize("features", ["null", "[]", '"x"'])
+def test_the_remedy_names_the_reference_that_is_meant(features: str) -> None:
+    with pytest.raises(InvalidFile) as caught:
+        has_feature(f'{{"features": {features}}}', TOOLS)
+    assert caught.value.remedy == f'write "features": {{"{TOOLS}": {{}}}}'
+
+
+def test_a_byte_order_mark_is_called_by_its_name() -> None:
+    with pytest.raises(InvalidFile, match="byte order mark") as caught:
+        has_feature("\ufeff{}", TOOLS)
+    assert caught.value.remedy == "save it without byte order mark"
+
+
+def tree(*entries: tuple[str, int, Any]) -> dict[str, Any]:
+    found = [{"name": name, "mode": mode, "object": what} for name, mode, what in entries]
+    return {"__typename": "Tree", "entries": found}
+
+
+BLOB = {"__typename": "Blob", "oid": "1" * 40, "text": "../elsewhere", "isTruncated": False}
+NAME = "devcontainer.json"
+
+
+@pytest.mark.parametrize(
+    ("main", "folder", "path"),
+    [
+        (BLOB, tree((NAME, 0o120000, BLOB)), f".devcontainer/{NAME}"),
+        (None, BLOB, ".devcontainer"),
+        (None, tree(("python", 0o040000, tree((NAME, 0o120000, BLOB)))), f".devcontainer/python/{NAME}"),
+        (None, tree(("python", 0o040000, tree((NAME, 0o160000, None)))), f".devcontainer/python/{NAME}"),
+    ],
+)
+def test_links_and_submodules_are_seen_by_gits_mode(main: Any, folder: Any, path: str) -> None:
+    raw = {
+        "id": "R", "databaseId": 7, "nameWithOwner": "a/b", "isArchived": False, "isDisabled": False,
+        "viewerPermission": "ADMIN", "owner": {"id": "O", "login": "a", "__typename": "User"},
+        "defaultBranchRef": {"name": "main", "target": {"oid": "2" * 40}}, "projectsV2": None,
+        "deployKeys": None,
+        "main": main, "root": None, "folder": folder,
+    }  # fmt: skip
+    (file,) = repository(raw, frozenset()).devcontainers
+    assert (file.path, file.regular) == (path, False)
