@@ -7,6 +7,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import pytest
 import uvicorn
@@ -21,6 +23,10 @@ class Hasty(ImpatientProtocol):
     read_within = 0.3
 
 
+class Crowded(ImpatientProtocol):
+    most_awaited = 20
+
+
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     request = Request(scope, receive)
     if request.url.path == "/slow":
@@ -32,10 +38,16 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[tuple[str, int]]:
+    with serving(Hasty) as made:
+        yield made
+
+
+@contextmanager
+def serving(protocol: type[ImpatientProtocol], **options: Any) -> Iterator[tuple[str, int]]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(
-            uvicorn.Config(app, http=Hasty, lifespan="off", ws="none", log_level="critical")
+            uvicorn.Config(app, http=protocol, lifespan="off", ws="none", log_level="critical", **options)
         )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
@@ -86,3 +98,16 @@ def test_an_answer_may_take_its_time(address: tuple[str, int]) -> None:
     assert until_closed(address, asked).endswith(b"done")
     pipelined = "GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + asked
     assert until_closed(address, pipelined).count(b"200 OK") == 2
+
+
+@pytest.mark.parametrize(
+    "begun", ["", "GET / HT", "POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"]
+)
+def test_a_crowd_that_says_nothing_keeps_nobody_out(begun: str) -> None:
+    with serving(Crowded, limit_concurrency=40) as place, ExitStack() as crowd:
+        for _ in range(100):
+            stranger = crowd.enter_context(socket.create_connection(place, timeout=30))
+            stranger.sendall(begun.encode())
+        asked = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        for _ in range(5):
+            assert until_closed(place, asked).startswith(b"HTTP/1.1 200 ")

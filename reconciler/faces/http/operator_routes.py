@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Annotated
 
@@ -23,8 +25,13 @@ from reconciler.settings.program import ServeSettings
 WEBHOOK = "/webhooks/github"
 LARGEST_DELIVERY = 5 * 1024 * 1024
 """Bytes. GitHub sends up to 25 MB; a push that large waits for the schedule."""
-READ_AT_ONCE = 4
-"""Deliveries; anybody can send one, and only what was read shows whether its signature fits."""
+JUDGED_AT_ONCE = 4
+"""Deliveries whose signature is computed; anybody can send one, and only that shows whether it fits."""
+READ_WITHIN = 10.0
+"""Seconds in which a delivery has to be there: GitHub sends it in one go."""
+SMALL_DELIVERY = 64 * 1024
+LARGE_AT_ONCE = 32 * 1024 * 1024
+"""Bytes beyond the small ones that are held of all deliveries together: no crowd takes the passes' memory."""
 _SIGNATURE = APIKeyHeader(
     name="X-Hub-Signature-256",
     scheme_name="GitHubSignature",
@@ -67,10 +74,37 @@ class Delivered(BaseModel):
     """For people who look at the delivery on GitHub."""
 
 
+class _Bodies:
+    """Reads deliveries, each within a time, and all of them within a number of bytes."""
+
+    def __init__(self) -> None:
+        self._held = 0
+
+    @asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[bytes]:
+        """Yield a body; HTTPException when it is late, or when there are too many large ones."""
+        body, large = bytearray(), 0
+        try:
+            try:
+                async with asyncio.timeout(READ_WITHIN):
+                    async for chunk in request.stream():
+                        body += chunk
+                        more = max(0, len(body) - SMALL_DELIVERY) - large
+                        if self._held + more > LARGE_AT_ONCE:
+                            raise HTTPException(503, "Too many large deliveries at once; send it again.")
+                        self._held, large = self._held + more, large + more
+            except TimeoutError as error:
+                late = f"The delivery was not there within {READ_WITHIN:g} seconds."
+                raise HTTPException(408, late) from error
+            yield bytes(body)
+        finally:
+            self._held -= large
+
+
 def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -> APIRouter:
     """Return the routes that need no bearer token."""
     routes = APIRouter(tags=["operation"])
-    reading = asyncio.Semaphore(READ_AT_ONCE)
+    judging, bodies = asyncio.Semaphore(JUDGED_AT_ONCE), _Bodies()
 
     @routes.get("/healthz", response_model=Health, responses={200: {"description": "It answers"}})
     async def get_health() -> Health:
@@ -107,7 +141,7 @@ def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -
         responses={
             200: {"model": Delivered, "description": "Taken; there is nothing to do"},
             202: {"description": "A pass begins"},
-            **answers(400, 401, 409, 413, 503),
+            **answers(400, 401, 408, 409, 413, 503),
         },
         max_body_size=LARGEST_DELIVERY,
         openapi_extra={"requestBody": _PUSH},
@@ -123,9 +157,9 @@ def router(settings: ServeSettings, schedule: Schedule, pushes: Pushes | None) -
             raise HTTPException(503, "No webhook is configured here: set RECONCILER_WEBHOOK_SECRET.")
         if not SIGNATURE.fullmatch(signature or ""):
             raise HTTPException(401, f"This delivery is refused: {Verdict.UNSIGNED}.")
-        async with reading:
-            delivery = Delivery(await request.body(), x_github_event, signature or "")
-            verdict = await run_in_threadpool(pushes.judge, delivery)
+        # Read before anybody waits in line, so that who sends slowly holds up nobody.
+        async with bodies.read(request) as body, judging:
+            verdict = await run_in_threadpool(pushes.judge, Delivery(body, x_github_event, signature or ""))
         if status := _REFUSED.get(verdict):
             raise HTTPException(status, f"This delivery is refused: {verdict}.")
         if verdict is Verdict.BEGINS:

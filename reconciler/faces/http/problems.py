@@ -80,6 +80,7 @@ _MEANINGS = {
     401: "The token, or the signature, is missing or not valid",
     403: "The token lacks the scope",
     404: "There is no such thing",
+    408: "The request was not there in time",
     409: "It does not go with what is there already",
     413: "The body is too large",
     415: "The body is not said to be JSON",

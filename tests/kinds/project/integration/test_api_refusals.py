@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -313,3 +314,15 @@ def test_a_hostile_request_is_refused_and_writes_nothing(running: Running, wrong
     assert answer.status_code in {400, 422}, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert running.call("GET", "/onboard").json()["total"] == before
+
+
+def test_slow_deliveries_of_strangers_hold_up_none_of_githubs(running: Running) -> None:
+    host, port = running.url.removeprefix("http://").split(":")
+    head = f"POST /webhooks/github HTTP/1.1\r\nHost: x\r\nX-Hub-Signature-256: sha256={'0' * 64}\r\n"
+    with ExitStack() as strangers:
+        for _ in range(12):
+            slow = strangers.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            slow.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+        sent = push(running, payload={"ref": "refs/heads/other"})
+        answer = httpx.post(f"{running.url}/webhooks/github", timeout=5, **sent)
+        assert answer.status_code == 200
