@@ -22,9 +22,12 @@ LOCK_KEY = 0x6D65_7368_0000_0001
 """Any fixed number will do, as long as nobody else in that database uses it: "mesh", then ours."""
 
 _LOCK = "SELECT pg_try_advisory_lock(%(key)s) AS taken"
-_VERIFICATIONS = (
-    "SELECT kind, slug, resource, verified_at, identity, places FROM reconciler_item_verifications"
-)
+# As JSON, since a plan may come before the first pass of this version, which adds two columns.
+_VERIFICATIONS = """
+    SELECT kind, slug, resource, verified_at, coalesce(to_jsonb(row) ->> 'identity', '') AS identity,
+        coalesce(to_jsonb(row) ->> 'places', '') AS places
+    FROM reconciler_item_verifications AS row
+"""
 _VERIFY = """
     INSERT INTO reconciler_item_verifications (kind, slug, resource, verified_at, identity, places)
     SELECT * FROM unnest(

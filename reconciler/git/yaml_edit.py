@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import posixpath
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from reconciler.git.yaml_list import Found, ListItem, fail, locate, meaning
 from reconciler.model.yaml_read import text_of
@@ -56,6 +58,12 @@ class _Editor:
         self._key = key
         self._found = found
         self._newline = "\r\n" if "\r\n" in text else "\n"
+        self._folders: dict[str, list[int]] = {}
+        for index, item in enumerate(found.items):
+            if item.name:
+                self._folders.setdefault(posixpath.dirname(item.name), []).append(index)
+        self._greatest: dict[str, list[str]] = {}
+        """By folder, the greatest name so far at each of its entries."""
 
     def insert(self, values: Sequence[str]) -> str:
         """Return the text with all of them, which are sorted."""
@@ -85,15 +93,17 @@ class _Editor:
         """Return the entry to stand beside, and whether before it."""
         items = self._found.items
         folder = posixpath.dirname(value)
-        alike = [
-            index for index, item in enumerate(items) if item.name and posixpath.dirname(item.name) == folder
-        ]
+        alike = self._folders.get(folder)
         if not alike:
             return items[-1], False
         if alike[-1] - alike[0] + 1 == len(alike):
-            for index in alike:
-                if items[index].name > value:
-                    return (items[index], True) if index == alike[0] else (items[index - 1], False)
+            if folder not in self._greatest:
+                self._greatest[folder] = list(accumulate((items[index].name for index in alike), max))
+            # The first entry with a greater name, also where people have not sorted them.
+            place = bisect_right(self._greatest[folder], value)
+            if place < len(alike):
+                index = alike[place]
+                return (items[index], True) if place == 0 else (items[index - 1], False)
         return items[alike[-1]], False
 
     def _is_flow(self) -> bool:
@@ -162,7 +172,8 @@ def _spliced(text: str, pieces: dict[int, str]) -> str:
 
 def _verify(path: str, key: str, before: Found, after: Found, inserted: Sequence[str]) -> None:
     names = [item.name for item in after.items]
-    old = [name for name in names if name not in set(inserted)]
+    new = set(inserted)
+    old = [name for name in names if name not in new]
     same = (
         old == [item.name for item in before.items]
         and len(names) == len(old) + len(inserted)

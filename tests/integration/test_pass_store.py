@@ -107,3 +107,13 @@ def test_settings_come_from_the_given_environment_and_stay_hidden() -> None:
     assert settings.missing() is None
     assert "sup3rsecret" not in repr(settings)
     assert PostgresSettings.load({}, {}).missing() == "postgres.url (DATABASE_URL)"
+
+
+def test_a_table_of_the_version_before_can_be_read(empty_database: Database) -> None:
+    migrated(empty_database)
+    for column in ("identity", "places"):
+        empty_database.sql(f"ALTER TABLE reconciler_item_verifications DROP COLUMN {column}")
+    empty_database.sql("INSERT INTO reconciler_item_verifications VALUES ('lamp', 'a', 'webhook', now())")
+    with store(empty_database) as client:
+        ((_, seen),) = client.verifications().items()
+        assert (seen.proof, seen.places) == ("", "")

@@ -189,3 +189,10 @@ def test_every_line_stays_and_only_the_list_grows(text: str, values: list[str]) 
 def _plain(text: str) -> dict[str, Any]:
     loaded: dict[str, Any] = YAML(typ="safe").load(text)
     return loaded
+
+
+def test_where_people_have_not_sorted_a_new_entry_stands_before_the_first_greater_one() -> None:
+    before = b"resources:\n  - envs/c\n  - envs/a\n  - envs/d\n  - envs/b\n"
+    after, _ = insert_entries("k", before, "resources", ["envs/bb", "envs/cc", "envs/aa"])
+    names = [line.removeprefix("  - envs/") for line in after.decode().splitlines()[1:]]
+    assert names == ["aa", "bb", "c", "a", "cc", "d", "b"]
