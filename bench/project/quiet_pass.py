@@ -34,7 +34,7 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("history: lock, runs, verifications", History, "writing"),
     ("load", cycle_module, "load"),
     ("observe: targets", observe, "targets"),
-    ("observe", observe, "_observe_one"),
+    ("observe", observe, "observe"),
     ("plan", planning, "plan"),
     ("apply", apply, "apply"),
     ("report", report, "report"),
