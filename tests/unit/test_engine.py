@@ -459,3 +459,13 @@ def test_what_was_to_wait_for_a_commit_is_blocked_when_there_is_none() -> None:
         "deployed": Condition.BLOCKED,
     }
     assert made.reports["a"].again_in is None
+
+
+def test_what_is_remembered_for_a_credential_taken_away_is_no_ground_for_a_change() -> None:
+    world = World()
+    first, second = resource(world, "first"), resource(world, "second", needs=("first",))
+    before = run([first], "a").documents
+    world.on_read["first"] = NotConfigured("the world is not configured", remedy="set it")
+    made = run([first, second], "a", statuses=before)
+    assert made.conditions("a") == {"first": Condition.ERROR, "second": Condition.BLOCKED}
+    assert ("second", "a") not in world.values

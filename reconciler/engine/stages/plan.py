@@ -83,9 +83,11 @@ def _answer(
         ),
     )
     if isinstance(answer, Needed):
-        # A status file is what people can write as well: it is no ground for changing anything.
-        unread = (name for name in (*inputs, *resource.trusts) if isinstance(planned.get(name), Unknown))
-        return next((Blocked(name, because_unknown=True) for name in unread), answer)
+        # What is not read now, for an outage or for a credential that was taken away, is what its status file
+        # says: people can write that as well, and it is no ground for changing anything.
+        for name in (*inputs, *resource.trusts):
+            if isinstance(before := planned.get(name), Unknown | Failed):
+                return Blocked(name, because_unknown=isinstance(before, Unknown))
     return answer
 
 
