@@ -39,7 +39,14 @@ from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.manifests.render import Inputs, render_environment
 from reconciler.kinds.project.resources.git_access import title as key_title
 from reconciler.kinds.project.resources.litellm_team import key_alias
-from reconciler.kinds.project.resources.project_board import FIELDS, PRIORITIES, STATUS, marker
+from reconciler.kinds.project.resources.project_board import (
+    FIELD_IDS,
+    FIELDS,
+    OPTIONS,
+    STATUS,
+    marker,
+    title_of,
+)
 from reconciler.kinds.project.resources.webhook import NOTE
 from reconciler.kinds.project.spec import KIND, ProjectSpec
 from reconciler.kinds.project.tables.registry_rows import RegistryRow, RegistryWriter
@@ -192,7 +199,11 @@ class _Copies:
         llm_keys = [f"sk-{secrets.token_urlsafe(32)}" for _ in members]
         secret_values = [
             {
-                f"{vault_paths.WEBHOOKS}/{member.slug}": ("secret", hook_secret, {}),
+                f"{vault_paths.WEBHOOKS}/{vault_paths.webhook_name(member.full_name)}": (
+                    "secret",
+                    hook_secret,
+                    {},
+                ),
                 f"{vault_paths.ENVIRONMENTS}/{member.slug}.git-access": (
                     "privateKey",
                     key.private.get_secret_value(),
@@ -213,7 +224,7 @@ class _Copies:
         _each(self._litellm, list(zip(made, llm_keys, strict=True)))
         _each(self._auth_service, made)
         store = self._writing.get(ObjectStoreWriter)
-        _each(lambda member: store.put_marker(f"{member.full_name}/"), members)
+        _each(lambda member: store.put_marker(f"repos/{member.full_name}/.keep"), members)
         self._postgres(made)
         return made
 
@@ -298,7 +309,7 @@ class _Copies:
                     version = f"1 of {created.strftime('%Y-%m-%dT%H:%M:%SZ')}"
                     versions[path.rpartition("/")[2]] = version
                     about = {**mark.words(), **more}
-                    if path == f"{vault_paths.WEBHOOKS}/{member.slug}":
+                    if path == f"{vault_paths.WEBHOOKS}/{vault_paths.webhook_name(member.full_name)}":
                         about[NOTE] = f"{hook}: {version}"
                     client.post(f"/metadata/{path}", json={"custom_metadata": about}).raise_for_status()
                 return versions
@@ -382,15 +393,19 @@ def _settings(made: Made) -> dict[str, Any]:
 
 
 def _board(member: Member, repository: Mapping[str, Any]) -> dict[str, Any]:
-    priorities = [{"name": name, "color": color, "description": ""} for name, color in PRIORITIES]
+    options = {
+        field: [{"name": name, "color": color, "description": ""} for name, color in given]
+        for field, given in OPTIONS.items()
+    }
+    spec = ProjectSpec.model_validate({"repoOwner": member.owner, "repoName": member.name})
     return {
         "owner": member.owner,
-        "title": f"{member.name} (mesh-six)",
+        "title": title_of(spec),
         "readme": f"{marker(repository['id'])}\n",
         "creator": "mesh-six",
         "repositories": [member.full_name],
         "fields": [
-            {"name": name, "dataType": kind, "options": priorities if kind == "SINGLE_SELECT" else []}
+            {"name": name, "dataType": kind, "options": options.get(name, [])}
             for name, kind in FIELDS.items()
         ],
     }
@@ -404,6 +419,7 @@ def _board_outputs(repository: GitHubRepository) -> dict[str, Any]:
         "number": board.number,
         "url": board.url,
         "fields": {name: fields[name].id for name in FIELDS},
+        "fieldIds": {key: fields[name].id for key, name in FIELD_IDS.items()},
         "statusOptions": dict(sorted(fields[STATUS].options.items())),
     }
 
@@ -418,6 +434,7 @@ def _row(made: Made, row: RegistryRow, template: Member) -> RegistryRow:
         "boardNumber": board["number"],
         "boardUrl": board["url"],
         "fieldIds": board["fields"],
+        "projectFieldIds": board["fieldIds"],
         "statusOptions": board["statusOptions"],
     }
     url = made.member.renamed(row.repo_url, template)
@@ -437,7 +454,6 @@ def _commit(cycle: Cycle, templates: tuple[Member, Member], made: Sequence[Made]
         spec = {"repoOwner": member.owner, "repoName": member.name, "skipAuth": not member.logs_in}
         inputs = Inputs(
             branch=each.repository.default_branch or "main",
-            webhook_secret=each.versions[member.slug],
             git_access=each.public_key,
             llm_key=each.versions[f"{member.slug}.llm-key"],
             devcontainer=DEFAULT_PATH,
@@ -468,10 +484,12 @@ def _status(made: Made, status: Mapping[str, Any], template: Member, tree: str) 
     }
     outputs["project-board"] |= _board_outputs(repository)
     outputs["webhook-secret"]["version"] = made.versions[member.slug]
+    outputs["webhook-secret"]["path"] = f"{vault_paths.WEBHOOKS}/{vault_paths.webhook_name(member.full_name)}"
+    outputs["llm-key"]["path"] = f"{vault_paths.ENVIRONMENTS}/{member.slug}.llm-key"
     outputs["webhook"] |= {"hookId": made.hook, "secretVersion": made.versions[member.slug]}
     outputs["git-access"]["publicKey"] = made.public_key
     outputs["llm-key"]["version"] = made.versions[f"{member.slug}.llm-key"]
-    outputs["recordings"]["prefix"] = f"{member.full_name}/"
+    outputs["recordings"]["prefix"] = f"repos/{member.full_name}/"
     outputs["manifests"]["tree"] = outputs["sync"]["synced"] = tree
     outputs["litellm"]["teamId"] = f"gh-{repository.number}"
     outputs["settings"]["digest"] = digest({"displayName": member.name, "settings": _settings(made)})

@@ -123,33 +123,33 @@ class ObjectStore(Reader):
         """The bucket's name."""
         return self._bucket
 
-    def prefixes(self, owner: str) -> frozenset[str]:
-        """Return what lies right under `owner/`, each as `owner/name/`; empty without a bucket.
+    def prefixes(self, folder: str) -> frozenset[str]:
+        """Return the folders right under `folder/`, each as `folder/name/`; empty without a bucket.
 
         One request for each thousand of them, once a pass.
         """
         with self._listing:
-            if owner not in self._listed:
-                self._listed[owner] = self._retry.repeat(_wrapped, lambda: self._prefixes(owner))
-            return self._listed[owner]
+            if folder not in self._listed:
+                self._listed[folder] = self._retry.repeat(_wrapped, lambda: self._prefixes(folder))
+            return self._listed[folder]
 
-    def _prefixes(self, owner: str) -> frozenset[str]:
+    def _prefixes(self, folder: str) -> frozenset[str]:
         try:
-            listed = self._client.list_objects(self._bucket, prefix=f"{owner}/")
+            listed = self._client.list_objects(self._bucket, prefix=f"{folder}/")
             names = {str(found.object_name) for found in listed}
         except S3Error as error:
             if error.code == "NoSuchBucket":
                 return frozenset()
             raise
-        return frozenset(name for name in names if name.endswith("/") and name != f"{owner}/")
+        return frozenset(name for name in names if name.endswith("/") and name != f"{folder}/")
 
 
 class ObjectStoreWriter(ObjectStore, Writer):
     """Makes the bucket and markers too."""
 
-    def prefixes(self, owner: str) -> frozenset[str]:
-        """Return what lies right under `owner/`, asked anew."""
-        return self._retry.repeat(_wrapped, lambda: self._prefixes(owner))
+    def prefixes(self, folder: str) -> frozenset[str]:
+        """Return the folders right under `folder/`, asked anew."""
+        return self._retry.repeat(_wrapped, lambda: self._prefixes(folder))
 
     def ensure_bucket(self) -> None:
         """Make the bucket if it is not there."""

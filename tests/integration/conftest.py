@@ -119,10 +119,10 @@ def database(empty_database: Database) -> Database:
 
 
 @pytest.fixture
-def sandbox_like_database(empty_database: Database) -> Database:
-    """With the stand-in of the sandbox, whose columns differ."""
-    empty_database.sql((servers.FIXTURES / "repo_registry.sql").read_bytes())
-    return empty_database
+def extended_database(database: Database) -> Database:
+    """With the columns that operators add for mesh-six's receiver."""
+    database.sql(REPO_REGISTRY.with_name("registry_of_the_receiver.sql").read_bytes())
+    return database
 
 
 @pytest.fixture(scope="session")

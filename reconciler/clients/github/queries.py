@@ -81,6 +81,13 @@ CREATE_FIELD = """mutation($board:ID!,$name:String!,$type:ProjectV2CustomFieldTy
     projectV2Field{__typename ...on ProjectV2FieldCommon{id name dataType}
       ...on ProjectV2SingleSelectField{options{id name}}}}}"""
 
+OPTIONS = """query($field:ID!){node(id:$field){...on ProjectV2SingleSelectField{
+  options{id name color description}}}}"""
+UPDATE_FIELD = """mutation($field:ID!,$options:[ProjectV2SingleSelectFieldOptionInput!]!){
+  made:updateProjectV2Field(input:{fieldId:$field,singleSelectOptions:$options}){
+    projectV2Field{__typename ...on ProjectV2FieldCommon{id name dataType}
+      ...on ProjectV2SingleSelectField{options{id name}}}}}"""
+
 
 def repositories(wanted: Sequence[RepositoryName]) -> tuple[str, dict[str, str]]:
     """Return (document, variables) that read these; the n-th is alias `r<n>` of the answer."""

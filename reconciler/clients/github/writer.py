@@ -61,17 +61,39 @@ class GitHubWriter(GitHub, Writer):
         variables = {"board": board_id, "repository": repository_id}
         self._mutate("linking a board", queries.LINK_BOARD, variables)
 
-    def create_field(self, board_id: str, name: str, options: Sequence[Mapping[str, str]] = ()) -> BoardField:
-        """Add a text field, or a single select one when there are options (name, color, description)."""
+    def create_field(self, board_id: str, name: str, options: Sequence[tuple[str, str]] = ()) -> BoardField:
+        """Add a text field, or a single select one when there are options: pairs of name and color."""
         variables = {
             "board": board_id,
             "name": name,
             "type": "SINGLE_SELECT" if options else "TEXT",
-            "options": list(options) or None,
+            "options": list(map(_option, options)) or None,
         }
         made = self._mutate(f"creating the field {name}", queries.CREATE_FIELD, variables)
         return queries.sensible(
             "creating a field", lambda raw: queries.board_field(raw["projectV2Field"]), made
+        )
+
+    def add_options(self, field_id: str, wanted: Sequence[tuple[str, str]]) -> BoardField:
+        """Add what a single select field lacks of these, pairs of name and color; return it as it is then.
+
+        The list is written as a whole, and an option that comes without its id is a new one, whose items lose
+        their value; so what is there is read at that moment, and sent as it is. An option goes before the
+        next wanted one that is there, else to the end.
+        """
+        data, errors = self._connect().graphql("reading a field", queries.OPTIONS, {"field": field_id})
+        if fault := graphql_fault("reading a field", errors, {}):
+            raise fault
+        options = queries.sensible("reading a field", lambda raw: list(raw["node"]["options"]), data)
+        for index, option in enumerate(wanted):
+            there = [each["name"] for each in options]
+            if option[0] not in there:
+                after = [there.index(name) for name, _ in wanted[index:] if name in there]
+                options.insert(min(after, default=len(options)), _option(option))
+        variables = {"field": field_id, "options": options}
+        made = self._mutate("adding options to a field", queries.UPDATE_FIELD, variables)
+        return queries.sensible(
+            "adding options to a field", lambda raw: queries.board_field(raw["projectV2Field"]), made
         )
 
     def create_hook(self, full_name: str, *, url: str, events: Sequence[str], secret: SecretStr) -> int:
@@ -145,6 +167,11 @@ class GitHubWriter(GitHub, Writer):
                 yield
             finally:
                 self._free_at = self._clock() + self._settings.write_pause
+
+
+def _option(option: tuple[str, str]) -> dict[str, str]:
+    name, color = option
+    return {"name": name, "color": color, "description": ""}
 
 
 def _config(url: str, secret: SecretStr) -> dict[str, str]:

@@ -6,7 +6,7 @@ A quiet pass lists a folder; a secret itself is read when it is new and when its
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import SecretStr
@@ -19,20 +19,27 @@ from reconciler.model.errors import Collision
 from reconciler.model.item import SpecT
 from reconciler.model.json import Object
 from reconciler.model.mark import Whose
-from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
+from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
 from reconciler.settings.giving import Reading, Settings, Writing
 
 
 class VaultSecretState(State):
-    """`version` changes whenever the value may have; `complete`: the expected key is in it."""
+    """`version` changes whenever the value may have; `complete`: the expected key is in it.
+
+    `moved_from`: where it is still; "" when it is where it should be.
+    """
 
     version: str
     whose: Whose = Whose.OURS
     complete: bool = True
+    moved_from: str = ""
 
 
 class VaultSecretResource(Resource[SpecT, VaultSecretState]):
-    """One secret at `folder/<name>` with one value under `key`."""
+    """One secret at `folder/<name>` with one value under `key`.
+
+    Where the name has changed, the value that carries our mark is copied from where it was, and stays there.
+    """
 
     system: ClassVar[str] = "Vault"
     state: ClassVar[type[State]] = VaultSecretState
@@ -43,8 +50,14 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
     settings: ClassVar[tuple[type[Settings], ...]] = (VaultSettings,)
 
     @abstractmethod
-    def secret_name(self, slug: str) -> str:
-        """Return the name under `folder`."""
+    def secret_names(
+        self, targets: Sequence[Target[SpecT]], read: Reading
+    ) -> tuple[Mapping[str, str], Mapping[str, Absent | Unknown]]:
+        """Return the names under `folder`, by slug, and why those of others are not known."""
+
+    @abstractmethod
+    def secret_name(self, target: Target[SpecT], outputs: Mapping[str, Object]) -> str:
+        """Return the name under `folder`, of what the needed resources gave."""
 
     @abstractmethod
     def generate(self) -> SecretStr:
@@ -55,28 +68,36 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
     ) -> Mapping[str, Observation[VaultSecretState]]:
         """List the folder; read one by one what must be verified."""
         vault = read.get(Vault)
-        names = vault.names(self.folder)
-        found: dict[str, Observation[VaultSecretState]] = {}
+        names, unknown = self.secret_names(targets, read)
+        there = vault.names(self.folder)
+        found: dict[str, Observation[VaultSecretState]] = {**unknown}
         due: list[Target[SpecT]] = []
-        for target in targets:
+        for target in (target for target in targets if target.slug in names):
             version = target.remembered.get("version")
-            if self.secret_name(target.slug) not in names:
+            same = target.remembered.get("path") == self._path(names[target.slug])
+            if names[target.slug] not in there and not self._former(target, there):
                 found[target.slug] = Absent()
-            elif isinstance(version, str) and not target.verify:
+            elif isinstance(version, str) and same and names[target.slug] in there and not target.verify:
                 found[target.slug] = Remembered(VaultSecretState(version=version), target.verified_at)
             else:
                 due.append(target)
-        return found | read_each(due, read, lambda target: self._seen(vault.read(self._path(target)), target))
+        return found | read_each(
+            due, read, lambda target: self._look(target, names[target.slug], there, vault)
+        )
 
     def plan(
         self, target: Target[SpecT], seen: Seen[VaultSecretState], outputs: Mapping[str, Object]
     ) -> Decision:
         """Want a marked secret there, whatever its value."""
-        path = self._path(target)
+        path = self._path(self.secret_name(target, outputs))
         if isinstance(seen, Absent):
             summary = f"generate a secret at {path}"
             return Needed(Change(target.id, self.name, Action.CREATE, summary, after={"path": path}))
         state = seen.state
+        if state.moved_from:
+            summary = f"copy the secret from {state.moved_from} to {path}"
+            before, after = {"path": state.moved_from}, {"path": path}
+            return Needed(Change(target.id, self.name, Action.UPDATE, summary, before, after))
         if not state.whose.ours and not target.spec.adopt:
             return Failed(
                 f"there is a secret at {path} that {state.whose.history}",
@@ -98,24 +119,50 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
             )
             known: Object = {"version": state.version}
             change = Change(target.id, self.name, action, summary, known, {"path": path, **known})
-            return Needed(change, outputs=known)
-        return Settled({"version": state.version})
+            return Needed(change, outputs={**known, "path": path})
+        return Settled({"version": state.version, "path": path})
 
     def apply(self, target: Target[SpecT], change: Change, write: Writing) -> Settled:
         """Write a new value where nothing readable is, or mark the one that is there."""
-        vault, path = write.get(VaultWriter), self._path(target)
+        vault, path = write.get(VaultWriter), str(change.after["path"])
         if change.action is Action.CREATE:
-            self._create(vault, path, target)
+            self._create(vault, path, self.generate(), target)
+        elif former := change.before.get("path"):
+            self._copy(vault, str(former), path, target)
         else:
             self._mark(vault, path, target)
         seen = self._seen(vault.read(path), target)
         if isinstance(seen, Absent) or seen.state.whose is not Whose.OURS or not seen.state.complete:
             raise Collision(self.system, f"{path} changed while we wrote it")
-        return Settled({"version": seen.state.version})
+        return Settled({"version": seen.state.version, "path": path})
 
-    def _create(self, vault: VaultWriter, path: str, target: Target[SpecT]) -> None:
+    def former_names(self, target: Target[SpecT]) -> Sequence[str]:
+        """Return names under `folder` that it may have had before."""
+        return ()
+
+    def _former(self, target: Target[SpecT], there: Container[str]) -> list[str]:
+        return [name for name in self.former_names(target) if name in there]
+
+    def _look(
+        self, target: Target[SpecT], name: str, there: Container[str], vault: Vault
+    ) -> Known[VaultSecretState] | Absent:
+        if name in there:
+            return self._seen(vault.read(self._path(name)), target)
+        for former in self._former(target, there):
+            seen = self._seen(vault.read(self._path(former)), target)
+            if isinstance(seen, Known) and seen.state.whose.ours and seen.state.complete:
+                return Known(seen.state.model_copy(update={"moved_from": self._path(former)}))
+        return Absent()
+
+    def _copy(self, vault: VaultWriter, former: str, path: str, target: Target[SpecT]) -> None:
+        found = vault.read(former)
+        if found is None or not target.mark.whose(found.metadata).ours or self.key not in found.data:
+            raise Collision(self.system, f"{former} changed since it was read")
+        self._create(vault, path, found.data[self.key], target)
+
+    def _create(self, vault: VaultWriter, path: str, value: SecretStr, target: Target[SpecT]) -> None:
         try:
-            vault.write(path, {self.key: self.generate()}, cas=0, metadata=target.mark.words())
+            vault.write(path, {self.key: value}, cas=0, metadata=target.mark.words())
         except Collision:
             # Perhaps a pass that was killed made it, or a second one is at work: then it is ours to use.
             found = vault.read(path)
@@ -128,8 +175,8 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
             raise Collision(self.system, f"{path} changed since it was read")
         vault.annotate(path, target.mark.words())
 
-    def _path(self, target: Target[SpecT]) -> str:
-        return f"{self.folder}/{self.secret_name(target.slug)}"
+    def _path(self, name: str) -> str:
+        return f"{self.folder}/{name}"
 
     def _seen(self, secret: VaultSecret | None, target: Target[SpecT]) -> Known[VaultSecretState] | Absent:
         if secret is None:

@@ -79,6 +79,11 @@ PROJECT = Kind(
     sandbox_settings={
         "webhook": {"url": "https://hooks.mesh-six.example/github"},
         "projects": {"repositories": ["*/*"]},
+        "pods": {
+            "featureReference": "registry.mesh-six.example/mesh-six/mesh-six-tools:2",
+            "cacheRepository": "registry.mesh-six.example/envbuilder-cache",
+            "gatewayUrl": "http://litellm.litellm",
+        },
     },
     identity_before=identity_before,
 )

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import cache
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Undefined
 from pydantic import BaseModel, ConfigDict
@@ -18,11 +19,14 @@ from pydantic.alias_generators import to_camel
 
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.spec import KIND, ProjectSpec
+from reconciler.kinds.project.vault_paths import ENVIRONMENTS, for_external_secrets
 from reconciler.settings.shipped import shipped
 
 KUSTOMIZATION = "kustomization.yaml"
 CLAIMS = "pvc.yaml"
 CLAIM_USES = ("worktrees", "claude")
+_RETIRED = frozenset({"webhook-secret.yaml"})
+"""Files of earlier versions: ours to remove."""
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 _MARK = re.compile(r"""(?m)^\s+mesh-six\.bto\.bar/(managed-by|slug|identity):\s*["']?([a-z0-9-]+)["']?\s*$""")
 
@@ -30,11 +34,12 @@ _MARK = re.compile(r"""(?m)^\s+mesh-six\.bto\.bar/(managed-by|slug|identity):\s*
 class Inputs(BaseModel):
     """What an environment's manifests depend on beside the project file and the settings.
 
-    `repository`: its name in GitHub's letter case. `webhook_secret`, `git_access`, `llm_key`: a public text
+    `repository`: its name in GitHub's letter case. `git_access`, `llm_key`: a public text
     that changes whenever the secret in Vault does (a version, a public key); None: the project has none.
     `devcontainer`: path of the repository's dev container file; None lets envbuilder look for it.
-    `storage_class`: None is the cluster's. `identity`: the repository's number. `older_claims`: the volume
-    claims have the names that such claims had before those held the identity.
+    `storage_class`: None is the cluster's. `vault_mount`: where Vault has the secrets. `identity`: the
+    repository's number. `older_claims`: the volume claims have the names that such claims had before those
+    held the identity.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
@@ -42,11 +47,11 @@ class Inputs(BaseModel):
     branch: str
     identity: str
     repository: str = ""
-    webhook_secret: str | None = None
     git_access: str | None = None
     llm_key: str | None = None
     devcontainer: str | None = None
     storage_class: str | None = None
+    vault_mount: str = "secret"
     older_claims: bool = False
 
 
@@ -54,7 +59,7 @@ class Inputs(BaseModel):
 def all_files() -> frozenset[str]:
     """Return every file name that an environment of ours can have."""
     found = _environment().list_templates(extensions=["j2"])
-    return frozenset(name.removeprefix("env/").removesuffix(".j2") for name in found)
+    return _RETIRED | {name.removeprefix("env/").removesuffix(".j2") for name in found}
 
 
 def mark_in(kustomization: bytes) -> dict[str, str]:
@@ -88,6 +93,7 @@ def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs:
     gateway = spec.skip_auth and not spec.skip_lite_llm and pods.gateway_url is not None
     llm_key = inputs.llm_key if gateway else None
     names = _names(pods, inputs, llm_key)
+    mount = inputs.vault_mount
     folder, _, file = (inputs.devcontainer or "").rpartition("/")
     values = {
         "slug": slug,
@@ -104,7 +110,7 @@ def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs:
         # Another value gets another key: a pod that has the one before is replaced, since a variable never
         # changes in a running pod, and its successor waits until the Secret has the new one.
         "llm_key": llm_key and f"llm-key-{_short(llm_key)}",
-        "versions": _versions(inputs, llm_key),
+        "version": _version(inputs, llm_key),
         "oauth": not spec.skip_auth,
         "default_model": spec.litellm.default_model,
         "git_url": _git_url(spec, pods, inputs),
@@ -113,10 +119,12 @@ def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs:
         "devcontainer_file": file,
         "cache_repository": pods.cache_repository and f"{pods.cache_repository}/{_image_path(spec)}",
         "vault": {
-            "webhook": f"mesh-six/webhooks/{slug}",
-            "git_access": f"mesh-six/envs/{slug}.git-access",
-            "llm_key": f"mesh-six/envs/{slug}.llm-key",
+            "git_access": for_external_secrets(mount, f"{ENVIRONMENTS}/{slug}.git-access"),
+            "llm_key": for_external_secrets(mount, f"{ENVIRONMENTS}/{slug}.llm-key"),
+            "extra": pods.extra_secrets
+            and for_external_secrets(mount, pods.extra_secrets.replace("{slug}", slug)),
         },
+        "services": _services(pods, llm_key, oauth=not spec.skip_auth),
         "resources": names,
     }
     return {name: _render(f"env/{name}.j2", values) for name in (*names, KUSTOMIZATION)}
@@ -142,15 +150,15 @@ def _names(pods: PodsSettings, inputs: Inputs, llm_key: str | None) -> list[str]
     chosen = {
         "known-hosts.yaml": inputs.git_access is not None,
         "external-secret.yaml": (inputs.git_access, llm_key) != (None, None),
-        "webhook-secret.yaml": None not in (inputs.webhook_secret, pods.webhook_receiver_secret),
+        "dapr.yaml": pods.dapr and pods.dapr_configuration is None,
         "extra-secret.yaml": pods.extra_secrets is not None,
     }
-    always = ("statefulset.yaml", "service.yaml", "service-account.yaml", CLAIMS)
+    always = ("statefulset.yaml", "service.yaml", "service-account.yaml", "network-policy.yaml", CLAIMS)
     return sorted([*always, *(name for name, wanted in chosen.items() if wanted)])
 
 
-def _versions(inputs: Inputs, llm_key: str | None) -> dict[str, str | None]:
-    """Return what the ExternalSecrets are told of their secrets, so that they change with these.
+def _version(inputs: Inputs, llm_key: str | None) -> str:
+    """Return what the ExternalSecret is told of its secrets, so that it changes with these.
 
     The operator reads anew when an ExternalSecret's spec, labels or annotations change (its FAQ, and
     `GetResourceVersion` of its pkg/controllers/util); else only when `refreshInterval` is over.
@@ -160,7 +168,22 @@ def _versions(inputs: Inputs, llm_key: str | None) -> dict[str, str | None]:
         "llm-key": llm_key,
     }
     told = [f"{name} {version}" for name, version in of_environment.items() if version]
-    return {"webhook": inputs.webhook_secret, "environment": ", ".join(told)}
+    return ", ".join(told)
+
+
+def _services(pods: PodsSettings, llm_key: str | None, *, oauth: bool) -> list[dict[str, str | None]]:
+    """Return name and namespace of the Services that the pod asks; a name of none is left out, as DNS has it.
+
+    A host of two parts may be a domain as well; then there is no such namespace, and nothing is opened.
+    """
+    asked = [pods.auth_service_url] if oauth else []
+    asked += [pods.gateway_url] if llm_key and pods.gateway_url else []
+    hosts = [(urlsplit(url).hostname or "").split(".") for url in asked]
+    return [
+        {"name": host[0], "namespace": host[1] if len(host) > 1 else None}
+        for host in hosts
+        if len(host) < 3 or host[2] == "svc"
+    ]
 
 
 def _short(text: str) -> str:

@@ -21,6 +21,7 @@ from reconciler.model.decision import (
     Failed,
     Needed,
     Settled,
+    Skipped,
     Waiting,
 )
 from reconciler.model.errors import InvalidFile
@@ -70,6 +71,18 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
     provides: ClassVar[tuple[str, ...]] = ("path",)
     settings: ClassVar[tuple[type[Settings], ...]] = (PodsSettings,)
 
+    def unwanted(self, target: Target[ProjectSpec]) -> Skipped | Failed | None:
+        """Skip while nobody has said which feature to add; an error when that was taken away."""
+        setting = self._pods().missing()
+        if setting is None:
+            return None
+        if target.remembered:
+            return Failed(
+                f"{setting} is not set any more, and this project has an environment",
+                remedy=f"set {setting} to the feature's reference",
+            )
+        return Skipped(f"environments are not configured: set {setting} to turn them on", unconfigured=True)
+
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[DevcontainerState]]:
@@ -94,7 +107,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
         state = DevcontainerState() if isinstance(seen, Absent) else seen.state
         if standing := self._standing(state):
             return standing
-        reference = self._pods().feature_reference
+        reference = self._feature
         branch = outputs["validate-repo"].get("defaultBranch")
         after: Object = {"path": state.path or text_of.DEFAULT_PATH, "feature": reference, "branch": branch}
         how = f"on {branch}, by pull request where it is protected"
@@ -150,7 +163,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
             title="Add mesh-six's tools to the dev container",
             body=(
                 f"mesh-six runs this repository's environment from `{path}`. This adds the feature "
-                f"`{self._pods().feature_reference}`, which it needs there, and changes nothing else.\n\n"
+                f"`{self._feature}`, which it needs there, and changes nothing else.\n\n"
                 "Close this pull request to say no; it will not be opened again."
             ),
             head=branch,
@@ -197,7 +210,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
         return DevcontainerState(path=file.path if file else None, has_feature=has_feature)
 
     def _standing(self, state: DevcontainerState) -> Standing | None:
-        reference = self._pods().feature_reference
+        reference = self._feature
         by_hand = f'add "{reference}": {{}} to "features" of {state.path or text_of.DEFAULT_PATH} by hand'
         if state.problem:
             return Failed(f"{state.path}: {state.problem}", remedy=state.remedy)
@@ -219,12 +232,12 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
     def _has_feature(self, file: FileContent) -> bool:
         if file.text is None:
             raise InvalidFile(file.path, "not a text file that GitHub shows whole", remedy="mend the file")
-        return text_of.has_feature(file.text, self._pods().feature_reference, path=file.path)
+        return text_of.has_feature(file.text, self._feature, path=file.path)
 
     def _text(self, file: FileContent | None) -> str:
         if file is None or file.text is None:
             return text_of.default_text(self._pods())
-        return text_of.add_feature(file.text, self._pods().feature_reference, path=file.path)
+        return text_of.add_feature(file.text, self._feature, path=file.path)
 
     def _put(
         self,
@@ -243,6 +256,12 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
 
     def _pods(self) -> PodsSettings:
         return self.sections.get(PodsSettings)
+
+    @property
+    def _feature(self) -> str:
+        reference = self._pods().feature_reference
+        assert reference is not None  # noqa: S101 - without it the resource is unwanted
+        return reference
 
 
 def branch_of(slug: str) -> str:

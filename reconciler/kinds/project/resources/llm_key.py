@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import SecretStr
@@ -14,7 +15,9 @@ from reconciler.kinds.parts.vault_secret import VaultSecretResource
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.vault_paths import ENVIRONMENTS
 from reconciler.model.decision import Failed, Skipped
-from reconciler.settings.giving import Settings
+from reconciler.model.json import Object
+from reconciler.model.observation import Absent, Unknown
+from reconciler.settings.giving import Reading, Settings
 
 
 class LlmKey(VaultSecretResource[ProjectSpec]):
@@ -32,9 +35,15 @@ class LlmKey(VaultSecretResource[ProjectSpec]):
     key: ClassVar[str] = "key"
     settings: ClassVar[tuple[type[Settings], ...]] = (VaultSettings, LiteLLMSettings)
 
-    def secret_name(self, slug: str) -> str:
+    def secret_names(
+        self, targets: Sequence[Target[ProjectSpec]], read: Reading
+    ) -> tuple[Mapping[str, str], Mapping[str, Absent | Unknown]]:
+        """Return what the slugs give."""
+        return {target.slug: self.secret_name(target, {}) for target in targets}, {}
+
+    def secret_name(self, target: Target[ProjectSpec], outputs: Mapping[str, Object]) -> str:
         """Return the slug and what it is; a slug has no dot."""
-        return f"{slug}.llm-key"
+        return f"{target.slug}.llm-key"
 
     def generate(self) -> SecretStr:
         """Return a key in the form that LiteLLM takes: `sk-` and at least 13 signs more."""

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from reconciler.clients.litellm import LiteLLMSettings
+from reconciler.clients.vault import VaultSettings
 from reconciler.engine.contract import Resource, Target
 from reconciler.git.edits import Folder, ListEntry
 from reconciler.git.locations import ManifestRepositorySettings
@@ -30,7 +32,7 @@ from reconciler.kinds.project.manifests.render import (
     render_environment,
 )
 from reconciler.kinds.project.spec import ProjectSpec, amount
-from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
+from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
 from reconciler.model.errors import InvalidFile
 from reconciler.model.json import Json, Later, Object
 from reconciler.model.latest import Latest
@@ -40,7 +42,6 @@ from reconciler.model.yaml_read import load_documents
 from reconciler.settings.giving import Reading, Sections, Settings, Writing
 
 _SECRETS = {
-    "webhookSecret": ("webhook-secret", "version"),
     "gitAccess": ("git-access", "publicKey"),
     "llmKey": ("llm-key", "version"),
 }
@@ -77,17 +78,34 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
     system: ClassVar[str] = "git"
     state: ClassVar[type[State]] = ManifestsState
     needs: ClassVar[tuple[str, ...]] = ("validate-repo", "devcontainer")
-    uses: ClassVar[tuple[str, ...]] = ("webhook-secret", "git-access", "llm-key")
+    uses: ClassVar[tuple[str, ...]] = ("git-access", "llm-key")
     trusts: ClassVar[tuple[str, ...]] = ("registry", "litellm", "settings")
     provides: ClassVar[tuple[str, ...]] = ("tree",)
     deferred: ClassVar[bool] = True
-    settings: ClassVar[tuple[type[Settings], ...]] = (PodsSettings, ManifestRepositorySettings)
+    settings: ClassVar[tuple[type[Settings], ...]] = (
+        PodsSettings,
+        ManifestRepositorySettings,
+        VaultSettings,
+        LiteLLMSettings,
+    )
 
     def __init__(self, sections: Sections) -> None:
         super().__init__(sections)
         # In a loop nearly every pass wants the same of every project, so the last answer for each is kept.
         self._wanted = Latest[tuple[ProjectSpec, str, PodsSettings, Inputs], Mapping[str, str]]()
         self._claims = Latest[str, Mapping[str, tuple[str, str | None]]]()
+
+    def unwanted(self, target: Target[ProjectSpec]) -> Skipped | Failed | None:
+        """Ask for the gateway's address where a pod would otherwise have neither login nor key."""
+        spec, pods = target.spec, self.sections.get(PodsSettings)
+        uses_gateway = spec.skip_auth and not spec.skip_lite_llm
+        if uses_gateway and pods.gateway_url is None and not self.sections.get(LiteLLMSettings).missing():
+            return Failed(
+                "pods.gatewayUrl is not set, and without it the pod would have neither a login nor a key",
+                remedy="set pods.gatewayUrl to where pods reach the LLM gateway, or skipLiteLLM: true in the "
+                "project file for a pod that shall have neither",
+            )
+        return None
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
@@ -169,6 +187,7 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
                 for field, (name, output) in _SECRETS.items()
             },
             "storageClass": classes[0] if classes else self.sections.get(PodsSettings).storage_class,
+            "vaultMount": self.sections.get(VaultSettings).mount,
             "identity": target.proof,
             "olderClaims": _have_older_names(target.slug, claims),
         }

@@ -19,12 +19,38 @@ from reconciler.model.json import Json, Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State, Unknown
 from reconciler.settings.giving import Reading, Settings, Writing
 
-PRIORITIES = (("Urgent", "RED"), ("High", "ORANGE"), ("Medium", "YELLOW"), ("Low", "GRAY"))
-FIELDS = {"Session ID": "TEXT", "Pod Name": "TEXT", "Workflow ID": "TEXT", "Priority": "SINGLE_SELECT"}
-_LOWER = frozenset(name.lower() for name in FIELDS)
-"""GitHub takes no second field whose name differs in letter case only."""
 STATUS = "Status"
-"""GitHub's own field; its options are told to others and never changed."""
+"""GitHub's own field, which every board has from the start; its options are the board's columns."""
+FIELDS = {
+    "Session ID": "TEXT",
+    "Pod Name": "TEXT",
+    "Workflow ID": "TEXT",
+    "Priority": "SINGLE_SELECT",
+    STATUS: "SINGLE_SELECT",
+}
+OPTIONS = {
+    "Priority": (("Critical", "RED"), ("High", "ORANGE"), ("Medium", "YELLOW"), ("Low", "GREEN")),
+    STATUS: (
+        ("Planning", "BLUE"),
+        ("In Progress", "YELLOW"),
+        ("QA", "ORANGE"),
+        ("Review", "PINK"),
+        ("Done", "PURPLE"),
+        ("Blocked", "RED"),
+    ),
+}
+"""What a field has that we make. To a Status that is there, what it lacks is added: mesh-six's project
+manager moves cards to these columns, and fails where one is not there (`moveCard` of its packages/core)."""
+FIELD_IDS = {
+    "status": STATUS,
+    "sessionId": "Session ID",
+    "podName": "Pod Name",
+    "workflowId": "Workflow ID",
+    "priority": "Priority",
+}
+"""By what names mesh-six's own services know the fields (`projectFieldIds` of their registry)."""
+_LOWER = frozenset(name.lower() for name in FIELDS)
+"""GitHub takes no second field, and no second option, whose name differs in letter case only."""
 
 Claim: TypeAlias = Literal["marked", "begun", "titled"]
 """Why a board of the repository's owner may be ours: its readme has our marker; its title is the one that it
@@ -54,9 +80,9 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
     """Makes one board for the repository, or finds it by `onboard-id: <repository number>` in its readme.
 
     Never deletes, closes, renames or unlinks a board; never changes an existing field, option or item, nor
-    what people wrote into the readme; never touches a board of another owner, whatever it or a status file
-    says, nor one that carries another mark or none, unless it has exactly our title and the project says
-    `adopt: true`.
+    what people wrote into the readme; only adds to Status the columns that mesh-six needs. Never touches a
+    board of another owner, whatever it or a status file says, nor one that carries another mark or none,
+    unless it has exactly our title and the project says `adopt: true`.
     """
 
     name: ClassVar[str] = "project-board"
@@ -64,7 +90,7 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
     system: ClassVar[str] = "GitHub"
     state: ClassVar[type[State]] = BoardState
     needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
-    provides: ClassVar[tuple[str, ...]] = ("boardId", "number", "url", "fields", "statusOptions")
+    provides: ClassVar[tuple[str, ...]] = ("boardId", "number", "url", "fields", "fieldIds", "statusOptions")
     settings: ClassVar[tuple[type[Settings], ...]] = (GitHubSettings,)
 
     def observe(
@@ -105,7 +131,7 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
         if state.claim == "titled" and not target.spec.adopt:
             return _conflict(state.url, target)
         data_types = {name: field.data_type for name, field in state.fields.items()}
-        if wrong := _wrong_types(data_types, state.url):
+        if wrong := _wrong_types(data_types, state.url) or _wrong_columns(state):
             return wrong
         return self._update(target, state) or Settled(
             _outputs(state), note="the board is closed on GitHub" if state.closed else ""
@@ -115,7 +141,8 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
         """Find or make the board, then mark it, then add what it lacks; each step is safe to repeat."""
         github = write.get(GitHubWriter)
         repository = github.repository(name_of(target))
-        title, begun = title_of(target.spec), begun_title(repository.number)
+        title = title_of(target.spec.spelled(repository.full_name))
+        begun = begun_title(repository.number)
         board = _search(target, repository, github)
         claim = _claim(board, repository, target) if board else None
         if board and claim == "titled" and not target.spec.adopt:
@@ -138,6 +165,7 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
 
     def _update(self, target: Target[ProjectSpec], state: BoardState) -> Needed | None:
         missing = [name for name in FIELDS if name not in state.fields]
+        missing += [f"the column {name}" for name in _missing_columns(state)]
         if state.claim == "marked" and not missing:
             return None
         action, summary = Action.UPDATE, f"add {', '.join(missing)} to the board {state.url}"
@@ -151,8 +179,8 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
 
 
 def title_of(spec: ProjectSpec) -> str:
-    """Return the title of the project's board."""
-    return f"{spec.display_name or spec.repo_name} (mesh-six)"
+    """Return the board's title; without a display name the one that mesh-six's own onboarding gives."""
+    return f"{spec.display_name} (mesh-six)" if spec.display_name else f"mesh-six: {spec.full_name}"
 
 
 def begun_title(repository: int) -> str:
@@ -176,7 +204,7 @@ def _claim(board: Board, repository: GitHubRepository, target: Target[ProjectSpe
         return "marked"
     if board.title == begun_title(repository.number):
         return "begun"
-    titled = board.title == title_of(target.spec)
+    titled = board.title == title_of(target.spec.spelled(repository.full_name))
     return "titled" if titled and "onboard-id: " not in board.readme else None
 
 
@@ -206,7 +234,7 @@ def _search(target: Target[ProjectSpec], repository: GitHubRepository, github: G
         return closest[1]
     unlinked = [
         *github.owned_boards(repository.owner_login, begun_title(repository.number)),
-        *github.owned_boards(repository.owner_login, title_of(target.spec)),
+        *github.owned_boards(repository.owner_login, title_of(target.spec.spelled(repository.full_name))),
     ]
     remembered = target.remembered.get("boardId")
     if isinstance(remembered, str) and (board := github.board(remembered)):
@@ -219,13 +247,33 @@ def _complete(board: Board, github: GitHubWriter) -> Applied:
     fields = {field.name: field for field in board.fields}
     if wrong := _wrong_types({field.name: field.data_type for field in board.fields}, board.url):
         return wrong
-    for name, data_type in FIELDS.items():
+    for name in FIELDS:
         if name not in fields:
-            options = [{"name": option, "color": color, "description": ""} for option, color in PRIORITIES]
-            fields[name] = github.create_field(
-                board.id, name, options if data_type == "SINGLE_SELECT" else ()
+            fields[name] = github.create_field(board.id, name, OPTIONS.get(name, ()))
+    state = _state("marked", replace(board, fields=tuple(fields.values())))
+    if wrong := _wrong_columns(state):
+        return wrong
+    if _missing_columns(state):
+        fields[STATUS] = github.add_options(fields[STATUS].id, OPTIONS[STATUS])
+        state = _state("marked", replace(board, fields=tuple(fields.values())))
+    return Settled(_outputs(state))
+
+
+def _missing_columns(state: BoardState) -> list[str]:
+    status = state.fields.get(STATUS)
+    return [name for name, _ in OPTIONS[STATUS] if status and name not in status.options]
+
+
+def _wrong_columns(state: BoardState) -> Failed | None:
+    status = state.fields.get(STATUS)
+    there = {name.lower(): name for name in status.options} if status else {}
+    for name in _missing_columns(state):
+        if twin := there.get(name.lower()):
+            return Failed(
+                f"the board {state.url} has a column {twin}, beside which GitHub takes none called {name}",
+                remedy=f"rename that column to {name}, which is how mesh-six looks for it",
             )
-    return Settled(_outputs(_state("marked", replace(board, fields=tuple(fields.values())))))
+    return None
 
 
 def _wrong_types(data_types: Mapping[str, str], url: str) -> Failed | None:
@@ -262,7 +310,7 @@ def _state(claim: Claim, board: Board) -> BoardState:
         fields={
             field.name: FieldState(id=field.id, data_type=field.data_type, options=field.options)
             for field in board.fields
-            if field.name == STATUS or field.name.lower() in _LOWER
+            if field.name.lower() in _LOWER
         },
     )
 
@@ -275,5 +323,6 @@ def _outputs(state: BoardState) -> Object:
         "number": state.number,
         "url": state.url,
         "fields": {name: state.fields[name].id for name in FIELDS},
+        "fieldIds": {key: state.fields[name].id for key, name in FIELD_IDS.items()},
         "statusOptions": options,
     }

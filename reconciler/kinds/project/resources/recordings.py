@@ -16,6 +16,8 @@ from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State, Unknown
 from reconciler.settings.giving import Reading, Settings, Writing
 
+MARKER = ".keep"
+
 
 class RecordingsState(State):
     """Something lies under the prefix: our marker, or recordings."""
@@ -24,7 +26,9 @@ class RecordingsState(State):
 
 
 class Recordings(Resource[ProjectSpec, RecordingsState]):
-    """Makes the bucket and the marker `owner/name/`, and sees whether PostgreSQL answers.
+    """Makes the bucket and the marker `repos/owner/name/.keep`, and sees whether PostgreSQL answers.
+
+    The marker is that of mesh-six's own onboarding (provision-backend of its apps/onboarding-service).
 
     Never deletes or overwrites an object, nor changes a bucket that is there. A prefix is mesh-six's place
     for that repository whoever wrote there first, so there is nothing to adopt.
@@ -40,7 +44,7 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[RecordingsState]]:
-        """List once for each owner, in the letter case that is remembered, or else the file's.
+        """List once for each owner, of the place that is remembered, or else of the one that the file gives.
 
         A project that lacks nothing here is unknown without PostgreSQL.
         """
@@ -48,9 +52,9 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
         found: dict[str, Observation[RecordingsState]] = {}
         without = self._without_postgres(read)
         for target in targets:
-            spec = _as_remembered(target)
-            prefix = prefix_of(spec)
-            if prefix not in store.prefixes(spec.repo_owner):
+            # What an earlier version marked is not mesh-six's place; it is asked for, so as not to look lost.
+            prefix = str(target.remembered.get("prefix") or prefix_of(target.spec))
+            if prefix not in store.prefixes(prefix.rstrip("/").rpartition("/")[0]):
                 found[target.slug] = Absent()
             else:
                 found[target.slug] = without or Known(RecordingsState(prefix=prefix))
@@ -63,7 +67,7 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
         prefix = prefix_of(_as_remembered(target).spelled(str(outputs["validate-repo"]["fullName"])))
         if not isinstance(seen, Absent) and seen.state.prefix == prefix:
             return self._settled(prefix)
-        marker = f"{self.sections.get(S3Settings).bucket}/{prefix}"
+        marker = f"{self.sections.get(S3Settings).bucket}/{prefix}{MARKER}"
         summary = f"mark the recordings' place {marker}"
         return Needed(
             Change(target.id, self.name, Action.CREATE, summary, after={"marker": marker, "prefix": prefix})
@@ -73,7 +77,7 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
         """Make the bucket, then the marker."""
         store, prefix = write.get(ObjectStoreWriter), str(change.after["prefix"])
         store.ensure_bucket()
-        store.put_marker(prefix)
+        store.put_marker(f"{prefix}{MARKER}")
         if self._uses_postgres():
             write.get(Registry).check_server()
         return self._settled(prefix)
@@ -96,9 +100,10 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
 
 
 def _as_remembered(target: Target[ProjectSpec]) -> ProjectSpec:
-    return target.spec.spelled(str(target.remembered.get("prefix", "")).removesuffix("/"))
+    prefix = str(target.remembered.get("prefix", ""))
+    return target.spec.spelled(prefix.removeprefix("repos/").removesuffix("/"))
 
 
 def prefix_of(spec: ProjectSpec) -> str:
     """Return the prefix of the project's recordings, ending in a slash."""
-    return f"{spec.repo_owner}/{spec.repo_name}/"
+    return f"repos/{spec.repo_owner}/{spec.repo_name}/"

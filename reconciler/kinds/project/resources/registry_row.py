@@ -13,7 +13,7 @@ from reconciler.clients.github import GitHubSettings
 from reconciler.clients.postgres import PostgresSettings
 from reconciler.engine.contract import Resource, Target
 from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.kinds.project.tables.registry_rows import Registry, RegistryRow, RegistryWriter
+from reconciler.kinds.project.tables.registry_rows import MORE, Registry, RegistryRow, RegistryWriter
 from reconciler.model.decision import Action, Change, Decision, Failed, Needed, Settled
 from reconciler.model.errors import Collision
 from reconciler.model.json import Json, Object, canonical
@@ -32,6 +32,8 @@ class RowState(State):
     board_id: str = ""
     execution_mode: str = ""
     metadata: Mapping[str, JsonValue] = Field(default_factory=dict)
+    more: Mapping[str, JsonValue] = Field(default_factory=dict)
+    """Columns that only some tables have."""
 
 
 class RegistryState(State):
@@ -86,7 +88,7 @@ class RegistryRowResource(Resource[ProjectSpec, RegistryState]):
         if not ours and not target.spec.adopt:
             return _conflict(target.slug, state.row)
         has = _Columns.of(state.row)
-        different = has.differing(wanted)
+        different = has.differing(wanted.where_there(state.row))
         if not different:
             return Settled({"serviceName": target.slug})
         action = Action.UPDATE if ours else Action.ADOPT
@@ -114,23 +116,38 @@ class RegistryRowResource(Resource[ProjectSpec, RegistryState]):
 
     def _wanted(self, target: Target[ProjectSpec], outputs: Mapping[str, Object]) -> _Columns:
         repository, board = outputs["validate-repo"], outputs["project-board"]
-        spec = target.spec.spelled(str(repository["fullName"]))
+        full_name = str(repository["fullName"])
+        spec = target.spec.spelled(full_name)
+        owner, _, name = full_name.partition("/")
         metadata: Object = {
             "managedBy": MANAGED_BY,
             "repositoryId": repository["id"],
             "repositoryNodeId": repository["nodeId"],
-            "repoOwner": str(repository["fullName"]).partition("/")[0],
-            "repoName": str(repository["fullName"]).partition("/")[2],
+            "repoOwner": owner,
+            "repoName": name,
             "displayName": spec.display_name or spec.repo_name,
             "boardNumber": board["number"],
             "boardUrl": board["url"],
             "fieldIds": board["fields"],
             "statusOptions": board["statusOptions"],
             "resourceLimits": spec.resource_limits.model_dump(by_alias=True),
+            # As mesh-six's receiver reads them (apps/webhook-receiver).
+            "projectFieldIds": board["fieldIds"],
+        }
+        more: Object = {
+            "repo_owner": owner,
+            "repo_name": name,
+            "owner": owner,
+            "name": name,
+            "full_name": full_name,
+            "github_project_id": board["boardId"],
+            "github_project_url": board["url"],
+            "github_project_number": board["number"],
         }
         return _Columns(
             {
-                "repoUrl": self._url(str(repository["fullName"])),
+                **more,
+                "repoUrl": self._url(full_name),
                 "platform": "github",
                 "defaultBranch": repository["defaultBranch"],
                 "boardId": board["boardId"],
@@ -154,7 +171,7 @@ class _Columns:
 
     @classmethod
     def of(cls, row: RowState) -> _Columns:
-        return cls(row.model_dump(by_alias=True, exclude={"metadata"}), row.metadata)
+        return cls({**row.model_dump(by_alias=True, exclude={"metadata", "more"}), **row.more}, row.metadata)
 
     @classmethod
     def read(cls, shown: Object) -> _Columns:
@@ -176,6 +193,11 @@ class _Columns:
             *(f"metadata.{key}" for key in _differing(self.metadata, wanted.metadata)),
         ]
 
+    def where_there(self, row: RowState) -> _Columns:
+        """Return it without the columns that this row's table does not have."""
+        there = {key: value for key, value in self.columns.items() if key not in MORE or key in row.more}
+        return _Columns(there, self.metadata)
+
     def row(self, name: str) -> RegistryRow:
         texts = {key: str(value) for key, value in self.columns.items()}
         return RegistryRow(
@@ -186,6 +208,7 @@ class _Columns:
             board_id=texts["boardId"],
             execution_mode=texts["executionMode"],
             metadata=self.metadata,
+            more={column: self.columns[column] for column in MORE if column in self.columns},
         )
 
 
@@ -209,6 +232,7 @@ def _seen(row: RegistryRow | None, others: list[str]) -> Known[RegistryState] | 
         board_id=row.board_id,
         execution_mode=row.execution_mode,
         metadata=row.metadata,
+        more=row.more,
     )
     return Known(RegistryState(row=state, others=tuple(sorted(others))))
 

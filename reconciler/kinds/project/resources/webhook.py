@@ -140,10 +140,11 @@ class Webhook(Resource[ProjectSpec, HookState]):
         settings = self.sections.get(WebhookSettings)
         assert settings.url is not None  # noqa: S101 - plan skips it otherwise
         github, vault = write.get(GitHubWriter), write.get(VaultWriter)
-        secret = vault.read(_secret_path(target))
+        full_name = github.repository(name_of(target)).full_name
+        path = _secret_path(full_name)
+        secret = vault.read(path)
         if secret is None or "secret" not in secret.data:
             raise Missing("Vault", f"the webhook secret of {target.slug} is not there")
-        full_name = github.repository(name_of(target)).full_name
         number, _ = _noted(secret.metadata)
         hook = _ours(github.hooks(full_name), settings.url, number)
         events = sorted({*settings.events, *(hook.events if hook else ())})
@@ -157,7 +158,7 @@ class Webhook(Resource[ProjectSpec, HookState]):
                 full_name, number, url=settings.url, events=events, secret=secret.data["secret"]
             )
         # Should the secret have changed since the plan, the next pass sees another version and writes again.
-        vault.annotate(_secret_path(target), {NOTE: f"{number}: {change.after['secretVersion']}"})
+        vault.annotate(path, {NOTE: f"{number}: {change.after['secretVersion']}"})
         return Settled(_outputs(number, settings.url, events, change.after["secretVersion"]))
 
     def _look(
@@ -171,7 +172,7 @@ class Webhook(Resource[ProjectSpec, HookState]):
                 f"GitHub does not show the webhooks of {repository.full_name}",
                 "the token needs admin access and the scope admin:repo_hook",
             )
-        secret = read.get(Vault).metadata(_secret_path(target))
+        secret = read.get(Vault).metadata(_secret_path(repository.full_name))
         number, written = _noted(secret.metadata if secret else {})
         hook = _ours(hooks, url, number)
         if hook is None:
@@ -179,8 +180,8 @@ class Webhook(Resource[ProjectSpec, HookState]):
         return Known(_state(hook, hooks, written if hook.id == number else None))
 
 
-def _secret_path(target: Target[ProjectSpec]) -> str:
-    return f"{vault_paths.WEBHOOKS}/{target.slug}"
+def _secret_path(full_name: str) -> str:
+    return f"{vault_paths.WEBHOOKS}/{vault_paths.webhook_name(full_name)}"
 
 
 def _noted(metadata: Mapping[str, str]) -> tuple[int | None, str | None]:

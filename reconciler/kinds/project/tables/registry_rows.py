@@ -8,7 +8,7 @@ too. So what we write is what we know and the table has.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import sql
@@ -39,6 +39,18 @@ _UPSERT = sql.SQL("""
 """)
 _REQUIRED = {"service_name", "repo_url", "board_id", "execution_mode", "metadata"}
 """Columns without which the row would not say what it is for; others are written where the table has them."""
+MORE = (
+    "repo_owner",
+    "repo_name",
+    "owner",
+    "name",
+    "full_name",
+    "github_project_id",
+    "github_project_url",
+    "github_project_number",
+)
+"""Columns that no migration of mesh-six makes and that its receiver or its own onboarding name in their SQL
+(apps/webhook-receiver, register-in-database of apps/onboarding-service): where an operator added them."""
 _FIRST = {"service_name", "metadata", "cicd_type", "trigger_method"}
 """What a row keeps once it is there: its key, what people may choose, and `metadata`, which is merged."""
 
@@ -54,6 +66,8 @@ class RegistryRow:
     board_id: str
     execution_mode: str
     metadata: Object
+    more: Object = field(default_factory=dict)
+    """Those of MORE that the table has, by column."""
 
 
 class Registry(Postgres):
@@ -85,12 +99,9 @@ class RegistryWriter(Registry, Writer):
 
         Collision when a row of that name has another URL by now. Metadata keys that are not given stay.
         """
-        owner, name = row.repo_url.rsplit("/", 2)[-2:]
         given: dict[str, object] = {
             "service_name": row.service_name,
             "repo_url": row.repo_url,
-            "repo_owner": owner,
-            "repo_name": name,
             "platform": row.platform,
             "default_branch": row.default_branch,
             "cicd_type": "github-actions",
@@ -98,6 +109,7 @@ class RegistryWriter(Registry, Writer):
             "board_id": row.board_id,
             "execution_mode": row.execution_mode,
             "metadata": Jsonb(row.metadata),
+            **row.more,
         }
         names = [column for column in given if column in _REQUIRED | self._there()]
         statement = _UPSERT.format(
@@ -125,4 +137,8 @@ def _row(found: Mapping[str, Any]) -> RegistryRow:
         name: str(found.get(name) or "")
         for name in ("service_name", "repo_url", "platform", "default_branch", "board_id", "execution_mode")
     }
-    return RegistryRow(**texts, metadata=metadata if isinstance(metadata, dict) else {})
+    return RegistryRow(
+        **texts,
+        metadata=metadata if isinstance(metadata, dict) else {},
+        more={column: found[column] for column in MORE if column in found},
+    )

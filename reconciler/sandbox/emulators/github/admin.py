@@ -75,7 +75,11 @@ class Admin:
         for key in ("readme", "shortDescription", "closed", "public"):
             board[key] = wish.get(key, board[key])
         for field in wish.get("fields", []):
-            boards.create_field(board, field["name"], field["dataType"], field.get("options", []))
+            options = field.get("options", [])
+            if there := next((one for one in board["fields"] if one["name"] == field["name"]), None):
+                boards.update_field(board, there, None, options)
+            else:
+                boards.create_field(board, field["name"], field["dataType"], options)
         for full_name in wish.get("repositories", []):
             boards.link(board, self._repository(*full_name.split("/")))
         boards.save(board)

@@ -24,6 +24,12 @@ def _boards(systems: Systems, name: str) -> Any:
             **{key: board[key] for key in ("title", "readme", "closed")},
             "linked": linked.count(board["id"]),
             "fields": sorted(each["name"] for each in board["fields"]),
+            "columns": [each["name"] for each in board["fields"] if each["name"] == "Status"]
+            and next(
+                [option["name"] for option in each["options"]]
+                for each in board["fields"]
+                if each["name"] == "Status"
+            ),
         }
         for _, board in github.items("github.boards")
         if board["id"] in linked

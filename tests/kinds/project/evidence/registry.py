@@ -10,16 +10,15 @@ from tests.support.evidence import Look, Rival, Shown
 from tests.support.systems import Systems
 
 INSERT = (
-    "INSERT INTO repo_registry (service_name, platform, repo_owner, repo_name, repo_url, default_branch, "
-    "board_id) VALUES (%s, 'github', %s, %s, 'https://git.example/x', 'main', 'x')"
+    "INSERT INTO repo_registry (service_name, platform, repo_url, default_branch, cicd_type, trigger_method, "
+    "board_id) VALUES (%s, 'github', %s, 'main', 'x', 'y', 'x')"
 )
 
 
 def _rows(systems: Systems, name: str) -> Any:
     found = systems.rows(
-        "SELECT * FROM repo_registry WHERE service_name = %s OR repo_name = %s OR repo_url LIKE %s "
-        "ORDER BY service_name",
-        slug_of(name), name, f"%/{OWNER}/{name}",
+        "SELECT * FROM repo_registry WHERE service_name = %s OR repo_url LIKE %s ORDER BY service_name",
+        slug_of(name), f"%/{OWNER}/{name}",
     )  # fmt: skip
     rows = [
         {key: value for key, value in row.items() if not key.endswith("_at") and key != "id"} for row in found
@@ -33,10 +32,10 @@ def _rows(systems: Systems, name: str) -> Any:
 
 
 def _their_row(systems: Systems, name: str) -> Look:
-    systems.insert(INSERT, slug_of(name), "them", "theirs")
+    systems.insert(INSERT, slug_of(name), "https://git.example/them/theirs")
     # All but the columns that our migration adds.
     select = (
-        "SELECT platform, repo_owner, repo_name, repo_url, default_branch, board_id, metadata, updated_at "
+        "SELECT platform, repo_url, default_branch, board_id, metadata, updated_at "
         "FROM repo_registry WHERE service_name = %s"
     )
     return lambda: systems.rows(select, slug_of(name))
@@ -54,7 +53,9 @@ SHOWN: Mapping[str, Shown] = {
             {"rows": 1},
         ),
         foreign=Rival(_their_row),
-        more=lambda systems, name: systems.insert(INSERT, f"{slug_of(name)}-{another()}", OWNER, name),
+        more=lambda systems, name: systems.insert(
+            INSERT, f"{slug_of(name)}-{another()}", f"https://git.example/{OWNER}/{name}"
+        ),
         take_away=_delete,
     )
 }

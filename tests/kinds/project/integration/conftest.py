@@ -12,9 +12,9 @@ from tests.integration.conftest import (  # noqa: F401 - pytest finds fixtures b
     bucket,
     database,
     empty_database,
+    extended_database,
     postgres_server,
     s3_server,
-    sandbox_like_database,
     vault,
     vault_server,
 )

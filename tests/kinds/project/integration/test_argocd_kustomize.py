@@ -51,7 +51,6 @@ def test_the_sandboxs_tree_with_an_environment_is_built_alike(tmp_path: Path) ->
     inputs = Inputs(
         identity="7",
         branch="main",
-        webhook_secret="1 of 2026",
         git_access="ssh-ed25519 AAAA",
         devcontainer=".devcontainer/devcontainer.json",
     )

@@ -16,6 +16,7 @@ import jsonschema
 import pytest
 import yaml
 
+from reconciler.kinds.project.kind import PROJECT
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from tests.kinds.project.support.pod import ROOT
 from tests.support.npm import npm_package
@@ -49,7 +50,9 @@ def test_envbuilder_can_use_it(manifest: dict[str, Any]) -> None:
 
 
 def test_it_is_what_the_settings_refer_to(manifest: dict[str, Any]) -> None:
-    reference = PodsSettings.load({}, {}).feature_reference
+    told = PodsSettings.model_fields["feature_reference"]
+    assert told.default is None
+    reference = PROJECT.sandbox_settings["pods"]["featureReference"]
     name, _, version = reference.rpartition("/")[2].partition(":")
     assert manifest["id"] == name
     assert manifest["version"].split(".")[0] == version

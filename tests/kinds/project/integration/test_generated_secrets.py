@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -17,19 +18,33 @@ from reconciler.model.mark import Mark
 from reconciler.model.observation import Absent, Known, Remembered, Unknown
 from reconciler.settings.giving import Sections
 from tests.integration.conftest import VaultCorner
-from tests.kinds.project.support.passes import Passes, target
+from tests.kinds.project.support.github import TOKEN, Stage, stage
+from tests.kinds.project.support.passes import OUTPUTS, Passes, target
 from tests.support import servers
 
 MARK = Mark("project", "acme-widgets", "7").words()
 
 
-@pytest.fixture(params=[WebhookSecret, LlmKey], ids=["webhook-secret", "llm-key"])
-def secret(request: pytest.FixtureRequest, vault: VaultCorner) -> Passes:
-    values = {
-        "vault": {"address": vault.address, "mount": vault.mount, "token": servers.ROOT_TOKEN},
+@pytest.fixture(scope="module")
+def github() -> Iterator[Stage]:
+    with stage() as made:
+        for name in ("widgets", "gadgets"):
+            made.repository(name)
+        yield made
+
+
+def sections(vault: VaultCorner, github: Stage, token: str = servers.ROOT_TOKEN) -> Sections:
+    values: dict[str, dict[str, Any]] = {
+        "vault": {"address": vault.address, "mount": vault.mount, "token": token},
         "litellm": {"url": "http://127.0.0.1:1", "adminKey": "k"},
+        "github": {"apiUrl": github.url, "token": TOKEN, "writePause": 0},
     }
-    return Passes(request.param(Sections(values, {})))
+    return Sections(values, {})
+
+
+@pytest.fixture(params=[WebhookSecret, LlmKey], ids=["webhook-secret", "llm-key"])
+def secret(request: pytest.FixtureRequest, vault: VaultCorner, github: Stage) -> Passes:
+    return Passes(request.param(sections(vault, github)))
 
 
 PATHS = {
@@ -43,6 +58,12 @@ def writer(vault: VaultCorner) -> Iterator[VaultWriter]:
     client = VaultWriter.connect(vault.sections())
     yield client
     client.close()
+
+
+def of(passes: Passes, name: str) -> Passes:
+    """Return it for the repository of that name."""
+    there = {**OUTPUTS["validate-repo"], "fullName": f"acme/{name}"}
+    return Passes(passes.resource, {**OUTPUTS, "validate-repo": there})
 
 
 def value(passes: Passes, writer: VaultWriter) -> tuple[str, VaultSecret]:
@@ -69,7 +90,7 @@ def test_a_secret_is_made_marked_and_settled(secret: Passes, writer: VaultWriter
 
 def test_two_projects_get_two_secrets(secret: Passes, writer: VaultWriter) -> None:
     secret.run(target())
-    secret.run(target("gadgets"))
+    of(secret, "gadgets").run(target("gadgets"))
     path = PATHS[secret.resource.name][0].replace("widgets", "gadgets")
     other = writer.read(path)
     assert other is not None
@@ -127,43 +148,52 @@ def test_adopting_marks_it_and_keeps_value_and_version(secret: Passes, writer: V
     assert secret.plan(target()) == applied
 
 
-def test_a_quiet_pass_reads_no_secret(secret: Passes, vault: VaultCorner) -> None:
+def test_a_quiet_pass_reads_no_secret(secret: Passes, vault: VaultCorner, github: Stage) -> None:
     settled = secret.run(target())
     assert isinstance(settled, Settled)
     token = vault.token('path "MOUNT/metadata/mesh-six/*" { capabilities = ["list"] }')
-    listing = type(secret.resource)(
-        Sections(
-            {
-                "vault": {"address": vault.address, "mount": vault.mount, "token": token},
-                "litellm": {"url": "http://127.0.0.1:1", "adminKey": "k"},
-            },
-            {},
-        )
-    )
+    listing = type(secret.resource)(sections(vault, github, token))
+    elsewhere = str(settled.outputs["path"]).replace("widgets", "gadgets")
     seen = Passes(listing).observe(
-        target(remembered=settled.outputs), target("gadgets", remembered=settled.outputs)
+        target(remembered=settled.outputs),
+        target("gadgets", remembered={**settled.outputs, "path": elsewhere}),
     )
     assert isinstance(seen["acme-widgets"], Remembered)
     assert seen["acme-widgets"].state.version == settled.outputs["version"]
     assert isinstance(seen["acme-gadgets"], Absent)
 
 
-def test_one_unreadable_secret_leaves_the_others(secret: Passes, vault: VaultCorner) -> None:
+def test_one_unreadable_secret_leaves_the_others(secret: Passes, vault: VaultCorner, github: Stage) -> None:
     secret.run(target())
-    secret.run(target("gadgets"))
+    of(secret, "gadgets").run(target("gadgets"))
     token = vault.token(
         'path "MOUNT/metadata/mesh-six/*" { capabilities = ["list"] }\n'
         'path "MOUNT/data/mesh-six/webhooks/acme-widgets" { capabilities = ["read"] }\n'
         'path "MOUNT/data/mesh-six/envs/acme-widgets.llm-key" { capabilities = ["read"] }'
     )
-    sections = Sections(
-        {
-            "vault": {"address": vault.address, "mount": vault.mount, "token": token},
-            "litellm": {"url": "http://127.0.0.1:1", "adminKey": "k"},
-        },
-        {},
-    )
-    seen = Passes(type(secret.resource)(sections)).observe(target(), target("gadgets"))
+    limited = type(secret.resource)(sections(vault, github, token))
+    seen = Passes(limited).observe(target(), target("gadgets"))
     assert isinstance(seen["acme-widgets"], Known)
     assert isinstance(seen["acme-gadgets"], Unknown)
     assert "policy" in seen["acme-gadgets"].remedy
+
+
+@pytest.mark.parametrize("whose", [MARK, {"owner": "them"}, Mark("project", "acme-widgets", "8").words()])
+def test_a_secret_from_before_is_copied_to_where_the_receiver_looks(
+    vault: VaultCorner, github: Stage, writer: VaultWriter, whose: Mapping[str, str]
+) -> None:
+    """The slug named it once, in lower case; the receiver takes the repository's name as GitHub has it."""
+    github.repository("Grand.Widgets")
+    passes = of(Passes(WebhookSecret(sections(vault, github))), "Grand.Widgets")
+    project = target("grand.widgets", slug="shop")
+    marked = {**whose, "project": "shop"} if "project" in whose else whose
+    writer.write("mesh-six/webhooks/shop", {"secret": SecretStr("as it was")}, cas=0, metadata=marked)
+    settled = passes.run(project)
+    found = writer.read("mesh-six/webhooks/acme-Grand.Widgets")
+    assert found is not None
+    assert found.metadata == Mark("project", "shop", "7").words()
+    assert (found.data["secret"].get_secret_value() == "as it was") == (whose is MARK)
+    assert passes.plan(project) == settled
+    kept = writer.read("mesh-six/webhooks/shop")
+    assert kept is not None
+    assert kept.data["secret"].get_secret_value() == "as it was"

@@ -19,7 +19,7 @@ from reconciler.model.observation import Absent, Known
 from reconciler.settings.giving import Reading
 from tests.kinds.project.support.github import Stage, stage, target
 
-TITLE = "widgets (mesh-six)"
+TITLE = "mesh-six: acme/widgets"
 
 
 @pytest.fixture
@@ -35,6 +35,11 @@ def board_of(github: Stage) -> ProjectBoard:
 def only(boards: list[Any]) -> Any:
     (board,) = boards
     return board
+
+
+def status_of(board: Any) -> dict[str, Any]:
+    (status,) = [field for field in board["fields"]["nodes"] if field["name"] == "Status"]
+    return {option["name"]: option for option in status["options"]}
 
 
 def is_complete(board: Any, repository: int) -> bool:
@@ -142,15 +147,18 @@ def test_a_board_is_made_once_and_then_left_alone(github: Stage) -> None:
     assert is_complete(board, made["id"])
     options = {option["name"]: option["id"] for option in board["fields"]["nodes"][2]["options"]}
     assert first.outputs["statusOptions"] == options
-    assert set(options) == {"Todo", "In Progress", "Done"}
+    assert list(options) == ["Todo", "Planning", "In Progress", "QA", "Review", "Done", "Blocked"]
+    named = first.outputs["fieldIds"]
+    assert isinstance(named, dict)
+    assert set(named) == {"status", "sessionId", "podName", "workflowId", "priority"}
 
 
 @pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("cut_at", range(1, 8))
+@pytest.mark.parametrize("cut_at", range(1, 9))
 def test_killed_at_any_write_the_next_pass_converges(github: Stage, cut_at: int, after: bool) -> None:
     made = github.repository()
     was_cut, done = github.settle_though_cut(board_of(github), target(), cut_at=cut_at, after=after)
-    assert was_cut == (cut_at <= 6)
+    assert was_cut == (cut_at <= 7)
     assert isinstance(done, Settled)
     assert is_complete(only(github.boards()), made["id"])
     assert github.plan(board_of(github), target()) == done
@@ -206,6 +214,40 @@ def test_the_board_of_another_repository_with_our_title_is_no_conflict(github: S
     assert [board["readme"] for board in github.boards() if "onboard-id: 77" in board["readme"]] == [
         marker(77)
     ]
+
+
+def test_columns_are_added_in_order_and_what_people_made_keeps_its_id(github: Stage) -> None:
+    made = github.repository()
+    theirs = [
+        {"name": "Ideas", "color": "PINK", "description": "Not yet"},
+        {"name": "In Progress", "color": "BLUE", "description": "Now"},
+        {"name": "Done", "color": "GRAY", "description": ""},
+    ]
+    wish = {
+        "owner": "acme",
+        "title": TITLE,
+        "readme": marker(made["id"]),
+        "repositories": ["acme/widgets"],
+        "fields": [{"name": "Status", "dataType": "SINGLE_SELECT", "options": theirs}],
+    }
+    github.does("POST", "projects", wish)
+    before = status_of(only(github.boards()))
+    assert isinstance(github.settle(board_of(github), target()), Settled)
+    after = status_of(only(github.boards()))
+    assert list(after) == ["Ideas", "Planning", "In Progress", "QA", "Review", "Done", "Blocked"]
+    assert {name: after[name] for name in before} == before
+    # A column that people remove comes back, and the others still keep what they are.
+    field = next(each for each in only(github.boards())["fields"]["nodes"] if each["name"] == "Status")
+    github.graphql(
+        """mutation($f:ID!,$o:[ProjectV2SingleSelectFieldOptionInput!]!){
+          updateProjectV2Field(input:{fieldId:$f,singleSelectOptions:$o}){clientMutationId}}""",
+        f=field["id"],
+        o=[option for option in field["options"] if option["name"] != "QA"],
+    )
+    assert isinstance(github.settle(board_of(github), target()), Settled)
+    again = status_of(only(github.boards()))
+    assert again.pop("QA") != after.pop("QA")
+    assert again == after
 
 
 @pytest.mark.parametrize("begun", [True, False])

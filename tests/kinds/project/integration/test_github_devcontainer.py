@@ -17,7 +17,8 @@ from tests.kinds.project.support.github import Stage, stage, target
 
 PATH = ".devcontainer/devcontainer.json"
 BRANCH = "onboard/acme-widgets/devcontainer"
-REFERENCE = PodsSettings().feature_reference
+REFERENCE = "registry.example/mesh-six/mesh-six-tools:2"
+PODS = PodsSettings(feature_reference=REFERENCE)
 THEIRS = """{
   // Ours since 2021
   "image": "python:3.12", /* pinned */
@@ -31,6 +32,7 @@ THEIRS = """{
 @pytest.fixture
 def github() -> Iterator[Stage]:
     with stage() as made:
+        made.settings["pods"] = {"featureReference": REFERENCE}
         yield made
 
 
@@ -47,7 +49,7 @@ def test_a_repository_without_one_gets_the_default_file(github: Stage) -> None:
     github.repository()
     settled = github.settle(resource_of(github), target())
     assert settled == Settled({"path": PATH})
-    assert github.file(PATH) == default_text(PodsSettings())
+    assert github.file(PATH) == default_text(PODS)
     assert github.wire.writes == 1
     assert github.settle(resource_of(github), target()) == settled
     assert github.wire.writes == 1
@@ -57,7 +59,7 @@ def test_a_repository_without_one_gets_the_default_file(github: Stage) -> None:
 def test_an_empty_repository_gets_its_first_commit(github: Stage) -> None:
     github.repository(empty=True, defaultBranch="trunk")
     assert github.settle(resource_of(github), target()) == Settled({"path": PATH})
-    assert github.file(PATH, "trunk") == default_text(PodsSettings())
+    assert github.file(PATH, "trunk") == default_text(PODS)
     assert github.settle(resource_of(github), target()) == Settled({"path": PATH})
 
 
@@ -76,7 +78,7 @@ def test_an_existing_file_only_gets_the_feature_inserted(github: Stage, path: st
 
 
 def test_a_file_with_the_feature_is_left_alone(github: Stage) -> None:
-    text = f'{{"image": "x", "features": {{"{REFERENCE.partition(":1")[0]}:3": {{}}}}}}'
+    text = f'{{"image": "x", "features": {{"{REFERENCE.partition(":2")[0]}:3": {{}}}}}}'
     github.repository(files={PATH: text}, protection="ruleset")
     assert github.settle(resource_of(github), target()) == Settled({"path": PATH})
     assert github.wire.writes == 0
@@ -167,7 +169,7 @@ def test_a_feature_added_by_hand_after_a_no_is_a_yes(github: Stage) -> None:
     github.repository(protection="ruleset")
     github.settle(resource_of(github), target())
     github.does("POST", "pulls/acme/widgets/1/close")
-    text = default_text(PodsSettings())
+    text = default_text(PODS)
     github.does("PATCH", "repositories/acme/widgets", {"files": {".devcontainer.json": text}})
     assert github.settle(resource_of(github), target()) == Settled({"path": ".devcontainer.json"})
 

@@ -175,6 +175,7 @@ def test_what_people_add_to_the_folder_is_never_removed(house: House, name: str)
 
 
 def test_a_secret_made_anew_reaches_the_cluster_by_git(house: House) -> None:
+    house.pods = {"gatewayUrl": "http://litellm.litellm"}
     house.apply(skipAuth=True)
     rotated = {**OUTPUTS, "llm-key": {"version": "2 of 2027"}}
     decision = house.apply(rotated, skipAuth=True)

@@ -19,6 +19,7 @@ from reconciler.model.errors import (
     Rejected,
 )
 from reconciler.model.item import Item, ItemId, Source
+from reconciler.model.json import Object
 from reconciler.model.outcome import Condition, ItemReport, Outcome
 from tests.integration.conftest import Database
 from tests.kinds.project.support.databases import MIGRATIONS, limited, migrated, registry, row
@@ -134,15 +135,17 @@ def test_a_row_that_appeared_meanwhile_is_not_overwritten(database: Database) ->
     assert database.sql("SELECT repo_url, board_id FROM repo_registry") == [("theirs", "B")]
 
 
-def test_a_table_with_other_columns_is_written_too(sandbox_like_database: Database) -> None:
-    migrated(sandbox_like_database)
-    with registry(sandbox_like_database) as client:
-        client.register(row(), over=None)
-        client.register(row(board_id="PVT_2"), over=row().repo_url)
-    found = sandbox_like_database.sql(
-        "SELECT repo_owner, repo_name, board_id FROM repo_registry WHERE service_name = 'acme-widgets'"
-    )
-    assert found == [("acme", "widgets", "PVT_2")]
+def test_columns_that_operators_added_are_written_where_they_are(extended_database: Database) -> None:
+    migrated(extended_database)
+    more: Object = {"owner": "acme", "name": "widgets", "github_project_number": 3, "repo_name": "nowhere"}
+    with registry(extended_database) as client:
+        client.register(row(more=more), over=None)
+        client.register(row(more={**more, "github_project_number": 4}), over=row().repo_url)
+        (found,) = client.registered(["acme-widgets"], [])
+    assert found.more == {
+        "owner": "acme", "name": "widgets", "full_name": None, "github_project_id": None,
+        "github_project_url": None, "github_project_number": 4,
+    }  # fmt: skip
 
 
 def test_rows_are_found_by_name_and_by_url(database: Database) -> None:

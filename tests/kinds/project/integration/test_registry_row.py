@@ -1,4 +1,4 @@
-"""The registry row on a real PostgreSQL, in mesh-six's own table and in the sandbox's stand-in."""
+"""The registry row on a real PostgreSQL: mesh-six's own table, and what operators add to it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.kinds.project.support import databases
 from tests.kinds.project.support.passes import Passes, target
 
 
-@pytest.fixture(params=["database", "sandbox_like_database"])
+@pytest.fixture(params=["database", "extended_database"])
 def migrated(request: pytest.FixtureRequest) -> Database:
     database = request.getfixturevalue(request.param)
     assert isinstance(database, Database)
@@ -36,10 +36,9 @@ def insert(database: Database, name: str, url: str) -> None:
             "SELECT attname FROM pg_attribute WHERE attrelid = 'repo_registry'::regclass AND attnum > 0"
         )
     }
-    owner, repository = url.rsplit("/", 2)[-2:]
     given = {
         "service_name": name, "repo_url": url, "platform": "github", "cicd_type": "x", "trigger_method": "y",
-        "board_id": "PVT_9", "repo_owner": owner, "repo_name": repository, "metadata": '{"theirs": 1}',
+        "board_id": "PVT_9", "metadata": '{"theirs": 1}',
     }  # fmt: skip
     names = [column for column in given if column in columns]
     database.sql(
@@ -64,6 +63,18 @@ def test_a_row_is_made_and_settled(registry: Passes, migrated: Database) -> None
     assert metadata["repositoryId"] == 7
     assert metadata["resourceLimits"]["memoryLimit"] == "8Gi"
     assert registry.plan(target()) == applied
+
+
+def test_the_receiver_finds_the_board_by_its_own_query(extended_database: Database) -> None:
+    registry = Passes(RegistryRowResource(databases.migrated(extended_database).sections()))
+    registry.run(target())
+    asked = "SELECT github_project_id, metadata FROM repo_registry WHERE owner = %s AND name = %s"
+    ((board, metadata),) = extended_database.sql(asked, "acme", "widgets")
+    assert (board, metadata["projectFieldIds"]["status"]) == ("PVT_1", "S")
+    # What somebody empties there is put back; columns that the table lacks are missed by nobody.
+    extended_database.sql("UPDATE repo_registry SET github_project_id = NULL")
+    assert registry.run(target()) == registry.plan(target())
+    assert extended_database.sql(asked, "acme", "widgets")[0][0] == "PVT_1"
 
 
 def test_the_row_is_found_again_without_any_memory(registry: Passes) -> None:

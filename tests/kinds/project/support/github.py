@@ -131,7 +131,7 @@ class Stage:
         document = """query($o:String!){repositoryOwner(login:$o){...on ProjectV2Owner{
           projectsV2(first:50){nodes{id title readme closed repositories(first:5){nodes{nameWithOwner}}
           fields(first:50){nodes{...on ProjectV2FieldCommon{id name dataType}
-            ...on ProjectV2SingleSelectField{options{id name}}}}}}}}}"""
+            ...on ProjectV2SingleSelectField{options{id name color description}}}}}}}}}"""
         found: list[Any] = self.graphql(document, o=owner)["repositoryOwner"]["projectsV2"]["nodes"]
         return found
 

@@ -22,6 +22,7 @@ OUTPUTS: Mapping[str, Object] = {
         "number": 3,
         "url": "https://x/3",
         "fields": {"Priority": "F"},
+        "fieldIds": {"priority": "F", "status": "S"},
         "statusOptions": {},
     },
 }

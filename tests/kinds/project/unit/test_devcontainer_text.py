@@ -21,7 +21,7 @@ from reconciler.kinds.project.manifests.devcontainer_text import (
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.model.errors import InvalidFile
 
-TOOLS = "registry.bto.bar/jaybrto/devcontainer-features/mesh-six-tools:1"
+TOOLS = "registry.example/mesh-six/mesh-six-tools:2"
 
 
 def only_inserted(before: str, after: str) -> bool:
@@ -64,10 +64,10 @@ def test_one_line_is_inserted_where_a_person_would(before: str, after: str) -> N
     "there",
     [
         TOOLS,
-        "registry.bto.bar/jaybrto/devcontainer-features/mesh-six-tools",
-        "registry.bto.bar/jaybrto/devcontainer-features/mesh-six-tools:1.2.3",
-        "Registry.BTO.bar/JayBrto/devcontainer-features/Mesh-Six-Tools:2",
-        "registry.bto.bar/jaybrto/devcontainer-features/mesh-six-tools@sha256:" + "0" * 64,
+        "registry.example/mesh-six/mesh-six-tools",
+        "registry.example/mesh-six/mesh-six-tools:1.2.3",
+        "Registry.Example/Mesh-Six/Mesh-Six-Tools:2",
+        "registry.example/mesh-six/mesh-six-tools@sha256:" + "0" * 64,
     ],
 )
 def test_any_version_of_the_feature_is_the_feature(there: str) -> None:
@@ -79,7 +79,7 @@ def test_any_version_of_the_feature_is_the_feature(there: str) -> None:
 @pytest.mark.parametrize(
     "there",
     [
-        "ghcr.io/jaybrto/devcontainer-features/mesh-six-tools:1",
+        "ghcr.io/jaybrto/devcontainer-features/mesh-six-tools:2",
         "./mesh-six-tools",
         "localhost:5000/mesh-six-tools",
     ],
@@ -114,7 +114,7 @@ def test_the_error_names_the_file_and_the_line() -> None:
 
 
 def test_the_default_has_the_tools_after_node_and_a_user_of_the_image() -> None:
-    text = default_text(PodsSettings.load({}, {}))
+    text = default_text(PodsSettings.load({"featureReference": TOOLS}, {}))
     document: Any = json5.loads(text)
     assert has_feature(text, TOOLS)
     assert list(document["features"]) == sorted(document["features"])
@@ -126,7 +126,13 @@ def test_the_default_has_the_tools_after_node_and_a_user_of_the_image() -> None:
 def test_the_default_follows_the_settings() -> None:
     text = default_text(
         PodsSettings.load(
-            {"user": "dev", "nodeFeature": None, "devcontainerImage": "x.example/node:22.1"}, {}
+            {
+                "featureReference": TOOLS,
+                "user": "dev",
+                "nodeFeature": None,
+                "devcontainerImage": "x.example/node:22.1",
+            },
+            {},
         )
     )
     document: Any = json5.loads(text)
@@ -228,7 +234,7 @@ def test_what_envbuilder_can_never_build_is_told(text: str, says: str) -> None:
         '{"build": {"dockerfile": "Dockerfile"}}',
         '{"build": {"dockerFile": "Dockerfile", "context": ".."}, /* a */}',
         '{"dockerFile": "Dockerfile"}',
-        default_text(PodsSettings()),
+        default_text(PodsSettings(feature_reference=TOOLS)),
     ],
 )
 def test_what_has_an_image_or_a_build_may_be_built(text: str) -> None:

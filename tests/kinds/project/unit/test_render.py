@@ -24,7 +24,6 @@ SLUG = "acme-widgets"
 ALL = Inputs(
     identity="7",
     branch="main",
-    webhook_secret="1 of 2026",
     git_access="ssh-ed25519 AAAA",
     llm_key="1 of 2026",
 )
@@ -35,7 +34,7 @@ def project(**fields: Any) -> ProjectSpec:
 
 
 def pods(**values: Any) -> PodsSettings:
-    return PodsSettings.load(values, {})
+    return PodsSettings.load({"gatewayUrl": "http://litellm.litellm", **values}, {})
 
 
 def documents(content: bytes) -> list[Any]:
@@ -106,22 +105,31 @@ def test_without_a_gateway_no_key_is_asked_of_vault(fields: Any, inputs: Inputs,
 
 def test_secrets_are_asked_for_where_the_reconciler_keeps_them() -> None:
     files = rendered(project(skipAuth=True))
-    asked = [
-        each["remoteRef"]["key"]
-        for name in ("external-secret.yaml", "webhook-secret.yaml")
-        for each in files[name][0]["spec"]["data"]
-    ]
+    asked = [each["remoteRef"]["key"] for each in files["external-secret.yaml"][0]["spec"]["data"]]
+    # A store that names no mount takes it from the key; one that does takes it off again.
     assert asked == [
-        f"{vault_paths.ENVIRONMENTS}/{SLUG}.git-access",
-        f"{vault_paths.ENVIRONMENTS}/{SLUG}.llm-key",
-        f"{vault_paths.WEBHOOKS}/{SLUG}",
+        f"secret/data/{vault_paths.ENVIRONMENTS}/{SLUG}.git-access",
+        f"secret/data/{vault_paths.ENVIRONMENTS}/{SLUG}.llm-key",
     ]
+    mounted = rendered(
+        project(), ALL.model_copy(update={"vault_mount": "kv/team"}), extraSecrets="pods/{slug}"
+    )
+    keys = [each["remoteRef"]["key"] for each in mounted["external-secret.yaml"][0]["spec"]["data"]]
+    assert keys == [f"kv/team/data/{vault_paths.ENVIRONMENTS}/{SLUG}.git-access"]
+    assert (
+        mounted["extra-secret.yaml"][0]["spec"]["dataFrom"][0]["extract"]["key"]
+        == f"kv/team/data/pods/{SLUG}"
+    )
+
+
+@pytest.mark.parametrize("written", ["x/y", "secret/x/y", "secret/data/x/y"])
+def test_a_vault_path_is_understood_however_it_is_written(written: str) -> None:
+    assert vault_paths.for_external_secrets("secret", written) == "secret/data/x/y"
 
 
 @pytest.mark.parametrize(
     ("field", "changed"),
     [
-        ("webhook_secret", {"webhook-secret.yaml"}),
         # A mounted file follows its Secret; a variable does not, so its pod has to be replaced.
         ("git_access", {"external-secret.yaml"}),
         ("llm_key", {"external-secret.yaml", "statefulset.yaml"}),
@@ -159,7 +167,8 @@ def test_the_public_key_is_not_repeated_in_the_manifests() -> None:
 def test_a_project_with_no_secret_has_no_external_secret_and_clones_over_https() -> None:
     files = rendered(project(skipAuth=True, skipLiteLLM=True), Inputs(identity="7", branch="main"))
     assert files.keys() == {
-        "kustomization.yaml", "pvc.yaml", "service.yaml", "service-account.yaml", "statefulset.yaml",
+        "dapr.yaml", "kustomization.yaml", "network-policy.yaml", "pvc.yaml", "service.yaml",
+        "service-account.yaml", "statefulset.yaml",
     }  # fmt: skip
     assert environment(files)["ENVBUILDER_GIT_URL"] == "https://github.com/acme/widgets#refs/heads/main"
     assert [each["name"] for each in pod(files)["volumes"]] == ["worktrees", "claude-session"]
@@ -178,23 +187,12 @@ def test_the_clone_checks_the_host_key() -> None:
     assert files["known-hosts.yaml"][0]["data"]["known_hosts"].startswith("github.com ssh-ed25519 ")
 
 
-def test_the_webhook_secret_is_merged_under_a_key_that_no_slug_can_take_from_the_receiver() -> None:
-    spec = rendered(project())["webhook-secret.yaml"][0]["spec"]
-    assert spec["target"] == {"name": "github-webhook-secret", "creationPolicy": "Merge"}
-    assert spec["data"] == [
-        {
-            "secretKey": "project.acme-widgets",
-            "remoteRef": {"key": "mesh-six/webhooks/acme-widgets", "property": "secret"},
-        }
-    ]
-
-
 def test_nothing_shared_reaches_the_pod_unless_a_setting_names_it() -> None:
     assert "envFrom" not in pod(rendered(project()))["containers"][0]
     files = rendered(project(), extraSecrets="mesh-six/pods/{slug}")
     assert pod(files)["containers"][0]["envFrom"] == [{"secretRef": {"name": "env-acme-widgets.extra"}}]
     source = files["extra-secret.yaml"][0]["spec"]["dataFrom"]
-    assert source == [{"extract": {"key": "mesh-six/pods/acme-widgets"}}]
+    assert source == [{"extract": {"key": "secret/data/mesh-six/pods/acme-widgets"}}]
 
 
 def test_no_variable_of_ours_is_an_option_that_envbuilder_takes_without_its_prefix() -> None:
@@ -238,11 +236,12 @@ def test_a_cache_belongs_to_one_repository() -> None:
     ]
     caches = set()
     for owner, name in names:
-        cache = environment(rendered(project(repoOwner=owner, repoName=name)))["ENVBUILDER_CACHE_REPO"]
+        files = rendered(project(repoOwner=owner, repoName=name), cacheRepository="registry.example/cache")
+        cache = environment(files)["ENVBUILDER_CACHE_REPO"]
         assert cache == cache.lower()
         caches.add(cache)
     assert len(caches) == len(names)
-    assert "registry.bto.bar/jaybrto/envbuilder-cache/acme/widgets" in caches
+    assert "registry.example/cache/acme/widgets" in caches
 
 
 HOSTILE = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1, max_size=60)
@@ -305,13 +304,13 @@ def test_the_longest_slug_fits_every_limit() -> None:
 def objects(slug: str, identity: str) -> set[tuple[str, str]]:
     """Return kind and name of all that is rendered, and of the Secrets that operators make of it."""
     inputs = ALL.model_copy(update={"identity": identity})
-    settings = pods(extraSecrets="x", webhookReceiverSecret="receiver", gatewayUrl="http://x")
+    settings = pods(extraSecrets="x")
     spec = project(skipAuth=True)
     files = render_environment(spec, slug, settings, inputs)
     made = [document for content in files.values() for document in documents(content)]
     named = {(each["kind"], each["metadata"]["name"]) for each in made if "name" in each["metadata"]}
     targets = {each["spec"]["target"]["name"] for each in made if each["kind"] == "ExternalSecret"}
-    return named | {("Secret", name) for name in targets - {"receiver"}}
+    return named | {("Secret", name) for name in targets}
 
 
 def test_no_two_environments_have_an_object_of_one_name() -> None:
@@ -342,10 +341,11 @@ def test_the_marker_is_recognised_whatever_a_formatter_did_to_it() -> None:
         ({"envbuilderImage": "ghcr.io/coder/envbuilder"}, "pinned"),
         ({"envbuilderImage": "ghcr.io/coder/envbuilder:latest"}, "pinned"),
         ({"devcontainerImage": "localhost:5000/base"}, "pinned"),
-        ({"cacheRepository": "registry.bto.bar/Cache"}, "lower case"),
+        ({"cacheRepository": "registry.example/Cache"}, "lower case"),
         ({"featureReference": "a.example/mesh-six-tools:1"}, "before nodeFeature"),
         ({"gitHost": "git.example"}, "knownHosts"),
         ({"startupMinutes": 0}, "startupMinutes"),
+        ({"networks": ["10.0.0.1/8"]}, "networks"),
     ],
 )
 def test_settings_that_could_not_run_are_refused(values: dict[str, Any], says: str) -> None:
@@ -359,7 +359,7 @@ def test_settings_that_could_not_run_are_refused(values: dict[str, Any], says: s
         {"envbuilderImage": "localhost:5000/envbuilder:1.3.0@sha256:" + "0" * 64},
         {"featureReference": "a.example/mesh-six-tools:1", "nodeFeature": None},
         {"gitHost": "git.example", "knownHosts": ["git.example ssh-ed25519 AAAA"]},
-        {"cacheRepository": None, "dapr": False, "webhookReceiverSecret": None, "storageClass": "fast"},
+        {"cacheRepository": None, "dapr": False, "storageClass": "fast", "networks": ["10.0.0.0/8"]},
     ],
 )
 def test_settings_that_can_run_are_taken(values: dict[str, Any]) -> None:
