@@ -27,6 +27,7 @@ from reconciler.clients.pass_store import PassStoreWriter
 from reconciler.clients.s3 import ObjectStoreWriter
 from reconciler.crypto import ssh_keys
 from reconciler.engine.configuration import load_sections
+from reconciler.engine.contract import Target
 from reconciler.engine.cycle import Cycle
 from reconciler.faces.sealed_entry import seal_for
 from reconciler.git.edits import Edit, File, Folder, ListEntry
@@ -38,7 +39,9 @@ from reconciler.kinds.project.manifests.devcontainer_text import DEFAULT_PATH, d
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.manifests.render import Inputs, render_environment
 from reconciler.kinds.project.resources.git_access import title as key_title
+from reconciler.kinds.project.resources.hooks import NOTE
 from reconciler.kinds.project.resources.litellm_team import key_alias
+from reconciler.kinds.project.resources.organization_webhook import OrganizationWebhook
 from reconciler.kinds.project.resources.project_board import (
     FIELD_IDS,
     FIELDS,
@@ -47,11 +50,11 @@ from reconciler.kinds.project.resources.project_board import (
     marker,
     title_of,
 )
-from reconciler.kinds.project.resources.webhook import NOTE
 from reconciler.kinds.project.spec import KIND, ProjectSpec
 from reconciler.kinds.project.tables.registry_rows import RegistryRow, RegistryWriter
-from reconciler.model.item import ItemId
-from reconciler.model.json import canonical, digest
+from reconciler.model.decision import Action, Change, Settled
+from reconciler.model.item import Item, ItemId, Source
+from reconciler.model.json import Object, canonical, digest
 from reconciler.model.mark import Mark
 from reconciler.model.status_file import status_path
 from reconciler.sandbox.supervisor import Sandbox
@@ -116,13 +119,17 @@ class Member:
 
 @dataclass(frozen=True)
 class Made:
-    """What is new about a copy: GitHub's answers, and what Vault holds for it. `versions` by Vault path."""
+    """What is new about a copy: GitHub's answers, and what Vault holds for it. `versions` by Vault path.
+
+    `organization`: the outputs of `organization-webhook`.
+    """
 
     member: Member
     repository: GitHubRepository
     hook: int
     public_key: str
     versions: Mapping[str, str]
+    organization: Object
 
 
 def cycle_of(sandbox: Sandbox) -> Cycle:
@@ -217,8 +224,9 @@ class _Copies:
         found = self._read_github(members)
         marks = [_mark(member, found[member]) for member in members]
         versions = self._vault(members, marks, secret_values, hooks)
+        organizations = self._organizations(members)
         made = [
-            Made(member, found[member], hook, key.public, version)
+            Made(member, found[member], hook, key.public, version, organizations[member.owner])
             for member, hook, key, version in zip(members, hooks, keys, versions, strict=True)
         ]
         _each(self._litellm, list(zip(made, llm_keys, strict=True)))
@@ -226,6 +234,21 @@ class _Copies:
         store = self._writing.get(ObjectStoreWriter)
         _each(lambda member: store.put_marker(f"repos/{member.full_name}/.keep"), members)
         self._postgres(made)
+        return made
+
+    def _organizations(self, members: Sequence[Member]) -> dict[str, Object]:
+        """Have the resource itself make the organizations' webhooks, which are few."""
+        resource = OrganizationWebhook(self._sections)
+        made: dict[str, Object] = {}
+        for member in {member.owner: member for member in members}.values():
+            source = Source(f"projects/{member.slug}.yaml", "0" * 40)
+            item = Item(member.slug, KIND, _spec(member), source)
+            target = Target(item, datetime.now(UTC))
+            change = Change(target.id, resource.name, Action.CREATE, "make it, or find it")
+            done = resource.apply(target, change, self._writing)
+            if not isinstance(done, Settled):
+                raise TypeError(f"the webhook of {member.owner} could not be made: {done}")
+            made[member.owner] = done.outputs
         return made
 
     def _admin(self, path: str, wishes: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -392,15 +415,18 @@ def _settings(made: Made) -> dict[str, Any]:
     return {"meshSix": {**mark, "repository": made.member.full_name, "sets": []}}
 
 
+def _spec(member: Member) -> ProjectSpec:
+    return ProjectSpec.model_validate({"repoOwner": member.owner, "repoName": member.name})
+
+
 def _board(member: Member, repository: Mapping[str, Any]) -> dict[str, Any]:
     options = {
         field: [{"name": name, "color": color, "description": ""} for name, color in given]
         for field, given in OPTIONS.items()
     }
-    spec = ProjectSpec.model_validate({"repoOwner": member.owner, "repoName": member.name})
     return {
         "owner": member.owner,
-        "title": title_of(spec),
+        "title": title_of(_spec(member)),
         "readme": f"{marker(repository['id'])}\n",
         "creator": "mesh-six",
         "repositories": [member.full_name],
@@ -487,6 +513,7 @@ def _status(made: Made, status: Mapping[str, Any], template: Member, tree: str) 
     outputs["webhook-secret"]["path"] = f"{vault_paths.WEBHOOKS}/{vault_paths.webhook_name(member.full_name)}"
     outputs["llm-key"]["path"] = f"{vault_paths.ENVIRONMENTS}/{member.slug}.llm-key"
     outputs["webhook"] |= {"hookId": made.hook, "secretVersion": made.versions[member.slug]}
+    outputs["organization-webhook"] |= made.organization
     outputs["git-access"]["publicKey"] = made.public_key
     outputs["llm-key"]["version"] = made.versions[f"{member.slug}.llm-key"]
     outputs["recordings"]["prefix"] = f"repos/{member.full_name}/"

@@ -123,33 +123,33 @@ class ObjectStore(Reader):
         """The bucket's name."""
         return self._bucket
 
-    def prefixes(self, folder: str) -> frozenset[str]:
-        """Return the folders right under `folder/`, each as `folder/name/`; empty without a bucket.
+    def keys(self, folder: str) -> frozenset[str]:
+        """Return the keys of all objects below `folder/`; empty without a bucket.
 
-        One request for each thousand of them, once a pass.
+        One request for each thousand of them, once a pass. Keys and not prefixes: some servers go on listing
+        a prefix whose last object is gone.
         """
         with self._listing:
             if folder not in self._listed:
-                self._listed[folder] = self._retry.repeat(_wrapped, lambda: self._prefixes(folder))
+                self._listed[folder] = self._retry.repeat(_wrapped, lambda: self._keys(folder))
             return self._listed[folder]
 
-    def _prefixes(self, folder: str) -> frozenset[str]:
+    def _keys(self, folder: str) -> frozenset[str]:
         try:
-            listed = self._client.list_objects(self._bucket, prefix=f"{folder}/")
-            names = {str(found.object_name) for found in listed}
+            listed = self._client.list_objects(self._bucket, prefix=f"{folder}/", recursive=True)
+            return frozenset(str(found.object_name) for found in listed)
         except S3Error as error:
             if error.code == "NoSuchBucket":
                 return frozenset()
             raise
-        return frozenset(name for name in names if name.endswith("/") and name != f"{folder}/")
 
 
 class ObjectStoreWriter(ObjectStore, Writer):
     """Makes the bucket and markers too."""
 
-    def prefixes(self, folder: str) -> frozenset[str]:
-        """Return the folders right under `folder/`, asked anew."""
-        return self._retry.repeat(_wrapped, lambda: self._prefixes(folder))
+    def keys(self, folder: str) -> frozenset[str]:
+        """Return the keys of all objects below `folder/`, asked anew."""
+        return self._retry.repeat(_wrapped, lambda: self._keys(folder))
 
     def ensure_bucket(self) -> None:
         """Make the bucket if it is not there."""

@@ -106,6 +106,25 @@ def test_hooks_and_keys(github: Emulated) -> None:
     checked(200, models.DeployKey, "GET", f"{WIDGETS}/keys/{key['id']}")
 
 
+def test_hooks_of_organizations(github: Emulated) -> None:
+    checked = Checked(github)
+    hooks = "/orgs/acme/hooks"
+    wish = {"name": "web", "events": ["projects_v2_item"], **HOOK}
+    if github.http.get("/repos/acme/widgets").json()["owner"]["type"] == "User":
+        checked(404, models.BasicError, "POST", hooks, **wish)
+        return
+    hook = checked(201, models.OrgHook, "POST", hooks, **wish)
+    refused = checked(422, models.ValidationError, "POST", hooks, **wish)
+    assert refused["errors"][0]["message"] == "Hook already exists on this organization"
+    checked(200, list[models.OrgHook], "GET", hooks)
+    checked(200, models.OrgHook, "GET", f"{hooks}/{hook['id']}")
+    checked(200, models.OrgHook, "PATCH", f"{hooks}/{hook['id']}", active=False)
+    checked(200, models.WebhookConfig, "GET", f"{hooks}/{hook['id']}/config")
+    assert "canary" not in github.http.get(hooks).text
+    # What happens on boards is an organization's.
+    checked(422, models.ValidationError, "POST", f"{WIDGETS}/hooks", **wish)
+
+
 def test_errors(github: Emulated) -> None:
     checked = Checked(github)
     checked(404, models.BasicError, "GET", "/repos/none/such")

@@ -43,7 +43,7 @@ def writer(bucket: Corner) -> ObjectStoreWriter:
 
 
 def test_without_a_bucket_there_is_nothing(writer: ObjectStoreWriter) -> None:
-    assert writer.prefixes("acme") == frozenset()
+    assert writer.keys("acme") == frozenset()
 
 
 def test_bucket_and_marker_are_made_and_may_be_made_again(writer: ObjectStoreWriter) -> None:
@@ -51,15 +51,19 @@ def test_bucket_and_marker_are_made_and_may_be_made_again(writer: ObjectStoreWri
         writer.ensure_bucket()
         writer.put_marker("acme/widgets/")
     writer.put_marker("other/gadgets/")
-    assert writer.prefixes("acme") == {"acme/widgets/"}
-    assert writer.prefixes("nobody") == frozenset()
-    assert writer.prefixes("acm") == frozenset()
+    assert writer.keys("acme") == {"acme/widgets/"}
+    assert writer.keys("nobody") == frozenset()
+    assert writer.keys("acm") == frozenset()
 
 
-def test_a_prefix_with_recordings_needs_no_marker(writer: ObjectStoreWriter, bucket: Corner) -> None:
+def test_a_marker_that_is_gone_is_not_listed_whatever_the_server_keeps_of_its_place(
+    writer: ObjectStoreWriter, bucket: Corner
+) -> None:
     writer.ensure_bucket()
-    admin(bucket).put_object(bucket[1], "acme/widgets/1/video.webm", io.BytesIO(b"12345"), 5)
-    assert writer.prefixes("acme") == {"acme/widgets/"}
+    writer.put_marker("repos/acme/widgets/.keep")
+    assert writer.keys("repos/acme") == {"repos/acme/widgets/.keep"}
+    admin(bucket).remove_object(bucket[1], "repos/acme/widgets/.keep")
+    assert writer.keys("repos/acme") == frozenset()
 
 
 def test_an_object_with_the_markers_key_keeps_its_content(writer: ObjectStoreWriter, bucket: Corner) -> None:
@@ -73,28 +77,28 @@ def test_an_object_with_the_markers_key_keeps_its_content(writer: ObjectStoreWri
     answer.release_conn()
 
 
-def test_more_prefixes_than_a_page(writer: ObjectStoreWriter, bucket: Corner) -> None:
+def test_more_keys_than_a_page(writer: ObjectStoreWriter, bucket: Corner) -> None:
     writer.ensure_bucket()
     theirs = admin(bucket)
     for number in range(1001):
         theirs.put_object(bucket[1], f"acme/r{number}/", io.BytesIO(b""), 0)
-    assert len(writer.prefixes("acme")) == 1001
+    assert len(writer.keys("acme")) == 1001
 
 
 def test_a_reader_remembers_its_listing_for_the_pass(writer: ObjectStoreWriter, bucket: Corner) -> None:
     reader = ObjectStore.connect(sections(bucket))
-    assert reader.prefixes("acme") == frozenset()
+    assert reader.keys("acme") == frozenset()
     writer.ensure_bucket()
     writer.put_marker("acme/widgets/")
-    assert reader.prefixes("acme") == frozenset()
+    assert reader.keys("acme") == frozenset()
     reader.close()
-    assert ObjectStore.connect(sections(bucket)).prefixes("acme") == {"acme/widgets/"}
+    assert ObjectStore.connect(sections(bucket)).keys("acme") == {"acme/widgets/"}
 
 
 @pytest.mark.parametrize(("key", "value"), [("accessKey", "nobody"), ("secretKey", "wr0ng-secret")])
 def test_wrong_keys_are_denied(bucket: Corner, key: str, value: str) -> None:
     client = ObjectStoreWriter.connect(sections(bucket, **{key: value}))
-    for call in (lambda: client.prefixes("acme"), client.ensure_bucket, lambda: client.put_marker("a/b/")):
+    for call in (lambda: client.keys("acme"), client.ensure_bucket, lambda: client.put_marker("a/b/")):
         with pytest.raises(Denied) as caught:
             call()
         assert "wr0ng-secret" not in f"{caught.value!r} {caught.value.__cause__!r}"
@@ -108,14 +112,14 @@ def test_keys_that_may_only_read(writer: ObjectStoreWriter, bucket: Corner) -> N
     limited.ensure_bucket()
     with pytest.raises(Denied):
         limited.put_marker("acme/widgets/")
-    assert limited.prefixes("acme") == frozenset()
+    assert limited.keys("acme") == frozenset()
 
 
 def test_a_server_that_is_down_is_unavailable_soon() -> None:
     client = ObjectStore.connect(sections((f"127.0.0.1:{servers.free_port()}", "bucket")))
     started = time.monotonic()
     with pytest.raises(Unavailable):
-        client.prefixes("acme")
+        client.keys("acme")
     assert time.monotonic() - started < 10
 
 
@@ -136,7 +140,7 @@ def test_answers_that_are_none(status: int, body: str, fault: type[Exception]) -
     with serve(app) as url:
         client = ObjectStore.connect(sections((url.removeprefix("http://"), "bucket")))
         with pytest.raises(fault) as caught:
-            client.prefixes("acme")
+            client.keys("acme")
         client.close()
     assert "wr0ng-secret" not in str(caught.value)
 

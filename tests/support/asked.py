@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-GITHUB = frozenset({"validate-repo", "project-board", "webhook", "git-access", "devcontainer"})
+GITHUB = frozenset(
+    {"validate-repo", "project-board", "webhook", "organization-webhook", "git-access", "devcontainer"}
+)
 VAULT = frozenset({"webhook-secret", "git-access", "llm-key"})
 
 READS: Mapping[str, frozenset[str]] = {

@@ -106,9 +106,9 @@ class GitHub(Reader):
         raw = data.get("node")
         return queries.sensible("reading a board", queries.board, raw) if raw else None
 
-    def hooks(self, full_name: str) -> tuple[Hook, ...]:
-        """Return all webhooks of a repository, oldest first."""
-        raw = self._retry.repeat(self._connect().pages, f"/repos/{full_name}/hooks", {"per_page": 100})
+    def hooks(self, place: str) -> tuple[Hook, ...]:
+        """Return all webhooks of `repos/owner/name` or `orgs/login`, oldest first."""
+        raw = self._retry.repeat(self._connect().pages, f"/{place}/hooks", {"per_page": 100})
         return queries.sensible("GET hooks", lambda answer: tuple(sorted(map(_hook, answer), key=_id)), raw)
 
     def deploy_keys(self, full_name: str) -> tuple[DeployKey, ...]:

@@ -96,21 +96,21 @@ class GitHubWriter(GitHub, Writer):
             "adding options to a field", lambda raw: queries.board_field(raw["projectV2Field"]), made
         )
 
-    def create_hook(self, full_name: str, *, url: str, events: Sequence[str], secret: SecretStr) -> int:
-        """Make a webhook and return its id."""
+    def create_hook(self, place: str, *, url: str, events: Sequence[str], secret: SecretStr) -> int:
+        """Make a webhook of `repos/owner/name` or `orgs/login` and return its id."""
         body = {"name": "web", "active": True, "events": list(events), "config": _config(url, secret)}
-        made = self._write("POST", f"/repos/{full_name}/hooks", body)
+        made = self._write("POST", f"/{place}/hooks", body)
         return queries.sensible("creating a webhook", lambda raw: int(raw["id"]), made)
 
     def update_hook(
-        self, full_name: str, number: int, *, url: str, events: Sequence[str], secret: SecretStr
+        self, place: str, number: int, *, url: str, events: Sequence[str], secret: SecretStr
     ) -> None:
         """Set everything of a webhook in one request.
 
         The secret is always sent: GitHub removes the one that an update leaves out.
         """
         body = {"active": True, "events": list(events), "config": _config(url, secret)}
-        self._write("PATCH", f"/repos/{full_name}/hooks/{number}", body)
+        self._write("PATCH", f"/{place}/hooks/{number}", body)
 
     def create_deploy_key(self, full_name: str, *, title: str, key: str) -> None:
         """Register a public key that may read and write."""

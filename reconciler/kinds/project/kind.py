@@ -14,6 +14,7 @@ from reconciler.kinds.project.resources.litellm_team import LiteLLMTeam
 from reconciler.kinds.project.resources.llm_key import LlmKey
 from reconciler.kinds.project.resources.manifests import Manifests
 from reconciler.kinds.project.resources.oauth import OAuth
+from reconciler.kinds.project.resources.organization_webhook import OrganizationWebhook
 from reconciler.kinds.project.resources.pod_health import PodHealth
 from reconciler.kinds.project.resources.project_board import ProjectBoard
 from reconciler.kinds.project.resources.recordings import Recordings
@@ -54,6 +55,7 @@ PROJECT = Kind(
         ProjectBoard,
         WebhookSecret,
         Webhook,
+        OrganizationWebhook,
         GitAccess,
         LlmKey,
         # What has a name that somebody else's may have comes before what is deployed in that name.
@@ -77,7 +79,10 @@ PROJECT = Kind(
     face=_face,
     made_outside=make_repositories,
     sandbox_settings={
-        "webhook": {"url": "https://hooks.mesh-six.example/github"},
+        "webhook": {
+            "url": "https://hooks.mesh-six.example/github",
+            "organizationSecret": "the sandbox's receiver and GitHub share it",
+        },
         "projects": {"repositories": ["*/*"]},
         "pods": {
             "featureReference": "registry.mesh-six.example/mesh-six/mesh-six-tools:2",

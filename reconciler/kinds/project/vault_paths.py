@@ -5,7 +5,6 @@ from __future__ import annotations
 WEBHOOKS = "mesh-six/webhooks"
 ENVIRONMENTS = "mesh-six/envs"
 OAUTH = "mesh-six/oauth"
-ORGANIZATIONS = "mesh-six/organizations"
 
 
 def webhook_name(full_name: str) -> str:
@@ -15,6 +14,11 @@ def webhook_name(full_name: str) -> str:
     Two repositories can share one (`a-b/c` and `a/b-c`); the mark says whose the secret is.
     """
     return full_name.replace("/", "-")
+
+
+def organization_secret(login: str) -> str:
+    """Return where the copy of the secret of an organization's webhook is. No repository has such a name."""
+    return f"{WEBHOOKS}/@{login.lower()}"
 
 
 def for_external_secrets(mount: str, path: str) -> str:

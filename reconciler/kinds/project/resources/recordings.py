@@ -16,11 +16,11 @@ from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State, Unknown
 from reconciler.settings.giving import Reading, Settings, Writing
 
-MARKER = ".keep"
+PLACES, MARKER = "repos/", ".keep"
 
 
 class RecordingsState(State):
-    """Something lies under the prefix: our marker, or recordings."""
+    """The prefix that is marked."""
 
     prefix: str
 
@@ -54,7 +54,8 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
         for target in targets:
             # What an earlier version marked is not mesh-six's place; it is asked for, so as not to look lost.
             prefix = str(target.remembered.get("prefix") or prefix_of(target.spec))
-            if prefix not in store.prefixes(prefix.rstrip("/").rpartition("/")[0]):
+            marker = f"{prefix}{MARKER}" if prefix.startswith(PLACES) else prefix
+            if marker not in store.keys(prefix.rstrip("/").rpartition("/")[0]):
                 found[target.slug] = Absent()
             else:
                 found[target.slug] = without or Known(RecordingsState(prefix=prefix))
@@ -101,9 +102,9 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
 
 def _as_remembered(target: Target[ProjectSpec]) -> ProjectSpec:
     prefix = str(target.remembered.get("prefix", ""))
-    return target.spec.spelled(prefix.removeprefix("repos/").removesuffix("/"))
+    return target.spec.spelled(prefix.removeprefix(PLACES).removesuffix("/"))
 
 
 def prefix_of(spec: ProjectSpec) -> str:
     """Return the prefix of the project's recordings, ending in a slash."""
-    return f"repos/{spec.repo_owner}/{spec.repo_name}/"
+    return f"{PLACES}{spec.repo_owner}/{spec.repo_name}/"

@@ -18,6 +18,7 @@ object or, with `POST`, a list of them; the answer has the same shape.
           {repository: "owner/name", config, events, active}
     GET   /_emulator/hooks/{owner}/{name}
           What is kept, with the secrets.
+    GET   /_emulator/organization-hooks/{organization}
     POST  /_emulator/keys
           {repository: "owner/name", key, title, readOnly}
     POST  /_emulator/tokens

@@ -38,6 +38,7 @@ class Admin:
             Route(f"{PREFIX}/projects", self._each(self.add_board), methods=["POST"]),
             Route(f"{PREFIX}/hooks", self._each(self.add_hook), methods=["POST"]),
             Route(f"{PREFIX}/hooks/{{owner}}/{{repo}}", self._hooks, methods=["GET"]),
+            Route(f"{PREFIX}/organization-hooks/{{organization}}", self._organization_hooks, methods=["GET"]),
             Route(f"{PREFIX}/keys", self._each(self.add_key), methods=["POST"]),
             Route(f"{PREFIX}/tokens", self._each(self.add_token), methods=["POST"]),
             Route(f"{PREFIX}/installations", self._each(self.add_installation), methods=["POST"]),
@@ -92,7 +93,7 @@ class Admin:
         repository = self._repository(*wish["repository"].split("/"))
         active = wish.get("active", True)
         events = wish.get("events", ["push"])
-        return hooks.create(self._world, repository["id"], wish["config"], events, active=active)
+        return hooks.create(self._world, str(repository["id"]), wish["config"], events, active=active)
 
     def add_key(self, wish: Mapping[str, Any]) -> Document:
         """Add a deploy key."""
@@ -153,9 +154,13 @@ class Admin:
 
         return _answered(act, {})
 
+    async def _organization_hooks(self, request: Request) -> Response:
+        owner = self._world.repositories.owner(request.path_params["organization"])
+        return JSONResponse(hooks.all_of(self._world, f"org-{owner['id']}") if owner else [])
+
     async def _hooks(self, request: Request) -> Response:
         repository = self._repository(request.path_params["owner"], request.path_params["repo"])
-        return JSONResponse(hooks.all_of(self._world, repository["id"]))
+        return JSONResponse(hooks.all_of(self._world, str(repository["id"])))
 
     async def _rate_limit(self, request: Request) -> Response:
         wish = await request.json()

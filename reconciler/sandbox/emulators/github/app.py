@@ -71,6 +71,9 @@ OF_REPOSITORY: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
+HOOKS = tuple(route for route in OF_REPOSITORY if route[1].startswith("/hooks"))
+
+
 def create_app(
     store: Store,
     *,
@@ -131,8 +134,13 @@ def _rest(world: World) -> list[Route]:
         for place in ("/repos/{owner}/{repo}", "/repositories/{repository_id:int}")
         for method, suffix, handler in OF_REPOSITORY
     ]
+    of_organization = [
+        Route(f"{prefix}/orgs/{{organization}}{suffix}", endpoint(world, handler), methods=[method])
+        for prefix in ("", "/api/v3")
+        for method, suffix, handler in HOOKS
+    ]
     nothing = Route("/{rest:path}", endpoint(world, _nothing), methods=ANY_METHOD)
-    return [*fixed, *of_repository, nothing]
+    return [*fixed, *of_repository, *of_organization, nothing]
 
 
 def _of_app(world: World, handler: Handler) -> Endpoint:

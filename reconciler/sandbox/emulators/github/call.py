@@ -20,7 +20,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from reconciler.sandbox.emulators.github.errors import Refusal, archived, not_found
+from reconciler.sandbox.emulators.github.errors import Refusal, archived, inaccessible, not_found
 from reconciler.sandbox.emulators.github.identity import ANONYMOUS, METADATA, Identity, Need
 from reconciler.sandbox.emulators.github.world import World
 
@@ -109,6 +109,15 @@ class Call:
         if need.writes and found["archived"]:
             raise archived()
         self.identity.check(found, need)
+        return found
+
+    def organization(self, access: str) -> dict[str, Any]:
+        """Return the organization of the path whose webhooks the token may `read` or `write`."""
+        found = self.world.repositories.owner(self.parameter("organization"))
+        if found is None or not self.identity.manages_hooks(found, access):
+            if found and not self.identity.is_user and not self.identity.anonymous:
+                raise inaccessible(self.identity.kind, f"organization_hooks={access}")
+            raise not_found()
         return found
 
     def wrote(self) -> None:

@@ -1,5 +1,7 @@
 """Webhooks as documents and their deliveries. Knows no route and no right.
 
+A place is a repository's number, or `org-` and an organization's.
+
 A document: id, active, events, config {url, content_type, insecure_ssl, secret?}, createdAt, updatedAt,
 lastResponse. A ping is really sent when the address is on this machine, and fails as an unreachable host
 does otherwise.
@@ -28,19 +30,17 @@ UNUSED = {"code": None, "status": "unused", "message": None}
 Document = dict[str, Any]
 
 
-def all_of(world: World, repository_id: int) -> list[Document]:
-    """Return a repository's hooks, oldest first, with their secrets."""
-    return [hook for _, hook in world.store.items(HOOKS, f"{repository_id}/")]
+def all_of(world: World, place: str) -> list[Document]:
+    """Return a place's hooks, oldest first, with their secrets."""
+    return [hook for _, hook in world.store.items(HOOKS, f"{place}/")]
 
 
-def find(world: World, repository_id: int, number: int) -> Document | None:
+def find(world: World, place: str, number: int) -> Document | None:
     """Return one hook."""
-    return world.store.get(HOOKS, _key(repository_id, number))
+    return world.store.get(HOOKS, _key(place, number))
 
 
-def create(
-    world: World, repository_id: int, config: object, events: Sequence[str], *, active: bool
-) -> Document:
+def create(world: World, place: str, config: object, events: Sequence[str], *, active: bool) -> Document:
     """Make a hook; the same receiver for a common event twice is refused."""
     hook: Document = {
         "id": 400_000_000 + world.store.next_number(HOOKS),
@@ -50,28 +50,28 @@ def create(
         "createdAt": world.now(),
         "lastResponse": UNUSED,
     }
-    check(world, repository_id, hook)
-    return save(world, repository_id, hook)
+    check(world, place, hook)
+    return save(world, place, hook)
 
 
-def save(world: World, repository_id: int, hook: Document) -> Document:
+def save(world: World, place: str, hook: Document) -> Document:
     """Keep a hook."""
     hook["updatedAt"] = world.now()
-    world.store.put(HOOKS, _key(repository_id, hook["id"]), hook)
+    world.store.put(HOOKS, _key(place, hook["id"]), hook)
     return hook
 
 
-def delete(world: World, repository_id: int, number: int) -> None:
+def delete(world: World, place: str, number: int) -> None:
     """Forget a hook."""
-    world.store.delete(HOOKS, _key(repository_id, number))
+    world.store.delete(HOOKS, _key(place, number))
 
 
-def check(world: World, repository_id: int, hook: Document) -> None:
+def check(world: World, place: str, hook: Document) -> None:
     """Raise the 422 of a duplicate or of one hook too many."""
-    others = [one for one in all_of(world, repository_id) if one["id"] != hook["id"]]
+    others = [one for one in all_of(world, place) if one["id"] != hook["id"]]
     for other in others:
         if _receiver(other) == _receiver(hook) and _overlap(other["events"], hook["events"]):
-            raise validation_failed("Hook", "custom", message="Hook already exists on this repository")
+            raise validation_failed("Hook", "custom", message=f"Hook already exists on this {_what(place)}")
     for event in hook["events"]:
         if sum(event in other["events"] for other in others) >= MOST_PER_EVENT:
             message = f'The "{event}" event cannot have more than {MOST_PER_EVENT} hooks'
@@ -103,9 +103,13 @@ def deliveries(world: World, hook: Document) -> list[Document]:
     return [one for _, one in world.store.items(DELIVERIES, f"{hook['id']}/")][::-1]
 
 
-async def ping(world: World, repository_id: int, hook: Document) -> None:
+async def ping(world: World, place: str, hook: Document) -> None:
     """Send a signed ping and remember how it went."""
-    payload = {"zen": "Keep it logically awesome.", "hook_id": hook["id"], "hook": {"type": "Repository"}}
+    payload = {
+        "zen": "Keep it logically awesome.",
+        "hook_id": hook["id"],
+        "hook": {"type": _what(place).capitalize()},
+    }
     text = json.dumps(payload)
     json_wanted = hook["config"]["content_type"] == "json"
     body = text.encode() if json_wanted else urlencode({"payload": text}).encode()
@@ -134,16 +138,16 @@ async def ping(world: World, repository_id: int, hook: Document) -> None:
         "event": "ping",
         "action": None,
         "installation_id": None,
-        "repository_id": repository_id,
+        "repository_id": int(place) if place.isdigit() else None,
         "request": {"headers": headers, "payload": payload},
         "response": {"headers": {}, "payload": ""},
     }
     world.store.put(DELIVERIES, f"{hook['id']}/{number:012d}", delivery)
-    present = find(world, repository_id, hook["id"])
+    present = find(world, place, hook["id"])
     if present is not None:
         kind = "active" if 200 <= code < 300 else "connection_error" if code == 0 else "misconfigured"
         present["lastResponse"] = {"code": code, "status": kind, "message": status}
-        world.store.put(HOOKS, _key(repository_id, hook["id"]), present)
+        world.store.put(HOOKS, _key(place, hook["id"]), present)
 
 
 async def _send(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
@@ -159,6 +163,10 @@ async def _send(url: str, body: bytes, headers: Mapping[str, str]) -> tuple[int,
     return response.status_code, "OK" if good else f"Invalid HTTP Response: {response.status_code}"
 
 
+def _what(place: str) -> str:
+    return "organization" if place.startswith("org-") else "repository"
+
+
 def _receiver(hook: Document) -> tuple[str, str, str]:
     config = hook["config"]
     return config["url"], config["content_type"], config["insecure_ssl"]
@@ -168,5 +176,5 @@ def _overlap(one: Sequence[str], other: Sequence[str]) -> bool:
     return "*" in one or "*" in other or bool(set(one) & set(other))
 
 
-def _key(repository_id: int, number: int) -> str:
-    return f"{repository_id}/{number:012d}"
+def _key(place: str, number: int) -> str:
+    return f"{place}/{number:012d}"

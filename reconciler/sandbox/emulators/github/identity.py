@@ -16,7 +16,7 @@ from reconciler.sandbox.emulators.store import Store
 
 LEVELS = ("none", "read", "triage", "write", "maintain", "admin")
 TOKENS = "github.tokens"
-ALL_SCOPES = ("repo", "admin:repo_hook", "project", "read:org", "workflow", "gist")
+ALL_SCOPES = ("repo", "admin:repo_hook", "admin:org_hook", "project", "read:org", "workflow", "gist")
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,14 @@ class Identity:
         scoped = not need.scopes or set(need.scopes) & set(self.scopes)
         if not scoped or not self.reaches(repository, need.level):
             raise not_found()
+
+    def manages_hooks(self, organization: Mapping[str, Any], access: str) -> bool:
+        """Whether it may read or write that organization's webhooks: an owner of it, or an App that may."""
+        if organization["type"] != "Organization":
+            return False
+        if self.is_user:
+            return "admin:org_hook" in self.scopes and self.default == "admin"
+        return self.permissions.get("organization_hooks", "none") in {access, "write", "admin"}
 
     def manages_boards(self, owner: Mapping[str, Any], access: str) -> bool:
         """Whether it may read or write that owner's boards; a user's only by a classic token."""

@@ -1,8 +1,9 @@
-"""Webhooks. A secret goes in and never comes out."""
+"""Webhooks of repositories and organizations. A secret goes in and never comes out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.background import BackgroundTask
@@ -10,7 +11,7 @@ from starlette.background import BackgroundTask
 from reconciler.sandbox.emulators.github import hooks
 from reconciler.sandbox.emulators.github.call import Answer, Call
 from reconciler.sandbox.emulators.github.errors import not_found, validation_failed
-from reconciler.sandbox.emulators.github.identity import READ_HOOKS, WRITE_HOOKS
+from reconciler.sandbox.emulators.github.identity import READ_HOOKS, WRITE_HOOKS, Need
 
 MASK = "********"
 EVENTS = frozenset({
@@ -23,51 +24,66 @@ EVENTS = frozenset({
     "repository_import", "repository_ruleset", "repository_vulnerability_alert",
     "secret_scanning_alert", "star", "status", "team_add", "watch", "workflow_job", "workflow_run",
 })  # fmt: skip
+OF_ORGANIZATIONS = EVENTS | {
+    "membership", "org_block", "organization", "personal_access_token_request", "projects_v2",
+    "projects_v2_item", "projects_v2_status_update", "team",
+}  # fmt: skip
+"""Boards are an organization's: no webhook of a repository can carry what happens on them."""
 Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What has webhooks: a repository or an organization."""
+
+    key: str
+    type: str
+    address: str
+    events: frozenset[str]
 
 
 def list_hooks(call: Call) -> Answer:
     """GET …/hooks."""
-    repository = call.repository(READ_HOOKS)
-    return call.page([_body(call, repository, hook) for hook in hooks.all_of(call.world, repository["id"])])
+    place = _place(call, READ_HOOKS)
+    return call.page([_body(place, hook) for hook in hooks.all_of(call.world, place.key)])
 
 
 def create_hook(call: Call) -> Answer:
     """POST …/hooks; GitHub pings a new hook by itself."""
-    repository = call.repository(WRITE_HOOKS)
+    place = _place(call, WRITE_HOOKS)
     if call.body.get("name", "web") != "web":
         raise validation_failed("Hook", "invalid", field="name")
-    events = _events(call.body.get("events", ["push"]))
+    events = _events(place, call.body.get("events", ["push"]))
     hook = hooks.create(
         call.world,
-        repository["id"],
+        place.key,
         call.body.get("config"),
         events,
         active=call.body.get("active", True),
     )
     call.wrote()
     return Answer(
-        _body(call, repository, hook),
+        _body(place, hook),
         status=201,
-        headers={"Location": _address(call, repository, hook)},
-        background=BackgroundTask(hooks.ping, call.world, repository["id"], hook),
+        headers={"Location": _address(place, hook)},
+        background=BackgroundTask(hooks.ping, call.world, place.key, hook),
     )
 
 
 def get_hook(call: Call) -> Answer:
     """GET …/hooks/{id}."""
-    repository = call.repository(READ_HOOKS)
-    return Answer(_body(call, repository, _found(call, repository)))
+    place = _place(call, READ_HOOKS)
+    return Answer(_body(place, _found(call, place)))
 
 
 def update_hook(call: Call) -> Answer:
     """PATCH …/hooks/{id}: a secret that is not sent again is gone."""
-    repository = call.repository(WRITE_HOOKS)
-    hook = _found(call, repository)
+    place = _place(call, WRITE_HOOKS)
+    hook = _found(call, place)
     body = call.body
     config = body["config"] if "config" in body else {**hook["config"], "secret": None}
-    events = set(_events(body["events"])) if "events" in body else set(hook["events"])
-    events |= set(_events(body.get("add_events", [])))
+    events = set(_events(place, body["events"])) if "events" in body else set(hook["events"])
+    events |= set(_events(place, body.get("add_events", [])))
     events -= set(body.get("remove_events", []))
     changed = {
         **hook,
@@ -75,72 +91,72 @@ def update_hook(call: Call) -> Answer:
         "events": sorted(events),
         "active": body.get("active", hook["active"]),
     }
-    hooks.check(call.world, repository["id"], changed)
-    hooks.save(call.world, repository["id"], changed)
+    hooks.check(call.world, place.key, changed)
+    hooks.save(call.world, place.key, changed)
     call.wrote()
-    return Answer(_body(call, repository, changed))
+    return Answer(_body(place, changed))
 
 
 def get_config(call: Call) -> Answer:
     """GET …/hooks/{id}/config."""
-    repository = call.repository(READ_HOOKS)
-    return Answer(_masked(_found(call, repository)))
+    place = _place(call, READ_HOOKS)
+    return Answer(_masked(_found(call, place)))
 
 
 def update_config(call: Call) -> Answer:
     """PATCH …/hooks/{id}/config: only the keys that are named change."""
-    repository = call.repository(WRITE_HOOKS)
-    hook = _found(call, repository)
+    place = _place(call, WRITE_HOOKS)
+    hook = _found(call, place)
     keys = ("url", "content_type", "insecure_ssl", "secret")
     named: dict[str, Any] = {key: call.body[key] for key in keys if key in call.body}
     hook["config"] = hooks.clean_config({**hook["config"], **named})
-    hooks.check(call.world, repository["id"], hook)
-    hooks.save(call.world, repository["id"], hook)
+    hooks.check(call.world, place.key, hook)
+    hooks.save(call.world, place.key, hook)
     call.wrote()
     return Answer(_masked(hook))
 
 
 def delete_hook(call: Call) -> Answer:
     """DELETE …/hooks/{id}."""
-    repository = call.repository(WRITE_HOOKS)
-    hooks.delete(call.world, repository["id"], _found(call, repository)["id"])
+    place = _place(call, WRITE_HOOKS)
+    hooks.delete(call.world, place.key, _found(call, place)["id"])
     call.wrote()
     return Answer(status=204)
 
 
 def ping_hook(call: Call) -> Answer:
     """POST …/hooks/{id}/pings: 204 at once; the delivery shows how it went."""
-    repository = call.repository(READ_HOOKS)
-    hook = _found(call, repository)
-    task = BackgroundTask(hooks.ping, call.world, repository["id"], hook)
+    place = _place(call, READ_HOOKS)
+    hook = _found(call, place)
+    task = BackgroundTask(hooks.ping, call.world, place.key, hook)
     return Answer(status=204, background=task)
 
 
 def list_deliveries(call: Call) -> Answer:
     """GET …/hooks/{id}/deliveries."""
-    repository = call.repository(READ_HOOKS)
-    found = hooks.deliveries(call.world, _found(call, repository))
+    place = _place(call, READ_HOOKS)
+    found = hooks.deliveries(call.world, _found(call, place))
     return call.page([{key: one[key] for key in one if key not in {"request", "response"}} for one in found])
 
 
 def get_delivery(call: Call) -> Answer:
     """GET …/hooks/{id}/deliveries/{delivery}."""
-    repository = call.repository(READ_HOOKS)
-    for one in hooks.deliveries(call.world, _found(call, repository)):
+    place = _place(call, READ_HOOKS)
+    for one in hooks.deliveries(call.world, _found(call, place)):
         if one["id"] == call.parameter("delivery"):
             return Answer(one)
     raise not_found()
 
 
-def _found(call: Call, repository: Document) -> dict[str, Any]:
-    hook = hooks.find(call.world, repository["id"], call.parameter("hook"))
+def _found(call: Call, place: Place) -> dict[str, Any]:
+    hook = hooks.find(call.world, place.key, call.parameter("hook"))
     if hook is None:
         raise not_found()
     return hook
 
 
-def _events(given: object) -> list[str]:
-    if not isinstance(given, list) or not all(event in EVENTS for event in given):
+def _events(place: Place, given: object) -> list[str]:
+    if not isinstance(given, list) or not all(event in place.events for event in given):
         raise validation_failed(
             "Hook", "custom", field="events", message="These events are not allowed for this hook"
         )
@@ -152,14 +168,29 @@ def _masked(hook: Document) -> dict[str, Any]:
     return {**hook["config"], **secret}
 
 
-def _address(call: Call, repository: Document, hook: Document) -> str:
-    return f"{call.api}/repos/{repository['owner']}/{repository['name']}/hooks/{hook['id']}"
+def _place(call: Call, need: Need) -> Place:
+    if "organization" in call.request.path_params:
+        owner = call.organization(need.access)
+        address = f"{call.api}/orgs/{owner['login']}/hooks"
+        return Place(f"org-{owner['id']}", "Organization", address, OF_ORGANIZATIONS)
+    repository = call.repository(need)
+    address = f"{call.api}/repos/{repository['owner']}/{repository['name']}/hooks"
+    return Place(str(repository["id"]), "Repository", address, EVENTS)
 
 
-def _body(call: Call, repository: Document, hook: Document) -> dict[str, Any]:
-    address = _address(call, repository, hook)
+def _address(place: Place, hook: Document) -> str:
+    return f"{place.address}/{hook['id']}"
+
+
+def _body(place: Place, hook: Document) -> dict[str, Any]:
+    address = _address(place, hook)
+    only_repositories = (
+        {"test_url": f"{address}/test", "last_response": hook["lastResponse"]}
+        if place.type == "Repository"
+        else {}
+    )
     return {
-        "type": "Repository",
+        "type": place.type,
         "id": hook["id"],
         "name": "web",
         "active": hook["active"],
@@ -168,8 +199,7 @@ def _body(call: Call, repository: Document, hook: Document) -> dict[str, Any]:
         "updated_at": hook["updatedAt"],
         "created_at": hook["createdAt"],
         "url": address,
-        "test_url": f"{address}/test",
         "ping_url": f"{address}/pings",
         "deliveries_url": f"{address}/deliveries",
-        "last_response": hook["lastResponse"],
+        **only_repositories,
     }

@@ -17,17 +17,17 @@ from tests.kinds.project.evidence import (
     repository,
     vault,
 )
-from tests.kinds.project.evidence.item import OWNER, slug_of
+from tests.kinds.project.evidence.item import owner_of, slug_of
 from tests.support.evidence import Evidence
 from tests.support.systems import Systems
 
-SAMPLE = f"""\
-repoOwner: {OWNER}
+SAMPLE = """\
+repoOwner: %s
 repoName: %s
 displayName: Gears & %s
-resourceLimits: {{memoryLimit: 12Gi}}
-litellm: {{maxBudget: 12, defaultModel: claude}}
-settings: {{cloudflareDomain: dev.example.org, terminalStreamingRate: 100}}
+resourceLimits: {memoryLimit: 12Gi}
+litellm: {maxBudget: 12, defaultModel: claude}
+settings: {cloudflareDomain: dev.example.org, terminalStreamingRate: 100}
 """
 TOKENS = json.dumps({"accessToken": "a", "refreshToken": "b", "expiresAt": 1_900_000_000_000}).encode()
 
@@ -46,7 +46,7 @@ def _skip(systems: Systems) -> None:
 
 
 EVIDENCE = Evidence(
-    sample=lambda name: SAMPLE % (name, name),
+    sample=lambda name: SAMPLE % (owner_of(name), name, name),
     slug=slug_of,
     resources={
         **repository.SHOWN,

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from reconciler.crypto import ssh_keys
-from tests.kinds.project.evidence.item import OWNER, another, made, number_of, slug_of
+from tests.kinds.project.evidence.item import another, made, number_of, owner_of, slug_of
 from tests.kinds.project.evidence.repository import GITHUB
 from tests.kinds.project.evidence.vault import ENVIRONMENTS, WEBHOOKS, told, write
 from tests.support.evidence import Look, Neighbour, Rival, Shown
@@ -51,7 +51,7 @@ def _note(systems: Systems, name: str) -> Any:
 def _create_hook(systems: Systems, name: str, url: str = "") -> int:
     config = {"url": url or f"https://{another()}.example/hook", "content_type": "json"}
     body = {"name": "web", "active": True, "events": ["push"], "config": config}
-    answer = systems.ask(GITHUB, "POST", f"/repos/{OWNER}/{name}/hooks", body)
+    answer = systems.ask(GITHUB, "POST", f"/repos/{owner_of(name)}/{name}/hooks", body)
     return int(answer["id"])
 
 
@@ -68,12 +68,73 @@ def _overwrite_hook(systems: Systems, name: str) -> None:
     for _, hook in _of_repository(systems, name, "hooks"):
         if hook["config"]["url"] == THEIR_URL:
             body = {"active": False}
-            systems.ask(GITHUB, "PATCH", f"/repos/{OWNER}/{name}/hooks/{hook['id']}", body)
+            systems.ask(GITHUB, "PATCH", f"/repos/{owner_of(name)}/{name}/hooks/{hook['id']}", body)
 
 
 def _delete_all(systems: Systems, name: str, collection: str) -> None:
     for key, _ in _of_repository(systems, name, collection):
         systems.store("github").delete(f"github.{collection}", key)
+
+
+# -- organization-webhook --------------------------------------------------------------------------
+
+
+def _copy(name: str) -> str:
+    return f"{WEBHOOKS}/@{owner_of(name)}"
+
+
+def _organization(systems: Systems, name: str) -> str:
+    found = systems.store("github").get("github.owners", owner_of(name))
+    assert found is not None
+    return f"org-{found['id']}/"
+
+
+def _organizations_hooks(systems: Systems) -> int:
+    return sum(1 for _ in systems.store("github").items("github.hooks", "org-"))
+
+
+def _of_organization(systems: Systems, name: str) -> Any:
+    found = systems.secret(_copy(name))
+    copy = found[0].get("secret") if found else None
+    return [
+        {
+            **{key: hook[key] for key in ("events", "active")},
+            **{key: hook["config"].get(key) for key in ("url", "content_type", "insecure_ssl")},
+            "uses the secret whose copy is in Vault": hook["config"].get("secret") == copy,
+        }
+        for _, hook in systems.store("github").items("github.hooks", _organization(systems, name))
+    ]
+
+
+def _copied(systems: Systems, name: str) -> Any:
+    found = systems.secret(_copy(name))
+    if found is None:
+        return None
+    words = dict(found[1]["custom_metadata"] or {})
+    hooks = systems.store("github").items("github.hooks", _organization(systems, name))
+    noted = words.pop("webhook", "")
+    return {
+        "keys": sorted(found[0]),
+        "marks": words,
+        "noted": [noted.startswith(f"{hook['id']}: ") for _, hook in hooks],
+    }
+
+
+def _their_copy(systems: Systems, name: str) -> Look:
+    write(systems, _copy(name), note="ours, keep off")
+    return lambda: systems.secret(_copy(name))
+
+
+def _add_organization_hook(systems: Systems, name: str) -> None:
+    config = {"url": f"https://{another()}.example/hook", "content_type": "json"}
+    body = {"name": "web", "active": True, "events": ["team"], "config": config}
+    systems.ask(GITHUB, "POST", f"/orgs/{owner_of(name)}/hooks", body)
+
+
+def _delete_organization_hooks(systems: Systems, name: str) -> None:
+    github = systems.store("github")
+    for key, _ in list(github.items("github.hooks", _organization(systems, name))):
+        github.delete("github.hooks", key)
 
 
 # -- git-access ------------------------------------------------------------------------------------
@@ -105,14 +166,14 @@ def _their_key(systems: Systems, name: str) -> Look:
 
 def _add_key(systems: Systems, name: str) -> None:
     body = {"title": another(), "key": ssh_keys.generate().public, "read_only": True}
-    systems.ask(GITHUB, "POST", f"/repos/{OWNER}/{name}/keys", body)
+    systems.ask(GITHUB, "POST", f"/repos/{owner_of(name)}/{name}/keys", body)
 
 
 SHOWN: Mapping[str, Shown] = {
     "webhook": Shown(
         made=made(
             {"github": _hooks, "vault": _note},
-            lambda systems: {"hooks": _count(systems, "hooks")},
+            lambda systems: {"hooks": _count(systems, "hooks") - _organizations_hooks(systems)},
             {"hooks": 1},
         ),
         foreign=Neighbour(
@@ -122,6 +183,19 @@ SHOWN: Mapping[str, Shown] = {
         ),
         more=lambda systems, name: (_create_hook(systems, name), None)[1],
         take_away=lambda systems, name: _delete_all(systems, name, "hooks"),
+    ),
+    "organization-webhook": Shown(
+        made=made(
+            {"github": _of_organization, "vault": _copied},
+            lambda systems: {
+                "organizations' hooks": _organizations_hooks(systems),
+                "copies": sum(each.startswith("@") for each in systems.secret_names(WEBHOOKS)),
+            },
+            {"organizations' hooks": 1, "copies": 1},
+        ),
+        foreign=Rival(_their_copy),
+        more=_add_organization_hook,
+        take_away=_delete_organization_hooks,
     ),
     "git-access": Shown(
         made=made(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.sandbox.emulators.github import node_ids
-from tests.kinds.project.evidence.item import OWNER, another, made, number_of
+from tests.kinds.project.evidence.item import another, made, number_of, owner_of
 from tests.kinds.project.evidence.repository import GITHUB
 from tests.support.evidence import Look, Rival, Shown
 from tests.support.systems import Systems
@@ -43,13 +43,17 @@ def _totals(systems: Systems) -> Mapping[str, int]:
 
 
 def _their_board(systems: Systems, name: str) -> Look:
-    wish = {"owner": OWNER, "title": f"Gears & {name} (mesh-six)", "repositories": [f"{OWNER}/{name}"]}
+    wish = {
+        "owner": owner_of(name),
+        "title": f"Gears & {name} (mesh-six)",
+        "repositories": [f"{owner_of(name)}/{name}"],
+    }
     made_there = systems.sandbox.emulator("github", "POST", "/_emulator/projects", wish)
     return lambda: systems.store("github").get("github.boards", str(made_there["id"]))
 
 
 def _create(systems: Systems, name: str) -> None:
-    owner = systems.store("github").get("github.owners", OWNER)
+    owner = systems.store("github").get("github.owners", owner_of(name))
     assert owner is not None
     wish = {
         "ownerId": node_ids.encode(node_ids.ORGANIZATION, owner["id"]),

@@ -13,7 +13,6 @@ from reconciler.model.status_file import status_path
 from tests.support.evidence import Made
 from tests.support.systems import Systems
 
-OWNER = "acme"
 MANAGED = "mesh-six-reconciler"
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?")
@@ -21,15 +20,25 @@ _VERSION = re.compile(r"\b[0-9a-f]{12}\b")
 _NODE = re.compile(r"\b[A-Z]+[A-Za-z]*_kgDO[\w-]+")
 
 
+def owner_of(name: str) -> str:
+    """Return the organization of the project whose repository has that name; each has one of its own."""
+    return f"acme-{name}"
+
+
 def slug_of(name: str) -> str:
     """Return the slug of the project whose repository has that name."""
-    return f"{OWNER}-{name}"
+    return f"{owner_of(name)}-{name}"
+
+
+def name_of(slug: str) -> str:
+    """Return the repository's name of a slug that `slug_of` made; it has no dash."""
+    return slug.rpartition("-")[2]
 
 
 def number_of(systems: Systems, name: str) -> int:
     """Return GitHub's number of the repository."""
-    found = systems.store("github").get("github.repository-names", f"{OWNER}/{name}".lower())
-    assert found is not None, f"there is no repository {OWNER}/{name}"
+    found = systems.store("github").get("github.repository-names", f"{owner_of(name)}/{name}".lower())
+    assert found is not None, f"there is no repository {owner_of(name)}/{name}"
     return int(found["id"])
 
 

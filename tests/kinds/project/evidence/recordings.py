@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.kinds.project.evidence.item import OWNER, another, made
+from tests.kinds.project.evidence.item import another, made, owner_of
 from tests.support.evidence import Look, Neighbour, Shown
 from tests.support.systems import Systems
 
 
 def _prefix(name: str) -> str:
-    return f"{OWNER}/{name}/"
+    return f"repos/{owner_of(name)}/{name}/"
 
 
 def _recording(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.kinds.project.evidence.item import OWNER, another, made, slug_of
+from tests.kinds.project.evidence.item import another, made, owner_of, slug_of
 from tests.support.evidence import Look, Rival, Shown
 from tests.support.systems import Systems
 
@@ -18,7 +18,7 @@ INSERT = (
 def _rows(systems: Systems, name: str) -> Any:
     found = systems.rows(
         "SELECT * FROM repo_registry WHERE service_name = %s OR repo_url LIKE %s ORDER BY service_name",
-        slug_of(name), f"%/{OWNER}/{name}",
+        slug_of(name), f"%/{owner_of(name)}/{name}",
     )  # fmt: skip
     rows = [
         {key: value for key, value in row.items() if not key.endswith("_at") and key != "id"} for row in found
@@ -54,7 +54,7 @@ SHOWN: Mapping[str, Shown] = {
         ),
         foreign=Rival(_their_row),
         more=lambda systems, name: systems.insert(
-            INSERT, f"{slug_of(name)}-{another()}", f"https://git.example/{OWNER}/{name}"
+            INSERT, f"{slug_of(name)}-{another()}", f"https://git.example/{owner_of(name)}/{name}"
         ),
         take_away=_delete,
     )

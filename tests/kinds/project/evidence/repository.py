@@ -11,7 +11,7 @@ from typing import Any
 
 import pygit2
 
-from tests.kinds.project.evidence.item import OWNER, another, made, number_of
+from tests.kinds.project.evidence.item import another, made, number_of, owner_of
 from tests.support.evidence import Look, MakesNothing, Neighbour, Shown
 from tests.support.systems import Door, Systems
 
@@ -21,7 +21,7 @@ THEIRS = {"image": "theirs", "features": {"ghcr.io/theirs/feature:1": {}}}
 
 
 def _repository(name: str) -> str:
-    return f"/repos/{OWNER}/{name}"
+    return f"/repos/{owner_of(name)}/{name}"
 
 
 def _git(systems: Systems, name: str) -> pygit2.Repository:
@@ -42,7 +42,7 @@ def _main(systems: Systems, name: str) -> str:
 
 
 def _change(systems: Systems, name: str, **wish: Any) -> None:
-    systems.sandbox.emulator("github", "PATCH", f"/_emulator/repositories/{OWNER}/{name}", wish)
+    systems.sandbox.emulator("github", "PATCH", f"/_emulator/repositories/{owner_of(name)}/{name}", wish)
 
 
 # -- validate-repo ---------------------------------------------------------------------------------

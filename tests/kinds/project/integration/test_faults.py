@@ -18,6 +18,7 @@ from reconciler.model.outcome import Condition, ItemReport
 from reconciler.sandbox.faults import Fault, Kind
 from reconciler.sandbox.supervisor import Sandbox
 from reconciler.sandbox.systems import systems
+from tests.kinds.project.evidence.item import name_of, owner_of, slug_of
 from tests.kinds.project.support.inventory import Inventory, inventory
 from tests.support.doomed import WRITES, subject
 from tests.support.reconciling import cycle_of, merge, settle_at_once, without_kustomize
@@ -28,8 +29,8 @@ SYSTEMS = sorted({system.name for system in systems()} - {"oauth-issuer"})
 HOLD = 0.02
 """Seconds; a client sees a connection that is dropped, and not its own timeout, which others test."""
 ALWAYS = 10_000
-UNDISTURBED = "acme-undisturbed"
-OLD = "acme-settledlongago"
+UNDISTURBED = slug_of("undisturbed")
+OLD = slug_of("settledlongago")
 WRONG = {Condition.ERROR, Condition.UNKNOWN}
 BEFORE: tuple[Kind, ...] = tuple(kind for kind in KINDS if not kind.endswith("-after") and kind != "refuse")
 AFTER: tuple[Kind, ...] = tuple(kind for kind in KINDS if kind.endswith("-after"))
@@ -53,7 +54,7 @@ class World:
         self.model = self.of(UNDISTURBED)
 
     def merge(self, *slugs: str) -> None:
-        files = {slug: f"repoOwner: acme\nrepoName: {slug[5:]}\n" for slug in slugs}
+        files = {slug: f"repoOwner: {owner_of(name_of(slug))}\nrepoName: {name_of(slug)}\n" for slug in slugs}
         merge(self.sandbox, self.folder / slugs[0], **files)
 
     def forget(self) -> None:
@@ -61,13 +62,13 @@ class World:
         self._new.clear()
 
     def new_project(self) -> str:
-        slug = f"acme-gear{next(self._numbers):03}"
+        slug = slug_of(f"gear{next(self._numbers):03}")
         self._new.append(slug)
         self.merge(slug)
         return slug
 
     def of(self, slug: str) -> Inventory:
-        return inventory(self.sandbox, slug[5:])
+        return inventory(self.sandbox, name_of(slug))
 
     def strike(self, fault: Fault, *slugs: str, **environment: str) -> PassResult:
         """Run a pass over these projects while the fault is in force."""

@@ -18,6 +18,7 @@ from reconciler.engine.result import PassResult
 from reconciler.faces.sealed_entry import seal_for
 from reconciler.model.outcome import Status
 from reconciler.sandbox.supervisor import Sandbox
+from tests.kinds.project.evidence.item import name_of, owner_of, slug_of
 from tests.kinds.project.support.inventory import EACH, inventory, totals
 from tests.support.doomed import WRITES, GitStep, When, killed_at_push, killed_at_write, subject
 from tests.support.reconciling import cycle_of, merge, settle_at_once, without_kustomize
@@ -28,7 +29,7 @@ PUSHES = (
     GitStep(0, "before"), GitStep(0, "between"), GitStep(0, "after"),
     GitStep(1, "before"), GitStep(1, "between"), GitStep(1, "after"),
 )  # fmt: skip
-UNDISTURBED = "acme-undisturbed"
+UNDISTURBED = slug_of("undisturbed")
 CHANGED = """
 displayName: Another name
 resourceLimits: {memoryLimit: 12Gi}
@@ -48,18 +49,22 @@ class Casualties:
 
     def merge(self, count: int) -> None:
         """Add so many projects."""
-        new = [f"acme-gear{len(self.slugs) + number:03}" for number in range(count)]
+        new = [slug_of(f"gear{len(self.slugs) + number:03}") for number in range(count)]
         self.slugs += new
         self.write(new)
 
     def write(self, slugs: Sequence[str], more: str = "") -> None:
         """Merge the files of these projects."""
-        files = {slug: f"repoOwner: acme\nrepoName: {slug[5:]}\n{more}" for slug in slugs}
+        files = {
+            slug: f"repoOwner: {owner_of(name_of(slug))}\nrepoName: {name_of(slug)}\n{more}" for slug in slugs
+        }
         merge(self.sandbox, self.folder, **files)
 
     def put_github(self, slug: str, **wish: object) -> None:
         """Change a repository as its people would."""
-        self.sandbox.emulator("github", "PATCH", f"/_emulator/repositories/acme/{slug[5:]}", wish)
+        self.sandbox.emulator(
+            "github", "PATCH", f"/_emulator/repositories/{owner_of(name_of(slug))}/{name_of(slug)}", wish
+        )
 
     def writes_of_a_pass(self, slug: str = UNDISTURBED, match: str = WRITES) -> int:
         """Run a pass that nobody disturbs, and return how many writes `killed_at_write` can strike."""
@@ -87,9 +92,9 @@ class Casualties:
         assert troubles(result) == []
         assert {each.status for each in result.reports} == {wanted}
         assert cycle_of(self.sandbox).run().commits == ()
-        model = inventory(self.sandbox, UNDISTURBED[5:])
+        model = inventory(self.sandbox, name_of(UNDISTURBED))
         for slug in self.slugs[1:]:
-            assert inventory(self.sandbox, slug[5:]) == model, slug
+            assert inventory(self.sandbox, name_of(slug)) == model, slug
         assert self._counted() == self._expected(pulls)
 
     def seal(self, slugs: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from reconciler.model.item import ItemId
 from reconciler.model.status_file import status_path
 from reconciler.sandbox.supervisor import Sandbox
 from tests.kinds.project.evidence import EVIDENCE
-from tests.kinds.project.evidence.item import OWNER, neutral, slug_of
+from tests.kinds.project.evidence.item import neutral, owner_of, slug_of
 from tests.support.evidence import Made
 from tests.support.systems import Systems
 
@@ -49,7 +49,9 @@ def totals(sandbox: Sandbox) -> dict[str, int]:
 
 def _run(systems: Systems, name: str) -> list[dict[str, Any]]:
     rows = systems.rows(
-        "SELECT * FROM onboarding_runs WHERE id = %s OR repo_name = %s", slug_of(name), f"{OWNER}/{name}"
+        "SELECT * FROM onboarding_runs WHERE id = %s OR repo_name = %s",
+        slug_of(name),
+        f"{owner_of(name)}/{name}",
     )
     return [
         {key: value for key, value in row.items() if not key.endswith("_at") and key != "id"} for row in rows
