@@ -104,6 +104,9 @@ class S3Client(Client):
         return bool(list(self.client().list_objects(BUCKET)))
 
 
+INSERT = "INSERT INTO repo_registry (service_name, repo_url, platform, cicd_type, trigger_method)"
+
+
 class PostgresClient(Client):
     system, match = "postgres", "^INSERT INTO repo_registry"
     errors = (psycopg.Error, TimeoutError)
@@ -113,8 +116,8 @@ class PostgresClient(Client):
             # psycopg has no read timeout of its own.
             connection.execute("SET tcp_user_timeout = 1000")
             connection.execute(
-                "INSERT INTO repo_registry (service_name, repo_owner, repo_name) VALUES (%s, %s, %s)",
-                ["acme", "acme", "widgets"],
+                f"{INSERT} VALUES (%s, %s, 'github', 'x', 'y')",
+                ["acme", "https://github.com/acme/widgets"],
             )
 
     def is_written(self) -> bool:
@@ -205,9 +208,7 @@ def test_a_commit_can_happen_and_its_answer_be_lost(mended: Sandbox) -> None:
         pytest.raises(psycopg.OperationalError),
         psycopg.connect(mended.environment()["DATABASE_URL"]) as connection,
     ):
-        connection.execute(
-            "INSERT INTO repo_registry (service_name, repo_owner, repo_name) VALUES ('acme', 'a', 'b')"
-        )
+        connection.execute(f"{INSERT} VALUES ('acme', 'a', 'b', 'c', 'd')")
     assert client.is_written()
 
 
@@ -311,8 +312,7 @@ def test_database_statements_are_logged_without_their_values(clean_sandbox: Sand
         def work() -> None:
             connection.execute("SELECT * FROM repo_registry WHERE service_name = 's3cr3t'")
             connection.execute(
-                "INSERT INTO repo_registry (service_name, repo_owner, repo_name)"
-                " VALUES (%s, 's3cr3t', $$s3cr3t$$)",
+                f"{INSERT} VALUES (%s, 's3cr3t', $$s3cr3t$$, 'c', 'd')",
                 ["s3cr3t"],
             )
             connection.execute("UPDATE repo_registry SET board_id = 's3cr3t' WHERE false")
@@ -325,7 +325,7 @@ def test_database_statements_are_logged_without_their_values(clean_sandbox: Sand
             with connection.cursor() as cursor:
                 cursor.executemany("INSERT INTO reconciler_item_verifications VALUES (%s)", [(1,), (2,)])
                 cursor.executemany(
-                    "INSERT INTO repo_registry (service_name, repo_owner, repo_name) VALUES (%s, 'a', 'b')",
+                    f"{INSERT} VALUES (%s, 'a', 'b', 'c', 'd')",
                     [("x",), ("y",)],
                 )
 

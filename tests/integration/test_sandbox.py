@@ -61,8 +61,8 @@ def leave_traces(sandbox: Sandbox) -> None:
     s3(sandbox).put_object(BUCKET, "acme/widgets/one two+three.txt", BytesIO(b"x"), 1)
     with database(sandbox) as connection:
         connection.execute(
-            "INSERT INTO repo_registry (service_name, repo_owner, repo_name)"
-            " VALUES ('acme', 'acme', 'widgets')"
+            "INSERT INTO repo_registry (service_name, repo_url, platform, cicd_type, trigger_method)"
+            " VALUES ('acme', 'https://github.com/acme/widgets', 'github', 'x', 'y')"
         )
         connection.execute("CREATE TABLE extra (id int)")
 
@@ -78,7 +78,7 @@ def traces(sandbox: Sandbox) -> set[str]:
     found |= {f"s3 {item.object_name}" for item in s3(sandbox).list_objects(BUCKET, recursive=True)}
     with database(sandbox) as connection:
         rows = connection.execute(
-            "SELECT service_name FROM repo_registry WHERE repo_owner = 'acme'"
+            "SELECT service_name FROM repo_registry WHERE repo_url LIKE '%/acme/%'"
         ).fetchall()
         found |= {f"row {row[0]}" for row in rows}
         if connection.execute("SELECT to_regclass('extra')").fetchone() != (None,):

@@ -185,14 +185,14 @@ def test_a_used_up_rate_limit_says_when_it_is_over(github_stage: Stage, reader: 
     assert raised.value.retry_after
     assert raised.value.retry_after >= 60
     with pytest.raises(Unavailable, match="rate limit"):
-        reader.hooks("acme/widgets")
+        reader.hooks("repos/acme/widgets")
 
 
 def test_a_date_as_retry_after_is_no_traceback(github_stage: Stage, reader: GitHub) -> None:
     date = "Wed, 21 Oct 2026 07:28:00 GMT"
     github_stage.wire.answers = [(429, {"retry-after": date}, b"{}")] * 4
     with pytest.raises(Unavailable):
-        reader.hooks("acme/widgets")
+        reader.hooks("repos/acme/widgets")
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[1]", b'{"data": {"r0": {"id": 1}}}', b'{"data": null}', b""])
@@ -215,9 +215,11 @@ def test_writes_are_never_repeated(github_stage: Stage, writer: GitHubWriter) ->
     github_stage.repository()
     github_stage.wire.cut_at, github_stage.wire.after = 1, True
     with pytest.raises(Unavailable):
-        writer.create_hook("acme/widgets", url="https://x.example/", events=["push"], secret=SecretStr("s"))
+        writer.create_hook(
+            "repos/acme/widgets", url="https://x.example/", events=["push"], secret=SecretStr("s")
+        )
     assert github_stage.wire.writes == 1
-    assert len(writer.hooks("acme/widgets")) == 1
+    assert len(writer.hooks("repos/acme/widgets")) == 1
 
 
 def test_writes_keep_their_distance(github_stage: Stage) -> None:
@@ -231,10 +233,10 @@ def test_writes_keep_their_distance(github_stage: Stage) -> None:
     settings = github_stage.sections(writePause=1.5).get(GitHubSettings)
     writer = GitHubWriter(settings, clock=lambda: now[0], sleep=sleep)
     for url in ("https://a.example/", "https://b.example/", "https://c.example/"):
-        writer.create_hook("acme/widgets", url=url, events=["push"], secret=SecretStr("s"))
+        writer.create_hook("repos/acme/widgets", url=url, events=["push"], secret=SecretStr("s"))
     assert slept == [1.5, 1.5]
     now[0] += 10
-    writer.create_hook("acme/widgets", url="https://d.example/", events=["push"], secret=SecretStr("s"))
+    writer.create_hook("repos/acme/widgets", url="https://d.example/", events=["push"], secret=SecretStr("s"))
     assert slept == [1.5, 1.5]
     writer.close()
 
@@ -242,11 +244,11 @@ def test_writes_keep_their_distance(github_stage: Stage) -> None:
 def test_updating_a_hook_never_loses_its_secret(github_stage: Stage, writer: GitHubWriter) -> None:
     github_stage.repository()
     url = "https://x.example/"
-    number = writer.create_hook("acme/widgets", url=url, events=["push"], secret=SecretStr("one"))
-    writer.update_hook("acme/widgets", number, url=url, events=["issues"], secret=SecretStr("two"))
+    number = writer.create_hook("repos/acme/widgets", url=url, events=["push"], secret=SecretStr("one"))
+    writer.update_hook("repos/acme/widgets", number, url=url, events=["issues"], secret=SecretStr("two"))
     (kept,) = github_stage.does("GET", "hooks/acme/widgets")
     assert kept["config"]["secret"] == "two"
-    (seen,) = writer.hooks("acme/widgets")
+    (seen,) = writer.hooks("repos/acme/widgets")
     assert (seen.events, seen.has_secret, seen.content_type) == (frozenset({"issues"}), True, "json")
 
 
@@ -286,7 +288,7 @@ def test_refusals_are_told_apart(github_stage: Stage, writer: GitHubWriter) -> N
     with pytest.raises(Collision):
         writer.create_branch("acme/open", "main", head)
     with pytest.raises(Missing):
-        writer.hooks("acme/none")
+        writer.hooks("repos/acme/none")
 
 
 def test_what_restricts_a_branch(github_stage: Stage, reader: GitHub) -> None:
@@ -302,8 +304,8 @@ def test_a_renamed_repository_is_still_written_to(github_stage: Stage, writer: G
     github_stage.repository()
     github_stage.does("PATCH", "repositories/acme/widgets", {"name": "gadgets"})
     assert writer.repository(WIDGETS).full_name == "acme/gadgets"
-    writer.create_hook("acme/widgets", url="https://x.example/", events=["push"], secret=SecretStr("s"))
-    assert len(writer.hooks("acme/gadgets")) == 1
+    writer.create_hook("repos/acme/widgets", url="https://x.example/", events=["push"], secret=SecretStr("s"))
+    assert len(writer.hooks("repos/acme/gadgets")) == 1
 
 
 def test_the_empty_repository(github_stage: Stage, writer: GitHubWriter) -> None:
@@ -376,7 +378,7 @@ def test_enterprise_server_has_graphql_beside_v3(github_stage: Stage) -> None:
     github_stage.repository()
     reader = GitHub.connect(github_stage.sections(apiUrl=f"{github_stage.url}/api/v3"))
     assert reader.repository(WIDGETS).full_name == "acme/widgets"
-    assert reader.hooks("acme/widgets") == ()
+    assert reader.hooks("repos/acme/widgets") == ()
     assert github_stage.wire.requests == ["POST /api/graphql", "GET /api/v3/repos/acme/widgets/hooks"]
     reader.close()
 

@@ -180,6 +180,18 @@ def test_selectors_match_what_they_select(built: list[dict[str, Any]]) -> None:
             assert service["spec"]["clusterIP"] == "None"
 
 
+def test_a_policy_selects_its_pod_and_its_peers_are_nobody_elses_labels(built: list[dict[str, Any]]) -> None:
+    policies = {each["metadata"]["name"]: each for each in built if each["kind"] == "NetworkPolicy"}
+    pods = {each["metadata"]["name"]: each for each in built if each["kind"] == "StatefulSet"}
+    assert policies.keys() == pods.keys()
+    for name, policy in policies.items():
+        labels = pods[name]["spec"]["template"]["metadata"]["labels"]
+        assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+        assert labels["app"] == name
+        # `commonLabels` above would add its own to a peer's matchLabels, which no pod of another system has.
+        assert "matchLabels" not in str(policy["spec"]["egress"]) + str(policy["spec"].get("ingress"))
+
+
 def test_pods_have_no_more_rights_than_they_need(built: list[dict[str, Any]]) -> None:
     # Added capabilities that Kubernetes' "baseline" pod security level admits.
     baseline = {"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETFCAP", "SETGID", "SETUID"}

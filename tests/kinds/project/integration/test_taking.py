@@ -151,20 +151,25 @@ def test_a_slug_that_is_used_again_inherits_nothing(
     clean_sandbox.merge_projects(projects)
     settle_at_once(clean_sandbox)
     systems.commit(systems.config, {"status/project/shared.yaml": None}, "Offboarded")
-    paths = ("webhooks/shared", "envs/shared.llm-key", "envs/shared.git-access")
+    paths = ("webhooks/acme-gears", "envs/shared.llm-key", "envs/shared.git-access")
     secrets = {path: systems.secret(path) for path in (f"mesh-six/{each}" for each in paths)}
     entry, tree = kept(systems, "shared"), systems.manifests.branches["main"].target
     merge(clean_sandbox, projects, shared=OTHERS)
     settle_at_once(clean_sandbox)
     found = status(clean_sandbox, "shared")["resources"]
-    for name in ("webhook-secret", "git-access", "llm-key", "registry"):
+    for name in ("git-access", "llm-key", "registry"):
         assert found[name]["reason"].startswith("conflict: "), name
-    behind = ("webhook", "litellm", "settings", "manifests", "sync")
+    behind = ("litellm", "settings", "manifests", "sync")
     assert {found[name]["state"] for name in behind} == {"blocked"}
     assert {path: systems.secret(path) for path in secrets} == secrets
     assert kept(systems, "shared") == entry
     assert systems.manifests.branches["main"].target == tree
-    assert clean_sandbox.emulator("github", "GET", "/_emulator/hooks/mallory-org/evil") == []
+    # The webhook's secret is the repository's and not the slug's: it has one of its own.
+    (hook,) = clean_sandbox.emulator("github", "GET", "/_emulator/hooks/mallory-org/evil")
+    own, old = (systems.secret(f"mesh-six/webhooks/{each}") for each in ("mallory-org-evil", "acme-gears"))
+    assert own
+    assert old
+    assert hook["config"]["secret"] == own[0]["secret"] != old[0]["secret"]
 
 
 def test_marks_from_before_they_had_an_identity_are_renewed_where_the_status_file_knows_the_project(
@@ -172,7 +177,7 @@ def test_marks_from_before_they_had_an_identity_are_renewed_where_the_status_fil
 ) -> None:
     merge(clean_sandbox, projects, shared=GEARS)
     settle_at_once(clean_sandbox)
-    path = "mesh-six/webhooks/shared"
+    path = "mesh-six/webhooks/acme-gears"
     data, about = systems.secret(path) or ({}, {})
     old = {key: value for key, value in about["custom_metadata"].items() if key != "identity"}
     systems.vault.secrets.kv.v2.delete_metadata_and_all_versions(path)

@@ -82,7 +82,7 @@ def assert_everything_is_there(sandbox: Sandbox, owner: str, name: str) -> None:
         environment["MINIO_SECRET_KEY"],
         secure=False,
     )
-    assert store.stat_object("mesh-six-recordings", f"{owner}/{name}/").size == 0
+    assert store.stat_object("mesh-six-recordings", f"repos/{owner}/{name}/.keep").size == 0
     files = git(environment["MANIFESTS_REPOSITORY"], "ls-tree", "-r", "--name-only", "main")
     assert f"k8s/base/envs/{slug}/statefulset.yaml" in files.splitlines()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import subprocess
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -287,6 +288,82 @@ def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
     files = rendered(project(litellm={"defaultModel": "m"}), Inputs(identity="7", branch=text))
     assert environment(files)["ENVBUILDER_GIT_URL"].replace("$$", "$").endswith(f"#refs/heads/{text}")
     assert "{{" not in files["service.yaml"][0]["metadata"]["name"]
+
+
+def policy(files: dict[str, list[Any]]) -> Any:
+    return files["network-policy.yaml"][0]["spec"]
+
+
+def networks(files: dict[str, list[Any]]) -> dict[str, list[str]]:
+    """Return what may be reached by address: networks, and what is left out of each."""
+    blocks = [to["ipBlock"] for rule in policy(files)["egress"] for to in rule["to"] if "ipBlock" in to]
+    return {block["cidr"]: block.get("except", []) for block in blocks}
+
+
+def services(files: dict[str, list[Any]]) -> set[tuple[str, str]]:
+    """Return name and namespace of the pods that may be reached, but DNS."""
+    found = set()
+    for rule in policy(files)["egress"]:
+        for to in rule["to"]:
+            if "podSelector" in to and "ports" not in rule:
+                (label,) = to["podSelector"]["matchExpressions"]
+                space = to.get("namespaceSelector", {}).get("matchExpressions", [{"values": [""]}])
+                found.add((label["values"][0], space[0]["values"][0]))
+    return found
+
+
+def test_nobody_gets_into_an_environment_and_it_reaches_nothing_private() -> None:
+    files = rendered(project())
+    assert policy(files)["policyTypes"] == ["Ingress", "Egress"]
+    assert policy(files)["ingress"] == []
+    private = ["10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "fd00:ec2::254"]
+    for address in map(ip_address, private):
+        for network, left_out in networks(files).items():
+            inside = address in ip_network(network)
+            assert not inside or any(address in ip_network(each) for each in left_out), address
+    assert any(ip_address("140.82.121.4") in ip_network(each) for each in networks(files))
+    told = networks(rendered(project(), networks=["10.7.0.0/16"]))
+    assert told["10.7.0.0/16"] == []
+    asked = policy(rendered(project(), healthUrl="http://env-{slug}:3000/readyz"))["ingress"]
+    assert [each["ports"] for each in asked] == [[{"port": 3000}]]
+    assert policy(rendered(project(), healthUrl="http://x", daprAppPort=None))["ingress"] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "reached"),
+    [
+        ("http://auth-service", {("auth-service", "")}),
+        ("http://auth-service:3000/x", {("auth-service", "")}),
+        ("http://auth-service.mesh-six", {("auth-service", "mesh-six")}),
+        ("http://auth-service.mesh-six.svc.cluster.local", {("auth-service", "mesh-six")}),
+        ("https://auth.example.com", set()),
+        ("http://10.0.0.5:3000", set()),
+    ],
+)
+def test_a_service_of_the_cluster_is_reached_by_its_pods(url: str, reached: set[tuple[str, str]]) -> None:
+    assert services(rendered(project(), authServiceUrl=url)) == reached
+    # A pod with the gateway's key asks no auth-service.
+    assert services(rendered(project(skipAuth=True), authServiceUrl=url)) == {("litellm", "litellm")}
+
+
+def test_daprs_sidecar_is_closed_unless_somebody_else_says_what_is_open() -> None:
+    files = rendered(project())
+    (configuration,) = files["dapr.yaml"]
+    annotations = files["statefulset.yaml"][0]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["dapr.io/config"] == configuration["metadata"]["name"] == f"env-{SLUG}"
+    spec = configuration["spec"]
+    assert spec["accessControl"]["defaultAction"] == "deny"
+    assert {(each["name"], each["protocol"]) for each in spec["api"]["allowed"]} == {
+        ("metadata", "http"),
+        ("metadata", "grpc"),
+    }
+    theirs = rendered(project(), daprConfiguration="open")
+    assert "dapr.yaml" not in theirs
+    annotations = theirs["statefulset.yaml"][0]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["dapr.io/config"] == "open"
+    without = rendered(project(), dapr=False)
+    assert "dapr.yaml" not in without
+    assert "dapr-system" not in str(policy(without))
 
 
 def test_the_longest_slug_fits_every_limit() -> None:
