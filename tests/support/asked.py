@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-GITHUB = frozenset(
-    {"validate-repo", "project-board", "webhook", "organization-webhook", "git-access", "devcontainer"}
-)
+GITHUB = frozenset({
+    "validate-repo", "project-board", "webhook-secret", "webhook", "organization-webhook", "git-access",
+    "devcontainer",
+})  # fmt: skip
 VAULT = frozenset({"webhook-secret", "git-access", "llm-key"})
 
 READS: Mapping[str, frozenset[str]] = {

@@ -33,7 +33,7 @@ from reconciler.kinds.project.manifests.render import (
 )
 from reconciler.kinds.project.spec import ProjectSpec, amount
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
-from reconciler.model.errors import InvalidFile
+from reconciler.model.errors import ConfigurationError, InvalidFile
 from reconciler.model.json import Json, Later, Object
 from reconciler.model.latest import Latest
 from reconciler.model.mark import Whose
@@ -82,12 +82,8 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
     trusts: ClassVar[tuple[str, ...]] = ("registry", "litellm", "settings")
     provides: ClassVar[tuple[str, ...]] = ("tree",)
     deferred: ClassVar[bool] = True
-    settings: ClassVar[tuple[type[Settings], ...]] = (
-        PodsSettings,
-        ManifestRepositorySettings,
-        VaultSettings,
-        LiteLLMSettings,
-    )
+    # Vault's and LiteLLM's it reads only where a project has something of them: else these need not be right.
+    settings: ClassVar[tuple[type[Settings], ...]] = (PodsSettings, ManifestRepositorySettings)
 
     def __init__(self, sections: Sections) -> None:
         super().__init__(sections)
@@ -187,10 +183,17 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
                 for field, (name, output) in _SECRETS.items()
             },
             "storageClass": classes[0] if classes else self.sections.get(PodsSettings).storage_class,
-            "vaultMount": self.sections.get(VaultSettings).mount,
+            "vaultMount": self._vault_mount(),
             "identity": target.proof,
             "olderClaims": _have_older_names(target.slug, claims),
         }
+
+    def _vault_mount(self) -> str:
+        try:
+            return self.sections.get(VaultSettings).mount
+        except ConfigurationError:
+            # Nothing is changed then: what reads Vault is in error, and this one waits for that.
+            return str(Inputs.model_fields["vault_mount"].default)
 
     def _render(self, target: Target[ProjectSpec], inputs: Mapping[str, Json]) -> dict[str, bytes]:
         pods = self.sections.get(PodsSettings)

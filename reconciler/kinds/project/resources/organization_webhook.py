@@ -62,7 +62,8 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
     phase: ClassVar[str] = "initialization"
     system: ClassVar[str] = "GitHub"
     state: ClassVar[type[State]] = OrganizationHookState
-    needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
+    needs: ClassVar[tuple[str, ...]] = ("validate-repo", "webhook-secret")
+    """Of the latter it uses nothing; but a Vault in which that is lost has no copy that can be believed."""
     audited: ClassVar[bool] = True
     settings: ClassVar[tuple[type[Settings], ...]] = (WebhookSettings,)
 

@@ -117,7 +117,7 @@ def test_threads_share_one_client_and_one_read(github_stage: Stage, reader: GitH
     github_stage.repository()
     with ThreadPoolExecutor(8) as pool:
         bulk = [pool.submit(reader.repositories, [WIDGETS]) for _ in range(8)]
-        single = [pool.submit(reader.hooks, "acme/widgets") for _ in range(8)]
+        single = [pool.submit(reader.hooks, "repos/acme/widgets") for _ in range(8)]
         assert all(isinstance(each.result()[WIDGETS], GitHubRepository) for each in bulk)
         assert all(each.result() == () for each in single)
     assert github_stage.wire.requests.count("POST /graphql") == 1

@@ -87,6 +87,7 @@ def test_with_only_github_and_git_configured_the_rest_is_skipped_by_the_name_of_
         {
             "github": {"apiUrl": environment["GITHUB_API_URL"], "writePause": 0},
             "projects": {"repositories": ["acme/*"]},
+            "pods": {"featureReference": "registry.example/mesh-six-tools:2"},
             "config": {"repository": environment["CONFIG_REPOSITORY"]},
             "manifests": {"repository": environment["MANIFESTS_REPOSITORY"]},
             "work": {"directory": str(tmp_path / "work")},
