@@ -11,7 +11,7 @@ from reconciler.engine.item_file import InvalidFiles, parse, refuse_clashes
 from reconciler.engine.kind import Kinds
 from reconciler.model.errors import InvalidFile
 from reconciler.model.item import Item
-from reconciler.model.yaml_read import LARGEST
+from reconciler.model.yaml_read import BOUNDS
 from reconciler.settings.giving import Sections
 
 
@@ -57,11 +57,11 @@ def _read(path: Path) -> bytes:
         if not stat.S_ISREG(mode):
             what = "directory" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "special file"
             raise InvalidFile(str(path), f"is a {what}", remedy="name a regular file")
-        if found.st_size > LARGEST:
+        if found.st_size > BOUNDS.size:
             raise InvalidFile(
-                str(path), f"has {found.st_size} bytes; the most is {LARGEST}", remedy="make it smaller"
+                str(path), f"has {found.st_size} bytes; the most is {BOUNDS.size}", remedy="make it smaller"
             )
         with path.open("rb") as file:
-            return file.read(LARGEST + 1)
+            return file.read(BOUNDS.size + 1)
     except OSError as error:
         raise InvalidFile(str(path), f"cannot be read: {error.strerror}", remedy="check the name") from error

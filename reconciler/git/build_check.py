@@ -2,27 +2,28 @@
 
 Covers what ends kustomize's whole build, so that one bad folder would break it for all: a missing path, a
 file that is not YAML or no object, an unknown field of a kustomization, two objects of one id. It applies no
-patch and fetches nothing.
+patch, follows no link and fetches nothing. Whoever is refused here can deploy nothing, so only what kustomize
+is certain to refuse is refused: what this cannot tell passes.
 """
 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from reconciler.git.tree import Draft, EntryKind
-from reconciler.model.errors import InvalidFile
-from reconciler.model.yaml_read import load_documents
+from reconciler.git.kustomize_yaml import first_document, objects
+from reconciler.git.tree import Draft, Entry, EntryKind
+from reconciler.model.errors import BeyondBounds, InvalidFile
 
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """The names that kustomize looks for, in its order."""
-LARGEST = 4 * 1024 * 1024
+MOST_OBJECTS = 100_000
+"""Of one kustomization; a list may hold the same list often."""
+DEEPEST = 50
+"""Kustomizations in one another."""
 _FIELDS = """
 apiVersion kind metadata openapi namePrefix nameSuffix namespace commonLabels labels
 commonAnnotations patchesStrategicMerge patchesJson6902 patches images imageTags replacements
@@ -30,10 +31,17 @@ replicas vars sortOptions resources components crds bases configMapGenerator sec
 helmGlobals helmCharts helmChartInflationGenerator generatorOptions configurations generators
 transformers validators buildMetadata
 """
-_KNOWN = frozenset(_FIELDS.split())
+_KNOWN = frozenset(field.casefold() for field in _FIELDS.split())
+_CHANGING_NAMES = ("transformers", "configurations", "replacements", "components")
+# Of a patch: what takes an object away, or gives it another name, kind or namespace.
+_CHANGES_ID = re.compile(
+    r"""\$patch|/metadata(?!/(?:annotations|labels))|/kind|/apiVersion|path["']?\s*:\s*(?:""|'')"""
+)
+_NAMED_OTHERWISE = {"CustomResourceDefinition", "APIService", "Namespace"}
+"""Kinds whose names follow other rules than a prefix in front."""
 
-ObjectId = tuple[str, str, str, str]
-"""Group, kind, namespace and name."""
+ObjectId: TypeAlias = tuple[str, str, str, str]
+"""Version with its group, kind, namespace and name."""
 
 
 def kustomization_path(names: Iterable[str], base: str) -> str:
@@ -59,129 +67,196 @@ class Checker:
     """Looks at trees that differ little: what it once read it does not read again."""
 
     def __init__(self) -> None:
-        self._documents: dict[str, list[Any]] = {}
+        self._read_before: dict[tuple[str, str, bool], Any] = {}
         self._remote = False
+        self._built: dict[str, dict[ObjectId, str]] = {}
 
     def check(self, draft: Draft, path: str) -> Findings:
         """Look at the kustomization in a folder and all that it names."""
         self._remote = False
+        self._built = {}
         try:
             self._objects(draft, path, ())
         except _Broken as broken:
             return Findings(str(broken), self._remote)
+        except InvalidFile as invalid:
+            return Findings(f"{invalid.place}: {invalid.message}", self._remote)
         return Findings("", self._remote)
 
     def _objects(self, draft: Draft, folder: str, within: tuple[str, ...]) -> dict[ObjectId, str]:
-        """Return what a kustomization builds: where each object comes from, by id."""
+        """Return what a kustomization builds, as far as it is certain: where an object comes from, by id."""
         if folder in within:
             raise _Broken(f"{folder}: names itself")
-        path, fields = self._kustomization(draft, folder)
+        if len(within) > DEEPEST:
+            return {}
+        if folder not in self._built:
+            self._built[folder] = self._build(draft, folder, (*within, folder))
+        return self._built[folder]
+
+    def _build(self, draft: Draft, folder: str, within: tuple[str, ...]) -> dict[ObjectId, str]:
+        path = _kustomization(draft, folder)
+        if path is None:
+            return {}
+        fields = self._fields(draft, path)
         found: dict[ObjectId, str] = {}
-        for entry in self._entries(path, fields):
-            for object_id, origin in self._named(draft, folder, entry, (*within, folder)):
+        for entry in (*_entries(path, fields, "resources"), *_entries(path, fields, "bases")):
+            for object_id, origin in self._named(draft, folder, entry, within):
                 if object_id in found:
-                    what = "/".join(part for part in object_id if part)
+                    what = "/".join(part for part in object_id[1:] if part)
                     raise _Broken(f"{what} is in {found[object_id]} and again in {origin}")
                 found[object_id] = origin
-        self._check_patches(draft, folder, path, fields)
-        prefix, suffix = fields.get("namePrefix") or "", fields.get("nameSuffix") or ""
-        namespace = fields.get("namespace")
-        return {
-            (group, kind, namespace or own, f"{prefix}{name}{suffix}"): origin
-            for (group, kind, own, name), origin in found.items()
-        }
+        for entry in _entries(path, fields, "components"):
+            # A component changes all that was found so far, so that nothing can be said of what it adds.
+            for _ in self._named(draft, folder, entry, within):
+                pass
+        patches = list(self._patches(draft, folder, path, fields))
+        if any(fields.get(field) for field in _CHANGING_NAMES) or any(map(_CHANGES_ID.search, patches)):
+            return {}
+        return dict(_renamed(found, fields))
 
-    def _kustomization(self, draft: Draft, folder: str) -> tuple[str, Mapping[str, Any]]:
-        names = [name for name in KUSTOMIZATIONS if name in draft.names(folder)]
-        if len(names) != 1:
-            raise _Broken(f"{folder}: has {' and '.join(names) or 'no kustomization.yaml'}")
-        path = f"{folder}/{names[0]}"
-        fields = (self._read(draft, path) or [None])[0] or {}
+    def _fields(self, draft: Draft, path: str) -> Mapping[str, Any]:
+        """Return a kustomization's fields in lower case, as they may be written in any."""
+        document = self._read(draft, path, as_objects=False)
+        fields = {} if document is None else document
         if not isinstance(fields, Mapping):
             raise _Broken(f"{path}: is not a mapping")
-        if unknown := sorted(str(field) for field in fields if field not in _KNOWN):
+        if unknown := sorted(field for field in fields if field.casefold() not in _KNOWN):
             raise _Broken(f"{path}: unknown field {unknown[0]}")
-        return path, fields
-
-    def _entries(self, path: str, fields: Mapping[str, Any]) -> Iterator[str]:
-        for field in ("resources", "bases", "components"):
-            entries = fields.get(field) or []
-            if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-                raise _Broken(f"{path}: {field} is not a list of paths")
-            yield from entries
+        return {field.casefold(): value for field, value in fields.items()}
 
     def _named(
         self, draft: Draft, folder: str, entry: str, within: tuple[str, ...]
     ) -> Iterator[tuple[ObjectId, str]]:
+        found = self._find(draft, folder, entry, f"{folder}: lists {entry}")
+        if found is None:
+            return
+        if found.kind is EntryKind.FOLDER:
+            yield from self._objects(draft, found.path, within).items()
+        elif not found.path.startswith(f"{folder}/"):
+            raise _Broken(f"{folder}: lists {entry}, a file outside of its folder")
+        else:
+            count = 0
+            for document in self._read(draft, found.path, as_objects=True) or ():
+                for object_id in _ids(found.path, document, 0):
+                    count += 1
+                    if count > MOST_OBJECTS:
+                        return
+                    if object_id is not None:
+                        yield object_id, found.path
+
+    def _find(self, draft: Draft, folder: str, entry: str, said: str) -> Entry | None:
+        """Return what a path names; None for what is elsewhere or behind a link, where we do not look."""
         path = posixpath.normpath(posixpath.join(folder, entry))
-        found = None if path.startswith("..") else draft.entry(path)
+        inside = not path.startswith(("..", "/"))
+        if inside and _leads_away(draft, path):
+            return None
+        found = draft.entry(path) if inside else None
         if found is None and _is_remote(entry):
             self._remote = True
         elif found is None:
-            raise _Broken(f"{folder}: lists {entry}, which is not there")
-        elif found.kind is EntryKind.FOLDER:
-            yield from self._objects(draft, path, within).items()
-        elif found.kind is EntryKind.LINK:
-            return  # where it leads is kustomize's to judge
-        elif not path.startswith(f"{folder}/"):
-            raise _Broken(f"{folder}: lists {entry}, a file outside of its folder")
-        else:
-            for document in self._read(draft, path):
-                yield from ((object_id, path) for object_id in _ids(path, document))
+            raise _Broken(f"{said}, which is not there")
+        return found
 
-    def _check_patches(self, draft: Draft, folder: str, path: str, fields: Mapping[str, Any]) -> None:
-        patches = [*(fields.get("patches") or []), *(fields.get("patchesJson6902") or [])]
-        named = [patch["path"] for patch in patches if isinstance(patch, Mapping) and patch.get("path")]
+    def _patches(self, draft: Draft, folder: str, path: str, fields: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the text of every patch that is there to be read."""
+        patches = [*_list(fields.get("patches")), *_list(fields.get("patchesjson6902"))]
+        strategic = [patch for patch in _list(fields.get("patchesstrategicmerge")) if isinstance(patch, str)]
+        named = [patch for patch in strategic if "\n" not in patch]
+        yield from (patch for patch in strategic if "\n" in patch)
+        for patch in patches:
+            if not isinstance(patch, Mapping):
+                continue
+            if patch.get("options"):
+                yield "/kind"  # it may allow a patch to change names and kinds
+            if isinstance(patch.get("patch"), str):
+                yield patch["patch"]
+            if isinstance(patch.get("path"), str) and patch["path"]:
+                named.append(patch["path"])
         for name in named:
-            if draft.read(posixpath.normpath(posixpath.join(folder, str(name)))) is None:
-                raise _Broken(f"{path}: the patch {name} is not there")
+            found = self._find(draft, folder, name, f"{path}: names the patch {name}")
+            if found and (found.kind is EntryKind.FOLDER or not found.path.startswith(f"{folder}/")):
+                raise _Broken(f"{path}: names the patch {name}, which is no file in its folder")
+            content = draft.read(found.path) if found is not None else None
+            # What cannot be read here may say anything.
+            yield "/kind" if content is None else content.decode("utf-8", "replace")
 
-    def _read(self, draft: Draft, path: str) -> list[Any]:
-        entry = draft.entry(path)
-        content = draft.read(path)
+    def _read(self, draft: Draft, path: str, *, as_objects: bool) -> Any:  # noqa: ANN401 - YAML's values
+        """Return a file's objects, or a kustomization's document; None where nobody can say what it holds."""
+        entry, content = draft.entry(path), draft.read(path)
         if entry is None or content is None:
-            raise _Broken(f"{path}: is not a regular file")
-        if entry.id not in self._documents:
-            self._documents[entry.id] = _parse(path, content)
-        return self._documents[entry.id]
+            raise _Broken(f"{path}: is not a file")
+        key = (path, entry.id, as_objects)
+        if key not in self._read_before:
+            try:
+                self._read_before[key] = (objects if as_objects else first_document)(path, content)
+            except BeyondBounds:
+                self._read_before[key] = None
+        return self._read_before[key]
 
 
-def _parse(path: str, content: bytes) -> list[Any]:
-    if len(content) > LARGEST:
-        raise _Broken(f"{path}: has more than {LARGEST} bytes")
-    try:
-        documents = _documents(path, content)
-    except (YAMLError, ValueError, TypeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f":{mark.line + 1}" if mark is not None else ""
-        raise _Broken(f"{path}{place}: is not YAML") from error
-    return [document for document in documents if document is not None]
+def _kustomization(draft: Draft, folder: str) -> str | None:
+    """Return the path of a folder's kustomization; None when it is behind a link."""
+    if _leads_away(draft, folder):
+        return None
+    names = [name for name in KUSTOMIZATIONS if name in draft.names(folder)]
+    if len(names) != 1:
+        raise _Broken(f"{folder}: has {' and '.join(names) or 'no kustomization.yaml'}")
+    path = f"{folder}/{names[0]}"
+    return None if _leads_away(draft, path) else path
 
 
-def _documents(path: str, content: bytes) -> list[Any]:
-    """Read with the strict reader what it takes, a quarter of the time, and the rest as kustomize would."""
-    if b"<<" not in content:  # it merges mappings, which the strict reader takes for an ordinary key
-        with suppress(InvalidFile):
-            return load_documents(path, content, LARGEST)
-    return list(YAML(typ="safe").load_all(content.decode()))
+def _leads_away(draft: Draft, path: str) -> bool:
+    """Tell whether a part of the path is a link or a submodule."""
+    parts = path.split("/")
+    above = ("/".join(parts[: count + 1]) for count in range(len(parts)))
+    return any(
+        found.kind in {EntryKind.LINK, EntryKind.SUBMODULE}
+        for part in above
+        if (found := draft.entry(part)) is not None
+    )
 
 
-def _ids(path: str, document: object) -> Iterator[ObjectId]:
-    """Yield the id of an object, or of every object of a list."""
-    if not isinstance(document, Mapping) or not document.get("kind") or not document.get("apiVersion"):
-        raise _Broken(f"{path}: has a document without apiVersion and kind")
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _entries(path: str, fields: Mapping[str, Any], field: str) -> list[str]:
+    entries = fields.get(field) or []
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        raise _Broken(f"{path}: {field} is not a list of paths")
+    return entries
+
+
+def _renamed(found: Mapping[ObjectId, str], fields: Mapping[str, Any]) -> Iterator[tuple[ObjectId, str]]:
+    """Yield the ids that objects have when a kustomization's namespace, prefix and suffix are in them."""
+    prefix, suffix, namespace = (
+        text if isinstance(text := fields.get(field), str) else ""
+        for field in ("nameprefix", "namesuffix", "namespace")
+    )
+    for (version, kind, own, name), origin in found.items():
+        if kind not in _NAMED_OTHERWISE or not (prefix or suffix or namespace):
+            yield (version, kind, namespace or own, f"{prefix}{name}{suffix}"), origin
+
+
+def _ids(path: str, document: object, depth: int) -> Iterator[ObjectId | None]:
+    """Yield the id of an object, or of every object of a list; None for what has none."""
+    if not isinstance(document, Mapping) or not document.get("kind"):
+        raise _Broken(f"{path}: has a document that is no object, for it has no kind")
     kind = str(document["kind"])
     items = document.get("items")
-    if kind.endswith("List") and isinstance(items, list):
-        for item in items:
-            yield from _ids(path, item)
+    if kind.endswith("List") and items is not None:
+        for item in _list(items) if depth < DEEPEST else ():
+            yield from _ids(path, item, depth + 1)
+        yield None  # a list of lists of nothing takes time, too
         return
     metadata = document.get("metadata")
     name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    if not isinstance(metadata, Mapping) or not name:
+    if isinstance(metadata, Mapping) and isinstance(name, str) and name:
+        # An object without namespace is in this one.
+        namespace = str(metadata.get("namespace") or "default")
+        yield str(document.get("apiVersion") or ""), kind, namespace, name
+    elif not kind.endswith("List"):
         raise _Broken(f"{path}: has a {kind} without metadata.name")
-    group = str(document["apiVersion"]).rpartition("/")[0]
-    yield group, kind, str(metadata.get("namespace") or ""), str(name)
 
 
 def _is_remote(entry: str) -> bool:

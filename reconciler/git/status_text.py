@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 
 from reconciler.model.errors import InvalidFile
 from reconciler.model.json import Json, Object
-from reconciler.model.yaml_read import KeyPath, load_yaml
+from reconciler.model.yaml_read import load_yaml
+from reconciler.model.yaml_strict import KeyPath
 
 HumanKeys: TypeAlias = Mapping[str, Sequence[str]]
 """The keys that people write, by the top-level section that they stand in."""

@@ -13,11 +13,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from reconciler.git.yaml_list import Found, ListItem, fail, locate, meaning
-from reconciler.model.yaml_read import text_of
+from yaml.events import SequenceStartEvent
 
-LARGEST = 4 * 1024 * 1024
-"""Bytes; a list of 10,000 environments has half a megabyte."""
+from reconciler.git.yaml_list import BOUNDS, Found, ListItem, fail, locate, meaning
+from reconciler.model.errors import InvalidFile
+from reconciler.model.yaml_text import position_of, start_of, text_of
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]*")
 
@@ -28,7 +29,7 @@ def insert_entries(path: str, content: bytes, key: str, values: Iterable[str]) -
     Beside entries of the same folder they are sorted in; without such, they come last. InvalidFile, with
     what to do by hand, when the file is written in a way that this cannot edit.
     """
-    text = text_of(path, content, LARGEST)
+    text = text_of(path, content, BOUNDS)
     found = locate(path, text, key)
     present = {item.name for item in found.items}
     missing = sorted({value for value in values if posixpath.normpath(value) not in present})
@@ -38,14 +39,16 @@ def insert_entries(path: str, content: bytes, key: str, values: Iterable[str]) -
     if not missing:
         return content, set()
     after = _Editor(path, text, key, found).insert(missing)
-    _verify(path, key, found, locate(path, after, key), missing)
+    if not _is_the_same(found, _reread(path, after, key), missing):
+        message = f"{key} cannot be edited without changing something else"
+        fail(path, message, f"add {missing[0]} to it by hand", found.place)
     mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else b""
     return mark + after.encode(), set(missing)
 
 
 def entries(path: str, content: bytes, key: str) -> frozenset[str]:
     """Return the normalised paths in the top-level list `key`; `./envs/x/` counts as `envs/x`."""
-    found = locate(path, text_of(path, content, LARGEST), key)
+    found = locate(path, text_of(path, content, BOUNDS), key)
     return frozenset(item.name for item in found.items if item.name)
 
 
@@ -106,24 +109,26 @@ class _Editor:
                 return (items[index], True) if place == 0 else (items[index - 1], False)
         return items[alike[-1]], False
 
+    @property
+    def _column(self) -> int:
+        """The column of the file's fields, from 0."""
+        return position_of(self._found.root)[1] - 1 if self._found.root else 0
+
     def _is_flow(self) -> bool:
-        return bool(getattr(self._found.value, "flow_style", False))
+        return isinstance(self._found.value, SequenceStartEvent) and bool(self._found.value.flow_style)
 
     def _prefix(self, item: ListItem) -> str:
-        start = self._text.rfind("\n", 0, item.start) + 1
-        prefix = self._text[start : item.start]
-        column = self._found.value.start_mark.column if self._found.value else 0
+        line_start = self._text.rfind("\n", 0, item.start) + 1
+        prefix = self._text[line_start : item.start]
+        column = self._found.place[1] - 1
         return prefix if re.fullmatch(r" *- +", prefix) else " " * column + "- "
 
     def _line_start(self, item: ListItem) -> int:
-        start = self._text.rfind("\n", 0, item.start) + 1
-        if not re.fullmatch(r" *- +", self._text[start : item.start]):
-            fail(
-                self._path,
-                f"{self._key} cannot be edited where it is",
-                "put each dash and its entry on a line",
-            )
-        return start
+        line_start = self._text.rfind("\n", 0, item.start) + 1
+        if not re.fullmatch(r" *- +", self._text[line_start : item.start]):
+            message = f"{self._key} cannot be edited where it is"
+            fail(self._path, message, "put each dash and its entry on a line", item.place)
+        return line_start
 
     def _below(self, end: int, lines: str) -> tuple[int, str]:
         """Return the place of a line below the one that holds `end`, and its text with the line's break."""
@@ -135,29 +140,30 @@ class _Editor:
     def _lines(self, values: Sequence[str]) -> str:
         column = self._found.sibling_column
         if column is None:
-            column = self._found.root.start_mark.column if self._found.root else 0
+            column = self._column
         return self._newline.join(f"{' ' * column}- {value}" for value in values)
 
     def _with_new_list(self, values: Sequence[str]) -> str:
         root, end = self._found.root, self._found.root_end
-        if getattr(root, "flow_style", False):
-            fail(self._path, f"has no {self._key}, and is written in braces", f"add `{self._key}: []`", root)
-        column = root.start_mark.column if root else 0
-        piece = f"{' ' * column}{self._key}:{self._newline}{self._lines(values)}{self._newline}"
+        if root is not None and root.flow_style:
+            message = f"has no {self._key}, and is written in braces"
+            fail(self._path, message, f"add `{self._key}: []`", position_of(root))
+        piece = f"{' ' * self._column}{self._key}:{self._newline}{self._lines(values)}{self._newline}"
         starts_line = end == 0 or self._text[end - 1] == "\n"
         return _spliced(self._text, {end: piece if starts_line else self._newline + piece})
 
     def _with_first_entries(self, values: Sequence[str]) -> str:
         """Fill a list that is empty: `resources: []`, `resources:` or `resources: null`."""
         assert self._found.value is not None  # noqa: S101 - the caller saw it
-        start, end = self._found.value.start_mark.index, self._found.value_end
-        in_braces = bool(getattr(self._found.root, "flow_style", False))
-        if self._is_flow() and (in_braces or "\n" in self._text[start:end]):
-            return _spliced(self._text, {start + 1: ", ".join(values)})
+        begin, end = start_of(self._found.value), self._found.value_end
+        in_braces = self._found.root is not None and bool(self._found.root.flow_style)
+        if self._is_flow() and (in_braces or "\n" in self._text[begin:end]):
+            return _spliced(self._text, {begin + 1: ", ".join(values)})
         if in_braces:
-            fail(self._path, f"{self._key} is empty, and is written in braces", f"write `{self._key}: []`")
+            message = f"{self._key} is empty, and is written in braces"
+            fail(self._path, message, f"write `{self._key}: []`", self._found.place)
         place, piece = self._below(end, self._lines(values))
-        head, tail = self._text[:start].rstrip(" "), self._text[end:place]
+        head, tail = self._text[:begin].rstrip(" "), self._text[end:place]
         return head + tail + piece + self._text[place:]
 
 
@@ -170,21 +176,26 @@ def _spliced(text: str, pieces: dict[int, str]) -> str:
     return "".join([*parts, text[last:]])
 
 
-def _verify(path: str, key: str, before: Found, after: Found, inserted: Sequence[str]) -> None:
+def _reread(path: str, after: str, key: str) -> Found | None:
+    """Find the list in the text that is proposed. What is wrong with that is not what people wrote."""
+    try:
+        return locate(path, after, key)
+    except InvalidFile:
+        return None
+
+
+def _is_the_same(before: Found, after: Found | None, inserted: Sequence[str]) -> bool:
+    """Tell whether the entries came into the list, and nothing else became different."""
+    if after is None:
+        return False
     names = [item.name for item in after.items]
     new = set(inserted)
     old = [name for name in names if name not in new]
-    same = (
+    return (
         old == [item.name for item in before.items]
         and len(names) == len(old) + len(inserted)
         and before.outside() == _without_key(after, before)
     )
-    if not same:
-        fail(
-            path,
-            f"{key} cannot be edited without changing something else",
-            f"add {inserted[0]} to it by hand",
-        )
 
 
 def _without_key(after: Found, before: Found) -> list[tuple[object, ...]]:

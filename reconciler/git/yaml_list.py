@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from ruamel.yaml.events import (
+from yaml.events import (
     AliasEvent,
     CollectionEndEvent,
     CollectionStartEvent,
@@ -22,7 +22,10 @@ from ruamel.yaml.events import (
 )
 
 from reconciler.model.errors import InvalidFile
-from reconciler.model.yaml_read import events
+from reconciler.model.yaml_text import Bounds, Position, end_of, events, position_of, start_of
+
+BOUNDS = Bounds(size=4 * 1024 * 1024, depth=200, nodes=100_000)
+"""A list of 10,000 environments has half a megabyte."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class ListItem:
     start: int
     end: int
     style: str
+    place: Position
 
 
 @dataclass
@@ -40,13 +44,19 @@ class Found:
     """Where the list stands. `value` is the event that the key's value starts with, None without the key."""
 
     events: list[Event]
-    root: Event | None = None
+    root: MappingStartEvent | None = None
     root_end: int = 0
     value: Event | None = None
     value_end: int = 0
     items: list[ListItem] = field(default_factory=list)
     inside: tuple[int, int] = (0, 0)
+    """The numbers of the events of the key and its value, the second one excluded."""
     sibling_column: int | None = None
+
+    @property
+    def place(self) -> Position:
+        """Where the list begins; (0, 0) where there is none."""
+        return position_of(self.value) if self.value else (0, 0)
 
     def outside(self) -> list[tuple[object, ...]]:
         """Return all that is not the list, without places."""
@@ -62,18 +72,18 @@ def meaning(event: Event) -> tuple[object, ...]:
     )
 
 
-def fail(path: str, message: str, remedy: str, at: Event | None = None) -> NoReturn:
-    """Raise InvalidFile, with the place of an event."""
-    line, column = (at.start_mark.line + 1, at.start_mark.column + 1) if at else (0, 0)
+def fail(path: str, message: str, remedy: str, at: Position) -> NoReturn:
+    """Raise InvalidFile for a place in the text that people wrote; (0, 0) for the whole file."""
+    line, column = at
     raise InvalidFile(path, message, line=line, column=column, remedy=remedy)
 
 
 def locate(path: str, text: str, key: str) -> Found:
     """Find the list `key`; InvalidFile when it is there in a way that cannot be edited."""
-    found = Found(list(events(path, text)))
+    found = Found(list(events(path, text, BOUNDS)))
     starts = [index for index, event in enumerate(found.events) if isinstance(event, DocumentStartEvent)]
     if len(starts) > 1:
-        fail(path, "has more than one document", "split it", found.events[starts[1]])
+        fail(path, "has more than one document", "split it", position_of(found.events[starts[1]]))
     found.root_end = len(text)
     if not starts:
         return found
@@ -81,7 +91,7 @@ def locate(path: str, text: str, key: str) -> Found:
     if isinstance(root, ScalarEvent) and not root.value:
         return found
     if not isinstance(root, MappingStartEvent):
-        fail(path, "is not a mapping of fields to values", f"write a list under `{key}:`", root)
+        fail(path, "is not a mapping of fields to values", f"write a list under `{key}:`", position_of(root))
     found.root = root
     index = starts[0] + 2
     while not isinstance(found.events[index], CollectionEndEvent):
@@ -89,7 +99,7 @@ def locate(path: str, text: str, key: str) -> Found:
         after_value = _after(found.events, after_key)
         _take(path, text, key, found, (index, after_key, after_value))
         index = after_value
-    found.root_end = found.events[index].start_mark.index
+    found.root_end = start_of(found.events[index])
     return found
 
 
@@ -99,48 +109,53 @@ def _take(path: str, text: str, key: str, found: Found, span: tuple[int, int, in
     name, value = found.events[index], found.events[after_key]
     is_list = isinstance(value, SequenceStartEvent)
     if isinstance(value, SequenceStartEvent) and not value.flow_style and found.sibling_column is None:
-        found.sibling_column = value.start_mark.column
+        found.sibling_column = position_of(value)[1] - 1
     if not isinstance(name, ScalarEvent) or name.value != key:
         return
     if found.value is not None:
-        fail(path, f"says {key} twice", "remove one of the two", name)
+        fail(path, f"says {key} twice", "remove one of the two", position_of(name))
     is_null = isinstance(value, ScalarEvent) and value.value in {"", "~", "null"} and not value.style
     if not is_list and not is_null:
-        fail(path, f"{key} is not a list written here", "write its entries as `- path`, one a line", value)
+        fail(
+            path,
+            f"{key} is not a list written here",
+            "write its entries as `- path`, one a line",
+            position_of(value),
+        )
     if getattr(value, "anchor", None):
-        fail(path, f"{key} has an anchor, so others may use the list", "remove it", value)
+        fail(path, f"{key} has an anchor, so others may use the list", "remove it", position_of(value))
     found.value = value
-    found.value_end = found.events[after_value - 1].end_mark.index
+    found.value_end = end_of(found.events[after_value - 1])
     found.inside = (index, after_value)
     if is_list:
         found.items = _items(found.events, text, after_key + 1, after_value - 1)
 
 
-def _items(stream: Sequence[Event], text: str, start: int, end: int) -> list[ListItem]:
+def _items(stream: Sequence[Event], text: str, first: int, behind: int) -> list[ListItem]:
     items: list[ListItem] = []
-    while start < end:
-        after = _after(stream, start)
-        first = stream[start]
-        value, style = (first.value, first.style) if isinstance(first, ScalarEvent) else ("", "")
+    while first < behind:
+        after = _after(stream, first)
+        entry = stream[first]
+        value, style = (entry.value, entry.style) if isinstance(entry, ScalarEvent) else ("", "")
         name = posixpath.normpath(value) if value else ""
-        last = max(_text_end(event, text) for event in stream[start:after])
-        items.append(ListItem(name, first.start_mark.index, last, style or ""))
-        start = after
+        last = max(_text_end(event, text) for event in stream[first:after])
+        items.append(ListItem(name, start_of(entry), last, style or "", position_of(entry)))
+        first = after
     return items
 
 
 def _text_end(event: Event, text: str) -> int:
     """Return where an event's own text ends; a block's end mark stands at whatever comes next instead."""
     if isinstance(event, ScalarEvent) and event.style in {"|", ">"}:
-        return len(text[: event.end_mark.index].rstrip())
+        return len(text[: end_of(event)].rstrip())
     if isinstance(event, ScalarEvent | AliasEvent) or _closes_flow(event, text):
-        return int(event.end_mark.index)
+        return end_of(event)
     return 0
 
 
 def _closes_flow(event: Event, text: str) -> bool:
-    end = event.end_mark.index
-    return isinstance(event, CollectionEndEvent) and end > event.start_mark.index and text[end - 1] in "]}"
+    behind = end_of(event)
+    return isinstance(event, CollectionEndEvent) and behind > start_of(event) and text[behind - 1] in "]}"
 
 
 def _after(stream: Sequence[Event], index: int) -> int:

@@ -6,7 +6,8 @@
     │   │   └── UnusableSetting       what it holds cannot be used: that system's resources only are in error
     │   ├── UnknownItem        there is no item of that name
     │   ├── Conflict              it does not go with what is there already
-    │   └── InvalidFile           a file in the config repository is wrong; has path, line, column
+    │   └── InvalidFile           a file in a repository is wrong; has path, line, column
+    │       └── BeyondBounds          it may be right, but is more than is read of one
     ├── UnsafeError           refused, because it could destroy something; exit code 3
     ├── NotConfigured         a system that nobody has set up: its resources are skipped
     └── SystemFault           an external system did not do as asked; has the system's name
@@ -81,6 +82,10 @@ class InvalidFile(UsageError):
 
     def __str__(self) -> str:
         return f"{self.place}: {super().__str__()}"
+
+
+class BeyondBounds(InvalidFile):
+    """A file that is too large, too deep or too long to be read: nobody can say whether it is right."""
 
 
 class UnsafeError(ReconcilerError):

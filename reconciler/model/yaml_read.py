@@ -1,7 +1,8 @@
 """The one strict reader of YAML that people write: YAML 1.2's plain values, all places known, nothing clever.
 
 Works on the parser's events, so that size, depth and count are bounded before anything is built, and aliases
-(what YAML bombs are made of) are refused outright. Knows no field of any file.
+(what YAML bombs are made of) are refused outright. What two parsers that share no code do not read alike is
+refused as well. Knows no field of any file.
 """
 
 from __future__ import annotations
@@ -10,11 +11,9 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
-from _ruamel_yaml import CParser  # type: ignore[import-not-found]
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
+from yaml.events import (
     AliasEvent,
     DocumentStartEvent,
     Event,
@@ -24,25 +23,16 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from reconciler.model import yaml_strict
 from reconciler.model.errors import InvalidFile
+from reconciler.model.yaml_strict import KeyPath
+from reconciler.model.yaml_text import Bounds, Position, events, position_of, text_of, within
 
-LARGEST = 256 * 1024
-"""Bytes."""
-DEEPEST = 32
-MOST_VALUES = 20_000
+BOUNDS = Bounds(size=256 * 1024, depth=32, nodes=40_000)
 
 _STANDARD = "tag:yaml.org,2002:"
 _NAMES = {int: "int", float: "float", bool: "bool", type(None): "null"}
 
-KeyPath: TypeAlias = tuple[str | int, ...]
-Position: TypeAlias = tuple[int, int]
-"""Line and column, from 1."""
-
-# Control characters, the byte order mark inside a text, and the signs that turn the direction of text round.
-_FORBIDDEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\u061c"
-    "\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
-)
 _NULL = {"", "~", "null", "Null", "NULL"}
 _TRUTH = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _OLD_TRUTH = {"yes", "no", "on", "off"}
@@ -52,6 +42,8 @@ _FLOAT = re.compile(
 )
 _STARTS_NUMBER = frozenset("-+.0123456789")
 _OLD_OCTAL = re.compile(r"[-+]?0[0-9]+")
+_STRICTER = "programs that take it all the same go beyond YAML: mend it here or in the line above"
+_PLAINER = "quote the value, or write it in a plainer way"
 
 
 @dataclass(frozen=True)
@@ -71,7 +63,7 @@ class Document:
 def load_yaml(path: str, content: bytes) -> Document:
     """Read a file that is one mapping. InvalidFile, with place and remedy, when it is anything else."""
     builder = _Builder(path)
-    documents = list(builder.documents(text_of(path, content)))
+    documents = builder.read(content)
     if len(documents) > 1:
         builder.fail("has more than one document", builder.starts[1], "split it at the line ---")
     if not documents or documents[0] is None:
@@ -84,52 +76,9 @@ def load_yaml(path: str, content: bytes) -> Document:
     return Document(values, builder.positions)
 
 
-def load_documents(path: str, content: bytes, largest: int = LARGEST) -> list[Any]:
+def load_documents(path: str, content: bytes) -> list[Any]:
     """Read a file of any number of documents of any shape, as strictly."""
-    return list(_Builder(path).documents(text_of(path, content, largest)))
-
-
-def text_of(path: str, content: bytes, largest: int = LARGEST) -> str:
-    """Return a file's text without byte order mark; InvalidFile when it is too large or no clean UTF-8."""
-    if len(content) > largest:
-        raise InvalidFile(path, f"has {len(content)} bytes; the most is {largest}", remedy="make it smaller")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
-        raise InvalidFile(
-            path, "is not UTF-8", line=line, column=column, remedy="save it as UTF-8"
-        ) from error
-    if found := _FORBIDDEN.search(text):
-        line = text.count("\n", 0, found.start()) + 1
-        column = found.start() - text.rfind("\n", 0, found.start())
-        message = f"holds the invisible character U+{ord(found.group()):04X}"
-        raise InvalidFile(path, message, line=line, column=column, remedy="remove it")
-    return text
-
-
-def events(path: str, text: str) -> Iterator[Event]:
-    """Yield the parser's events; InvalidFile where the text is not YAML."""
-    try:
-        parser = CParser(text)
-        while (event := parser.get_event()) is not None:
-            yield event
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        problem = error.problem or error.context or "cannot be read"
-        raise InvalidFile(
-            path, f"is not YAML: {problem}", line=line, column=column, remedy=_hint(problem)
-        ) from error
-    except YAMLError as error:
-        raise InvalidFile(path, "is not YAML", remedy="check it with a YAML linter") from error
-
-
-def _hint(problem: str) -> str:
-    if "start any token" in problem:
-        return "indent with spaces, and quote a value that starts with a special character"
-    return "check indentation, colons and quotes at this line and the one before"
+    return _Builder(path).read(content)
 
 
 class _Builder:
@@ -137,18 +86,35 @@ class _Builder:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._count = 0
         self.positions: dict[KeyPath, Position] = {}
         self.starts: list[Event] = []
 
     def fail(self, message: str, at: Event, remedy: str) -> NoReturn:
         """Raise InvalidFile for the place of an event."""
-        line, column = _place(at)
+        line, column = position_of(at)
         raise InvalidFile(self._path, message, line=line, column=column, remedy=remedy)
 
-    def documents(self, text: str) -> Iterator[Any]:
-        """Yield every document's value."""
-        stream = events(self._path, text)
+    def read(self, content: bytes) -> list[Any]:
+        """Return every document's value, if a second parser makes the same of the text."""
+        text = text_of(self._path, content, BOUNDS)
+        documents = list(self._documents(text))
+        strictly = yaml_strict.read(text)
+        if isinstance(strictly, yaml_strict.Refusal):
+            line, column = within(text, (strictly.line, strictly.column))
+            message = f"is not YAML: {strictly.reason}"
+            raise InvalidFile(self._path, message, line=line, column=column, remedy=_STRICTER)
+        # Where there is no document, the other parser may find one without content.
+        path = yaml_strict.difference(documents or [None], strictly or [None])
+        if path is not None:
+            # Places are those of the last document, which is nearly always the only one.
+            is_last = path[:1] == (len(documents) - 1,)
+            line, column = self.positions.get(path[1:], (0, 0)) if is_last else (0, 0)
+            message = "says something that programs read differently"
+            raise InvalidFile(self._path, message, line=line, column=column, remedy=_PLAINER)
+        return documents
+
+    def _documents(self, text: str) -> Iterator[Any]:
+        stream = events(self._path, text, BOUNDS)
         for event in stream:
             if isinstance(event, DocumentStartEvent):
                 start = next(stream)
@@ -156,11 +122,6 @@ class _Builder:
                 yield self._value(start, stream, ())
 
     def _value(self, event: Event, stream: Iterator[Event], at: KeyPath) -> Any:  # noqa: ANN401 - any value
-        self._count += 1
-        if self._count > MOST_VALUES:
-            self.fail(f"holds more than {MOST_VALUES} values", event, "make it smaller")
-        if len(at) > DEEPEST:
-            self.fail(f"is nested more than {DEEPEST} levels deep", event, "make it flatter")
         if isinstance(event, ScalarEvent):
             return self._scalar(event)
         if isinstance(event, AliasEvent):
@@ -176,7 +137,7 @@ class _Builder:
             if isinstance(event, SequenceEndEvent):
                 break
             here = (*at, len(items))
-            self.positions[here] = _place(event)
+            self.positions[here] = position_of(event)
             items.append(self._value(event, stream, here))
         return items
 
@@ -197,7 +158,7 @@ class _Builder:
             if key in found:
                 first = self.positions[here][0]
                 self.fail(f"says {_shown(key)} twice (first in line {first})", event, "remove one of the two")
-            self.positions[here] = _place(event)
+            self.positions[here] = position_of(event)
             found[key] = self._value(next(stream), stream, here)
         return found
 
@@ -245,10 +206,6 @@ class _Builder:
         if _FLOAT.fullmatch(text):
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         return text
-
-
-def _place(event: Event) -> Position:
-    return event.start_mark.line + 1, event.start_mark.column + 1
 
 
 def _shown(text: str) -> str:

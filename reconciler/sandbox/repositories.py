@@ -16,7 +16,7 @@ import pygit2
 from pygit2.enums import FileMode
 
 from reconciler.model.errors import UsageError
-from reconciler.model.yaml_read import LARGEST
+from reconciler.model.yaml_read import BOUNDS
 
 BRANCH = "main"
 _REFERENCE = f"refs/heads/{BRANCH}"
@@ -148,7 +148,7 @@ def local_files(directory: Path) -> list[bytes]:
     for path in project_files(directory):
         if not path.is_symlink() and path.suffix in _SUFFIXES:
             with path.open("rb") as file:
-                found.append(file.read(LARGEST + 1))
+                found.append(file.read(BOUNDS.size + 1))
     return found
 
 

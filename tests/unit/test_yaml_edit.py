@@ -124,9 +124,9 @@ REFUSED = {
     "a mapping": ("resources: {a: b}\n", 1, "not a list"),
     "twice": ("resources: []\nkind: K\nresources: []\n", 3, "twice"),
     "no mapping": ("- a\n", 1, "not a mapping"),
-    "not YAML": ("resources: [\n", 2, "not YAML"),
+    "not YAML": ("resources: [\n", 1, "not YAML"),
     "no key in braces": ("{kind: K}\n", 1, "braces"),
-    "an entry that keeps blank lines": ("resources:\n- |+\n  envs/a\n\n\nk: 1\n", 0, "something else"),
+    "an entry that keeps blank lines": ("resources:\n- |+\n  envs/a\n\n\nk: 1\n", 2, "something else"),
 }
 
 

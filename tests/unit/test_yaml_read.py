@@ -7,7 +7,7 @@ import math
 import pytest
 
 from reconciler.model.errors import InvalidFile
-from reconciler.model.yaml_read import LARGEST, MOST_VALUES, load_documents, load_yaml
+from reconciler.model.yaml_read import BOUNDS, load_documents, load_yaml
 
 
 def refused(content: bytes | str) -> InvalidFile:
@@ -86,8 +86,8 @@ def test_refused_with_its_place(text: str, line: int, column: int, message: str)
 
 
 def test_hostile_sizes_end_at_once() -> None:
-    assert "the most is" in refused(b"a: " + b"x" * LARGEST).message
-    assert "more than" in refused("a: [" + "1," * (MOST_VALUES + 5) + "]").message
+    assert "the most is" in refused(b"a: " + b"x" * BOUNDS.size).message
+    assert "more than" in refused("a: [" + "1," * (BOUNDS.nodes + 5) + "]").message
     bomb = "a: &a [x,x]\n" + "".join(
         f"{chr(98 + n)}: &{chr(98 + n)} [*{chr(97 + n)},*{chr(97 + n)}]\n" for n in range(20)
     )

@@ -15,7 +15,7 @@ from reconciler.engine.item_file import InvalidFiles, parse, refuse_clashes
 from reconciler.kinds import KINDS
 from reconciler.model.errors import InvalidFile
 from reconciler.model.item import Item
-from reconciler.model.yaml_read import LARGEST
+from reconciler.model.yaml_read import BOUNDS
 
 TWO = "repoOwner: acme\nrepoName: widgets\n"
 CASES: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parents[1] / "bad-files" / "fields.yaml")
@@ -57,7 +57,7 @@ def test_every_fault_is_named_with_its_place_and_remedy(name: str) -> None:
         (TWO.encode("utf-16-le"), "U+0000"),
         (b"repoOwner: acme\nrepoName: caf\xe9\n", ":2:14: is not UTF-8"),
         (TWO.encode() + b"displayName: a\x1b[2Jb\n", ":3:15: holds the invisible character U+001B"),
-        (TWO.encode() + b"a" * LARGEST, "the most is"),
+        (TWO.encode() + b"a" * BOUNDS.size, "the most is"),
         (b"a: " + b"[" * 100_000, "levels deep"),
         (b"{" * 100_000, "key that is not plain text"),
         (b'? "' + b"k" * 200_000 + b'"\n: 1\n', "unknown field kkk"),
