@@ -125,7 +125,7 @@ def _unreadable(path: str, text: str, error: yaml.YAMLError) -> InvalidFile:
             index = error.context_mark.index
     position = within(text, position_at(text, index))
     if not isinstance(yaml_strict.read(text), yaml_strict.Refusal):
-        message = f"is YAML that kustomize and other programs cannot read: {problem}"
+        message = f"is YAML, but most programs cannot read it: {problem}"
         return _at(
             InvalidFile,
             path,
