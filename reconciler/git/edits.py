@@ -15,7 +15,7 @@ import structlog
 from reconciler.git.status_text import HumanKeys, dump_status, load_status, merge
 from reconciler.git.tree import Draft
 from reconciler.git.yaml_edit import insert_entries
-from reconciler.model.errors import DEFECT, Collision, InvalidFile
+from reconciler.model.errors import DEFECT, Collision, InvalidFile, printable
 from reconciler.model.item import ItemId
 from reconciler.model.json import Object
 
@@ -159,7 +159,9 @@ class HumanEntry(Edit):
     def apply(self, draft: Draft) -> bool:
         """Set the key; Collision when the file or the section is gone."""
         content = draft.read(self.path)
-        found = load_status(self.path, content) if content is not None else {}
+        if content is None:
+            raise Collision("git", f"{self.path} is no file any more")
+        found = load_status(self.path, content)
         section = found.get(self.section)
         if not isinstance(section, dict):
             raise Collision("git", f"{self.path} has no section {self.section} any more")
@@ -193,6 +195,7 @@ def apply_edits(draft: Draft, edits: Sequence[Edit]) -> list[EditOutcome]:
     An item gets its list entries only if its other edits could be made: an entry alone would name nothing.
     """
     outcomes: dict[int, EditOutcome] = {}
+    written = {edit.path: draft.entry(edit.path) for edit in edits if isinstance(edit, ListEntry)}
     entries: dict[tuple[str, str], list[int]] = {}
     for index, edit in enumerate(edits):
         if edit.guard is not None and not edit.guard.holds(draft):
@@ -202,10 +205,11 @@ def apply_edits(draft: Draft, edits: Sequence[Edit]) -> list[EditOutcome]:
         else:
             outcomes[index] = _attempt(draft, edit)
     refused = {outcome.edit.item for outcome in outcomes.values() if outcome.fate is Fate.REFUSED}
-    for indexes in entries.values():
+    for (path, _), indexes in entries.items():
         # One parse for a list, and not one for each of a thousand lines.
         group = [edit for index in indexes if isinstance(edit := edits[index], ListEntry)]
-        fates = _attempt_entries(draft, [edit for edit in group if edit.item not in refused])
+        theirs = written[path] is not None and draft.entry(path) == written[path]
+        fates = _attempt_entries(draft, [edit for edit in group if edit.item not in refused], theirs=theirs)
         for index, edit in zip(indexes, group, strict=True):
             reason = f"the other files of {edit.item} could not be written"
             outcomes[index] = fates.get(edit.value) or EditOutcome(edit, Fate.REFUSED, reason)
@@ -218,23 +222,33 @@ def _attempt(draft: Draft, edit: Edit) -> EditOutcome:
     except (InvalidFile, Collision) as error:
         return _refused(edit, error)
     except Exception as error:  # a defect that one item meets is that item's, and never the pass's
-        log.error("edit failed unexpectedly", item=str(edit.item), error=type(error).__name__)
         log.debug("traceback", exc_info=True)
-        return EditOutcome(edit, Fate.REFUSED, f"unexpected {type(error).__name__}", DEFECT)
+        return _defect(edit, error)
 
 
-def _refused(edit: Edit, error: InvalidFile | Collision) -> EditOutcome:
-    where = f"{error.place}: " if isinstance(error, InvalidFile) else ""
-    return EditOutcome(edit, Fate.REFUSED, f"{where}{error.message}", error.remedy)
-
-
-def _attempt_entries(draft: Draft, group: Sequence[ListEntry]) -> dict[str, EditOutcome]:
+def _attempt_entries(draft: Draft, group: Sequence[ListEntry], *, theirs: bool) -> dict[str, EditOutcome]:
+    """Make the edits of one list. `theirs`: the file is still as people wrote it, and so are its lines."""
     try:
         inserted = _insert(draft, group) if group else set()
     except (InvalidFile, Collision) as error:
-        return {edit.value: _refused(edit, error) for edit in group}
+        return {edit.value: _refused(edit, error, theirs=theirs) for edit in group}
+    except Exception as error:  # as for any other edit
+        log.debug("traceback", exc_info=True)
+        return {edit.value: _defect(edit, error) for edit in group}
     fates = {True: Fate.APPLIED, False: Fate.UNCHANGED}
     return {edit.value: EditOutcome(edit, fates[edit.value in inserted]) for edit in group}
+
+
+def _refused(edit: Edit, error: InvalidFile | Collision, *, theirs: bool = True) -> EditOutcome:
+    where = ""
+    if isinstance(error, InvalidFile):
+        where = f"{error.place if theirs else printable(error.path)}: "
+    return EditOutcome(edit, Fate.REFUSED, f"{where}{error.message}", error.remedy)
+
+
+def _defect(edit: Edit, error: Exception) -> EditOutcome:
+    log.error("edit failed unexpectedly", item=str(edit.item), error=type(error).__name__)
+    return EditOutcome(edit, Fate.REFUSED, f"unexpected {type(error).__name__}", DEFECT)
 
 
 def _insert(draft: Draft, group: Sequence[ListEntry]) -> set[str]:

@@ -172,3 +172,27 @@ def test_a_defect_that_one_edit_meets_is_that_edits(draft: Draft) -> None:
     outcomes = apply_edits(draft, [unwritable, folder("b", x=b"1")])
     assert [each.fate for each in outcomes] == [Fate.REFUSED, Fate.APPLIED]
     assert "unexpected ValueError" in outcomes[0].reason
+
+
+def test_a_defect_in_a_list_is_its_entries(draft: Draft) -> None:
+    unwritable = ListEntry(item=ItemId("thing", "a"), path=BASE, value="needs: quotes")
+    outcomes = apply_edits(draft, [unwritable, folder("b", x=b"1")])
+    assert [each.fate for each in outcomes] == [Fate.REFUSED, Fate.APPLIED]
+    assert "unexpected ValueError" in outcomes[0].reason
+
+
+def test_a_place_is_one_in_the_text_that_people_wrote(draft: Draft) -> None:
+    draft.put(BASE, b"resources:\n- envs/c\nbases: nonsense\n")
+    entry = ListEntry(item=ItemId("thing", "a"), path=BASE, value="envs/a", key="bases")
+    assert apply_edits(draft, [entry])[0].reason.startswith(f"{BASE}:3:8: bases is not a list")
+    above = ListEntry(item=ItemId("thing", "b"), path=BASE, value="envs/b")
+    # By then the line that is wrong is another one, in a text that nobody has seen yet.
+    assert apply_edits(draft, [above, entry])[1].reason.startswith(f"{BASE}: bases is not a list")
+
+
+def test_what_the_proposed_text_would_be_is_not_told_of(draft: Draft) -> None:
+    text = b"resources:\n- x\n- |+\n  envs/a\n\n\nk: 1\n"
+    draft.put(BASE, text)
+    (outcome,) = apply_edits(draft, [ListEntry(item=ItemId("thing", "b"), path=BASE, value="envs/b")])
+    assert outcome.reason.startswith(f"{BASE}:2:1: resources cannot be edited without changing something")
+    assert draft.read(BASE) == text

@@ -126,6 +126,13 @@ REFUSED = {
     "no mapping": ("- a\n", 1, "not a mapping"),
     "not YAML": ("resources: [\n", 1, "not YAML"),
     "no key in braces": ("{kind: K}\n", 1, "braces"),
+    "not closed at the end": ("kind: K\nresources: [\n  a,\n\n", 3, "not YAML"),
+    "a quote that never ends": ("kind: K\nresources:\n- a\n- 'b\n\n", 4, "not YAML"),
+    "an empty text for a file": ("# x\n--- ''\n", 0, "something else"),
+    "empty, in braces": ("{kind: K,\n resources: }\n", 2, "is empty, and is written in braces"),
+    "dashes in one line": ("- - envs/a\n", 1, "not a mapping"),
+    "deep": ("kind: K\nx: " + "[" * 100_000 + "\n", 2, "levels deep"),
+    "long": ("kind: K\nx: [" + "1," * 100_000 + "]\n", 2, "keys and values"),
     "an entry that keeps blank lines": ("resources:\n- |+\n  envs/a\n\n\nk: 1\n", 2, "something else"),
 }
 
