@@ -53,7 +53,7 @@ class JsonClient:
             return None
         try:
             return response.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Rejected(
                 self.system, f"{method} {path} answered with something that is not JSON"
             ) from error

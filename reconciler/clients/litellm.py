@@ -200,7 +200,7 @@ class LiteLLMWriter(LiteLLM, Writer):
             raise fault
         try:
             answer = response.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise Rejected(self.system, f"{method} {path} answered with something that is no JSON object")
@@ -212,7 +212,7 @@ def _message(response: httpx.Response) -> str:
     try:
         error = response.json().get("error")
         return str(error.get("message")) if isinstance(error, dict) else ""
-    except (ValueError, AttributeError):
+    except (ValueError, RecursionError, AttributeError):
         return ""
 
 

@@ -218,7 +218,7 @@ class OAuthIssuerWriter(OAuthIssuer, Writer):
 def _object(response: httpx.Response) -> dict[str, Any] | None:
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 

@@ -96,6 +96,6 @@ def _refused(said: str, errors: str) -> SystemFault:
 def _body(response: requests.Response) -> dict[str, Any]:
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}

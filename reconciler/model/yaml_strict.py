@@ -60,6 +60,8 @@ def difference(ours: Any, theirs: Any, at: KeyPath = ()) -> KeyPath | None:  # n
 
     The keys of `ours` are texts, whatever they look like; `theirs` is from `read`.
     """
+    if isinstance(ours, str):
+        return None if ours == theirs else at
     if isinstance(ours, dict) and isinstance(theirs, dict) and len(ours) == len(theirs):
         for (key, value), other in zip(ours.items(), theirs, strict=True):
             # Theirs are numbers where they look like it.

@@ -72,15 +72,19 @@ def events(path: str, text: str, bounds: Bounds) -> Iterator[Event]:
     """
     depth = nodes = 0
     try:
-        for event in yaml.parse(text, Loader=yaml.CBaseLoader):
-            nodes += isinstance(event, NodeEvent)
-            if nodes > bounds.nodes:
-                message = f"holds more than {bounds.nodes} keys and values"
-                raise _at(BeyondBounds, path, position_of(event), message, "make it smaller")
-            if depth > bounds.depth and isinstance(event, NodeEvent):
-                message = f"is nested more than {bounds.depth} levels deep"
-                raise _at(BeyondBounds, path, position_of(event), message, "make it flatter")
-            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        parser = yaml.CBaseLoader(text)
+        while (event := parser.get_event()) is not None:
+            if isinstance(event, NodeEvent):
+                nodes += 1
+                if nodes > bounds.nodes:
+                    message = f"holds more than {bounds.nodes} keys and values"
+                    raise _at(BeyondBounds, path, position_of(event), message, "make it smaller")
+                if depth > bounds.depth:
+                    message = f"is nested more than {bounds.depth} levels deep"
+                    raise _at(BeyondBounds, path, position_of(event), message, "make it flatter")
+                depth += isinstance(event, CollectionStartEvent)
+            elif isinstance(event, CollectionEndEvent):
+                depth -= 1
             yield event
     except yaml.YAMLError as error:
         raise _unreadable(path, text, error) from error

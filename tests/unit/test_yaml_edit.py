@@ -6,10 +6,10 @@ import posixpath
 from string import ascii_lowercase, digits
 from typing import Any
 
+import fast_yaml
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from reconciler.git.yaml_edit import entries, insert_entries
 from reconciler.model.errors import InvalidFile
@@ -194,7 +194,7 @@ def test_every_line_stays_and_only_the_list_grows(text: str, values: list[str]) 
 
 
 def _plain(text: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = YAML(typ="safe").load(text)
+    loaded: dict[str, Any] = fast_yaml.safe_load(text)
     return loaded
 
 

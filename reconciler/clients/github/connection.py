@@ -166,13 +166,13 @@ def _decoded(method: str, said: str, answer: httpx.Response) -> Any:  # noqa: AN
         return None
     try:
         return answer.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Rejected(SYSTEM, f"{method} {said} answered with something that is not JSON") from error
 
 
 def _json(answer: httpx.Response) -> object:
     try:
         body: object = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return body

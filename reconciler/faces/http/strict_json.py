@@ -42,3 +42,5 @@ class _StrictRequest(Request):
             raise  # which FastAPI tells of
         except ValueError as error:
             raise HTTPException(400, f"The body is ambiguous: {error}.") from error
+        except RecursionError as error:
+            raise HTTPException(400, "The body is nested too deep.") from error

@@ -21,11 +21,16 @@ from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.manifests.render import render_devcontainer
 from reconciler.model.errors import InvalidFile
 from reconciler.model.json import once_each
+from reconciler.model.yaml_text import within
 
 DEFAULT_PATH = ".devcontainer/devcontainer.json"
 SEARCH_PATHS = (DEFAULT_PATH, ".devcontainer.json")
 """Looked for in this order, then `.devcontainer/<folder>/devcontainer.json` for every folder."""
 FOLDER, NAME = ".devcontainer", "devcontainer.json"
+
+DEEPEST = 32
+MOST_TOKENS = 4_000
+"""Of a file that is edited: the parsers that an edit is made and checked with take a second for so many."""
 
 _TOKEN = re.compile(
     r'(?P<comment>//[^\r\n]*|/\*.*?\*/)|(?P<string>"(?:\\.|[^"\\])*")|(?P<mark>[{}\[\]:,])'
@@ -85,6 +90,8 @@ def add_feature(text: str, reference: str, *, path: str = DEFAULT_PATH) -> str:
     if has_feature(text, reference, path=path):
         return text
     before = _parse(text, path)
+    if sum(token.kind != "space" for token in _tokens(text)) > MOST_TOKENS:
+        raise _for_a_person(path, f"it has more than {MOST_TOKENS} words, signs and comments", reference)
     edited = _insert(text, reference)
     # Read back by two parsers that share no code: an edit that means anything else is not made.
     try:
@@ -120,7 +127,9 @@ def _parse(text: str, path: str) -> dict[str, Any]:
     try:
         document = json.loads(_as_json(text), object_pairs_hook=once_each)
     except (ValueError, RecursionError) as error:
-        line, column = getattr(error, "lineno", 0), getattr(error, "colno", 0)
+        line, column = 0, 0
+        if isinstance(error, json.JSONDecodeError):
+            line, column = within(text, (error.lineno, error.colno))
         reason = getattr(error, "msg", "") or str(error)
         raise InvalidFile(
             path, f"not JSON with comments: {reason}", line=line, column=column, remedy="mend the file"
@@ -139,14 +148,20 @@ def _tokens(text: str) -> Iterator[_Token]:
         yield _Token(str(match.lastgroup), match[0], start, end)
         position = end
     if position < len(text):
-        raise ValueError(f"cannot be read after character {position}")
+        raise json.JSONDecodeError("cannot be read from here on", text, position)
 
 
 def _as_json(text: str) -> str:
     """Blank comments and trailing commas, so that lines and columns stay."""
     pieces: list[str] = []
     comma, previous = -1, "{"
+    depth = 0
     for token in _tokens(text):
+        if token.kind == "mark":
+            depth += (token.text in "{[") - (token.text in "}]")
+            if depth > DEEPEST:
+                message = f"nested more than {DEEPEST} levels deep"
+                raise json.JSONDecodeError(message, text, token.start)
         if token.kind == "comment":
             pieces.append(re.sub(r"[^\r\n]", " ", token.text))
             continue

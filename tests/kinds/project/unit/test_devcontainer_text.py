@@ -282,3 +282,20 @@ def test_links_and_submodules_are_seen_by_gits_mode(main: Any, folder: Any, path
     }  # fmt: skip
     (file,) = repository(raw, frozenset()).devcontainers
     assert (file.path, file.regular) == (path, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ('{\n"image": "x", "a": ' + "[" * 100_000, 2, "levels deep"),
+        ('{\n"image": "x", "a": [' + "1," * 5_000 + "1]}", 0, "more than"),
+        ('{"image": "x"}\n' + "// x\n" * 5_000, 0, "more than"),
+        ('{\n"image": "x",\n\n\n', 2, "not JSON"),
+        ('{\n"image": \\\n}', 2, "not JSON"),
+    ],
+    ids=["deep", "long", "comments", "not closed", "sign"],
+)
+def test_too_much_is_refused_before_it_takes_time(text: str, line: int, message: str) -> None:
+    with pytest.raises(InvalidFile, match=message) as caught:
+        add_feature(text, TOOLS)
+    assert caught.value.line == line

@@ -6,10 +6,10 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import fast_yaml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from reconciler.engine.item_file import InvalidFiles, parse, refuse_clashes
 from reconciler.kinds import KINDS
@@ -18,7 +18,9 @@ from reconciler.model.item import Item
 from reconciler.model.yaml_read import BOUNDS
 
 TWO = "repoOwner: acme\nrepoName: widgets\n"
-CASES: dict[str, Any] = YAML(typ="safe").load(Path(__file__).parents[1] / "bad-files" / "fields.yaml")
+CASES: dict[str, Any] = fast_yaml.safe_load(
+    (Path(__file__).parents[1] / "bad-files" / "fields.yaml").read_text()
+)
 FIELDS = [
     "repoOwner", "repoName", "kind", "slug", "displayName", "defaultBranch", "resourceLimits", "memoryLimit",
     "cpuRequest", "litellm", "maxBudget", "settings", "suspend", "terminalStreamingRate",

@@ -9,10 +9,10 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+import fast_yaml
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ruamel.yaml import YAML
 
 from reconciler.kinds.project import vault_paths
 from reconciler.kinds.project.manifests.pods import PodsSettings
@@ -39,7 +39,7 @@ def pods(**values: Any) -> PodsSettings:
 
 
 def documents(content: bytes) -> list[Any]:
-    return [each for each in YAML(typ="safe").load_all(content.decode()) if each is not None]
+    return [each for each in fast_yaml.safe_load_all(content) if each is not None]
 
 
 def rendered(spec: ProjectSpec, inputs: Inputs = ALL, **values: Any) -> dict[str, list[Any]]:
