@@ -50,9 +50,9 @@ def read(text: str) -> list[Any] | Refusal:
         )
     except ValueError as error:
         parts = _REASON.fullmatch(str(error))
-        if parts is None or not parts["line"]:
+        if parts is None:
             return Refusal(str(error))
-        return Refusal(parts["what"], int(parts["line"]), int(parts["column"]))
+        return Refusal(parts["what"], int(parts["line"] or 0), int(parts["column"] or 0))
 
 
 def difference(ours: Any, theirs: Any, at: KeyPath = ()) -> KeyPath | None:  # noqa: ANN401 - any values
@@ -60,8 +60,6 @@ def difference(ours: Any, theirs: Any, at: KeyPath = ()) -> KeyPath | None:  # n
 
     The keys of `ours` are texts, whatever they look like; `theirs` is from `read`.
     """
-    if isinstance(ours, str):
-        return None if ours == theirs else at
     if isinstance(ours, dict) and isinstance(theirs, dict) and len(ours) == len(theirs):
         for (key, value), other in zip(ours.items(), theirs, strict=True):
             # Theirs are numbers where they look like it.
@@ -75,4 +73,6 @@ def difference(ours: Any, theirs: Any, at: KeyPath = ()) -> KeyPath | None:  # n
             if (path := difference(value, other, (*at, index))) is not None:
                 return path
         return None
-    return None if repr(ours) == repr(theirs) else at
+    # One not-a-number is as good as another, which comparing them would not say.
+    same = ours == theirs if isinstance(ours, str) else repr(ours) == repr(theirs)
+    return None if same else at

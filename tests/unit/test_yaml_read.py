@@ -68,6 +68,14 @@ def test_positions_are_those_of_keys_and_items() -> None:
         ("a: !secret x\n", 1, 4, "tag"),
         ("a: !!int five\n", 1, 4, "tag"),
         ("a: !!set {x}\n", 1, 4, "tag"),
+        ('a: 1\nb: "x"# y\n', 2, 7, "not YAML"),
+        ("a: {\nb: 1\n}\n", 2, 1, "not YAML"),
+        ("a: {b: 1}\nc: {<<: {d: 1}}\n", 2, 5, "programs read differently"),
+        ("a: 1\nb: +0x1F\n", 2, 1, "programs read differently"),
+        ("a: {b: 1,\n  : c}\n", 2, 3, "most programs cannot read"),
+        ("a: [1,\n\n\n", 1, 6, "not YAML"),
+        ("a: 1\nb: 'x\n\n", 2, 4, "not YAML"),
+        ("a: x\u2028y\n", 1, 5, "U+2028"),
         ("skipAuth: on\n", 1, 11, "truth value"),
         ("skipAuth: No\n", 1, 11, "truth value"),
         ("a: 0123\n", 1, 4, "octal"),
@@ -105,3 +113,18 @@ def test_not_utf_8_names_the_byte() -> None:
 
 def test_a_file_of_many_documents_can_be_read_too() -> None:
     assert load_documents("x", b"a: 1\n---\n- 2\n---\n") == [{"a": 1}, [2], None]
+
+
+def test_colons_in_brackets_and_braces_are_part_of_a_text() -> None:
+    text = (
+        b"a: {teamAlias: acme:widgets}\nb: [https://x.y/z, registry:5000/a]\nc: {newName: registry:5000/a}\n"
+    )
+    assert load_yaml("x", text).values == {
+        "a": {"teamAlias": "acme:widgets"},
+        "b": ["https://x.y/z", "registry:5000/a"],
+        "c": {"newName": "registry:5000/a"},
+    }
+
+
+def test_keys_that_look_like_numbers_are_text() -> None:
+    assert load_yaml("x", b"8080: a\n'1': b\ntrue: c\n").values.keys() == {"8080", "1", "true"}
