@@ -5,9 +5,11 @@ How that is told from these answers is in docs/systems/argocd.md, "When a commit
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
+from itertools import zip_longest
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -95,10 +97,38 @@ class OperationState(_Answer):
     sync_result: SyncResult = SyncResult()
 
 
-class AppSource(_Answer):
-    """Where manifests come from."""
+class KustomizeOptions(_Answer):
+    """What Argo CD sets in the kustomization before it builds, in place of what that says."""
 
+    name_prefix: str = ""
+    name_suffix: str = ""
+
+
+class AppSource(_Answer):
+    """Where manifests come from. `chart`: of a Helm repository, without folders. `ref` alone lends files."""
+
+    repo_url: str = Field("", alias="repoURL")
     path: str = ""
+    chart: str = ""
+    ref: str = ""
+    target_revision: str = ""
+    kustomize: KustomizeOptions = KustomizeOptions()
+
+    @property
+    def folder(self) -> str:
+        """The path from the repository's top, in one form; empty for the top itself."""
+        return posixpath.normpath(f"/{self.path}").lstrip("/")
+
+
+class Compared(_Answer):
+    """One source, the commit that it was last compared at, and that of the last operation.
+
+    Either may be empty, and while the manifests cannot be built the former is the branch's name.
+    """
+
+    source: AppSource
+    revision: str = ""
+    operation_revision: str = ""
 
 
 class _Automated(_Answer):
@@ -144,18 +174,23 @@ class Application(_Answer):
     operation: Mapping[str, Any] | None = None
     status: _Status = _Status()
 
-    def revision(self, path: str) -> str:
-        """Return what the manifests at that path were last compared with: a commit, or no commit at all.
-
-        With several sources it is the entry of the source with our path. While the manifests cannot be
-        built it is the branch's name.
-        """
-        return self._of_source(path, self.status.sync.revision, self.status.sync.revisions)
-
-    def operation_revision(self, path: str) -> str:
-        """Return the commit that the last operation was for; empty without one."""
+    @property
+    def compared(self) -> tuple[Compared, ...]:
+        """What brings manifests: its one source, or those of its several that do more than lend files."""
         state = self.status.operation_state
-        return self._of_source(path, state.sync_result.revision, state.sync_result.revisions) if state else ""
+        ran = state.sync_result if state else SyncResult()
+        if not self.spec.sources:
+            source = self.spec.source or AppSource()
+            return (
+                Compared(source=source, revision=self.status.sync.revision, operation_revision=ran.revision),
+            )
+        return tuple(
+            Compared(source=source, revision=revision, operation_revision=operation)
+            for source, revision, operation in zip_longest(
+                self.spec.sources, self.status.sync.revisions, ran.revisions, fillvalue=""
+            )
+            if isinstance(source, AppSource) and (source.path or not source.ref)
+        )
 
     @property
     def automated(self) -> bool:
@@ -185,12 +220,6 @@ class Application(_Answer):
         return next(
             (sanitised(item.message) for item in self.status.conditions if item.type == "ComparisonError"), ""
         )
-
-    def _of_source(self, path: str, single: str, several: Sequence[str]) -> str:
-        if not self.spec.sources:
-            return single
-        ours = [place for place, source in enumerate(self.spec.sources) if _same(source.path, path)]
-        return several[ours[0]] if ours and ours[0] < len(several) else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="ignore"))
@@ -232,7 +261,3 @@ def sanitised(text: str) -> str:
     line = " ".join(text.split())
     line = _CREDENTIALS.sub("", line)
     return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE - 1]}…"
-
-
-def _same(one: str, other: str) -> bool:
-    return one.strip("./") == other.strip("./")

@@ -2,24 +2,22 @@
 
 Covers what ends kustomize's whole build, so that one bad folder would break it for all: a missing path, a
 file that is not YAML or no object, an unknown field of a kustomization, two objects of one id. It applies no
-patch, follows no link and fetches nothing. Whoever is refused here can deploy nothing, so only what kustomize
+patch and fetches nothing. Whoever is refused here can deploy nothing, so only what kustomize
 is certain to refuse is refused: what this cannot tell passes.
 """
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from reconciler.git.kustomize_paths import followed, is_within, joined, kustomization_of
 from reconciler.git.kustomize_yaml import first_document, objects
 from reconciler.git.tree import Draft, Entry, EntryKind
 from reconciler.model.errors import BeyondBounds, InvalidFile
 
-KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-"""The names that kustomize looks for, in its order."""
 MOST_OBJECTS = 100_000
 """Of one kustomization; a list may hold the same list often."""
 DEEPEST = 50
@@ -42,13 +40,6 @@ _NAMED_OTHERWISE = {"CustomResourceDefinition", "APIService", "Namespace"}
 
 ObjectId: TypeAlias = tuple[str, str, str, str]
 """Version with its group, kind, namespace and name."""
-
-
-def kustomization_path(names: Iterable[str], base: str) -> str:
-    """Return the path of a folder's kustomization, given the names in it; kustomize's own order."""
-    present = set(names)
-    name = next((name for name in KUSTOMIZATIONS if name in present), KUSTOMIZATIONS[0])
-    return f"{base}/{name}"
 
 
 @dataclass(frozen=True)
@@ -76,7 +67,7 @@ class Checker:
         self._remote = False
         self._built = {}
         try:
-            self._objects(draft, path, ())
+            self._objects(draft, followed(draft, path) or path, ())
         except _Broken as broken:
             return Findings(str(broken), self._remote)
         except InvalidFile as invalid:
@@ -132,7 +123,7 @@ class Checker:
             return
         if found.kind is EntryKind.FOLDER:
             yield from self._objects(draft, found.path, within).items()
-        elif not found.path.startswith(f"{folder}/"):
+        elif not is_within(found.path, folder):
             raise _Broken(f"{folder}: lists {entry}, a file outside of its folder")
         else:
             count = 0
@@ -145,12 +136,12 @@ class Checker:
                         yield object_id, found.path
 
     def _find(self, draft: Draft, folder: str, entry: str, said: str) -> Entry | None:
-        """Return what a path names; None for what is elsewhere or behind a link, where we do not look."""
-        path = posixpath.normpath(posixpath.join(folder, entry))
-        inside = not path.startswith(("..", "/"))
-        if inside and _leads_away(draft, path):
+        """Return what a path names, behind links; None for what is elsewhere, where we cannot look."""
+        named = joined(folder, entry)
+        path = None if named is None else followed(draft, named)
+        if named is not None and (path is None or _is_in_submodule(draft, path)):
             return None
-        found = draft.entry(path) if inside else None
+        found = None if path is None else draft.entry(path)
         if found is None and _is_remote(entry):
             self._remote = True
         elif found is None:
@@ -174,7 +165,7 @@ class Checker:
                 named.append(patch["path"])
         for name in named:
             found = self._find(draft, folder, name, f"{path}: names the patch {name}")
-            if found and (found.kind is EntryKind.FOLDER or not found.path.startswith(f"{folder}/")):
+            if found and (found.kind is EntryKind.FOLDER or not is_within(found.path, folder)):
                 raise _Broken(f"{path}: names the patch {name}, which is no file in its folder")
             content = draft.read(found.path) if found is not None else None
             # What cannot be read here may say anything.
@@ -195,24 +186,26 @@ class Checker:
 
 
 def _kustomization(draft: Draft, folder: str) -> str | None:
-    """Return the path of a folder's kustomization; None when it is behind a link."""
-    if _leads_away(draft, folder):
+    """Return the path of a folder's kustomization; None where it cannot be looked at."""
+    if _is_in_submodule(draft, folder):
         return None
-    names = [name for name in KUSTOMIZATIONS if name in draft.names(folder)]
-    if len(names) != 1:
-        raise _Broken(f"{folder}: has {' and '.join(names) or 'no kustomization.yaml'}")
-    path = f"{folder}/{names[0]}"
-    return None if _leads_away(draft, path) else path
+    try:
+        path = kustomization_of(draft, folder)
+    except InvalidFile as error:
+        raise _Broken(f"{folder}: {error.message}") from error
+    if path is None:
+        raise _Broken(f"{folder}: has no kustomization.yaml")
+    if not is_within(path, folder):
+        raise _Broken(
+            f"{folder}: its kustomization is a link to {path}, and kustomize reads no file from outside"
+        )
+    return path
 
 
-def _leads_away(draft: Draft, path: str) -> bool:
-    """Tell whether a part of the path is a link or a submodule."""
+def _is_in_submodule(draft: Draft, path: str) -> bool:
     parts = path.split("/")
-    above = ("/".join(parts[: count + 1]) for count in range(len(parts)))
     return any(
-        found.kind in {EntryKind.LINK, EntryKind.SUBMODULE}
-        for part in above
-        if (found := draft.entry(part)) is not None
+        draft.kind("/".join(parts[:count])) is EntryKind.SUBMODULE for count in range(1, len(parts) + 1)
     )
 
 

@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reconciler.git.build_check import Checker, kustomization_path
+from reconciler.git.build_check import Checker
 from reconciler.git.edits import Edit, EditOutcome, apply_edits
+from reconciler.git.inclusion import Kustomizations, included
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.snapshot import Snapshot
 from reconciler.git.tree import Draft, Entry, EntryKind
-from reconciler.git.yaml_edit import entries
-from reconciler.model.errors import ConfigurationError, InvalidFile, Unavailable
+from reconciler.model.errors import ConfigurationError, Unavailable
 from reconciler.model.item import ItemId
 from reconciler.settings.giving import Sections
 
@@ -98,12 +98,9 @@ class Gate:
 
     def _is_empty(self) -> bool:
         """Tell whether there is nothing to build yet, which kustomize calls a failure."""
-        path = kustomization_path(self._base.names(self._path), self._path)
-        content = self._base.read(path)
-        try:
-            return content is None or not entries(path, content, "resources")
-        except InvalidFile:
-            return False
+        draft = self._base.draft()
+        found = included(draft, self._path)
+        return found.broken is None and Kustomizations().at(draft, found.root).empty
 
 
 class _Search:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import structlog
 
+from reconciler.git.inclusion import Inclusions, included
+from reconciler.git.kustomize_paths import followed
 from reconciler.git.status_text import HumanKeys, dump_status, load_status, merge
 from reconciler.git.tree import Draft
 from reconciler.git.yaml_edit import insert_entries
@@ -49,6 +51,7 @@ class Edit(ABC):
     """One edit for one item; None for what is nobody's own. Saying it twice is the same as saying it once."""
 
     item: ItemId | None
+    path: str
     guard: Guard | None = None
 
     @abstractmethod
@@ -63,7 +66,6 @@ class Edit(ABC):
 class File(Edit):
     """One file has this content."""
 
-    path: str
     content: bytes
 
     def apply(self, draft: Draft) -> bool:
@@ -75,7 +77,6 @@ class File(Edit):
 class NewFile(Edit):
     """One file that is not there yet has this content; one that says something else is left alone."""
 
-    path: str
     content: bytes
 
     def apply(self, draft: Draft) -> bool:
@@ -87,20 +88,23 @@ class NewFile(Edit):
 
 @dataclass(frozen=True, kw_only=True)
 class Folder(Edit):
-    """A folder is exactly these files, by name; whatever else is in it goes."""
+    """A folder is exactly these files, by name; whatever else is in it goes.
 
-    path: str
+    It may be behind links; those stay, and are followed within the repository.
+    """
+
     files: Mapping[str, bytes]
 
     def apply(self, draft: Draft) -> bool:
         """Write the files and remove the others."""
-        others = [name for name in draft.names(self.path) if not self._has_place(draft, name)]
-        removed = [draft.remove(f"{self.path}/{name}") for name in others]
-        written = [draft.put(f"{self.path}/{name}", content) for name, content in self.files.items()]
+        path = followed(draft, self.path) or self.path
+        others = [name for name in draft.names(path) if not self._has_place(draft, path, name)]
+        removed = [draft.remove(f"{path}/{name}") for name in others]
+        written = [draft.put(f"{path}/{name}", content) for name, content in self.files.items()]
         return any(written) or any(removed)
 
-    def _has_place(self, draft: Draft, name: str) -> bool:
-        entry = draft.entry(f"{self.path}/{name}")
+    def _has_place(self, draft: Draft, path: str, name: str) -> bool:
+        entry = draft.entry(f"{path}/{name}")
         return name in self.files and entry is not None and entry.regular
 
 
@@ -108,7 +112,6 @@ class Folder(Edit):
 class ListEntry(Edit):
     """A list of a YAML file that people edit too has this entry. A missing file starts as `new_file`."""
 
-    path: str
     value: str
     key: str = "resources"
     new_file: str = ""
@@ -116,6 +119,29 @@ class ListEntry(Edit):
     def apply(self, draft: Draft) -> bool:
         """Insert the line, keeping every other byte."""
         return bool(_insert(draft, [self]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Included(Edit):
+    """The build of the folder `root` includes the folder `path`, wherever its line is.
+
+    A root without a kustomization gets `new_file`.
+    """
+
+    root: str
+    new_file: str = ""
+
+    def apply(self, draft: Draft) -> bool:
+        """Add a line where it belongs, unless the tree builds the folder already."""
+        entry = self.missing(draft, included(draft, self.root))
+        return entry is not None and entry.apply(draft)
+
+    def missing(self, draft: Draft, inclusions: Inclusions) -> ListEntry | None:
+        """Return the line that is missing, or None; InvalidFile when nobody can tell."""
+        if inclusions.naming(draft, self.path) is not None:
+            return None
+        file, entry = inclusions.place(draft, self.path)
+        return ListEntry(item=self.item, path=file, value=entry, new_file=self.new_file)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +153,6 @@ class StatusKeys(Edit):
     `moved_from`: where the file still lies, if that is elsewhere; what people wrote there moves with it.
     """
 
-    path: str
     moved_from: str = ""
     document: Object
     human: HumanKeys = field(default_factory=dict)
@@ -151,7 +176,6 @@ class StatusKeys(Edit):
 class HumanEntry(Edit):
     """One key of a section of a status file holds a text, as a person would have written it there."""
 
-    path: str
     section: str
     key: str
     value: str
@@ -195,25 +219,48 @@ def apply_edits(draft: Draft, edits: Sequence[Edit]) -> list[EditOutcome]:
     An item gets its list entries only if its other edits could be made: an entry alone would name nothing.
     """
     outcomes: dict[int, EditOutcome] = {}
-    written = {edit.path: draft.entry(edit.path) for edit in edits if isinstance(edit, ListEntry)}
-    entries: dict[tuple[str, str], list[int]] = {}
+    entries: dict[int, ListEntry] = {}
+    folders: dict[int, Included] = {}
     for index, edit in enumerate(edits):
         if edit.guard is not None and not edit.guard.holds(draft):
             outcomes[index] = EditOutcome(edit, Fate.LEFT_OUT, *edit.guard.broken)
         elif isinstance(edit, ListEntry):
-            entries.setdefault((edit.path, edit.key), []).append(index)
+            entries[index] = edit
+        elif isinstance(edit, Included):
+            folders[index] = edit
         else:
             outcomes[index] = _attempt(draft, edit)
     refused = {outcome.edit.item for outcome in outcomes.values() if outcome.fate is Fate.REFUSED}
-    for (path, _), indexes in entries.items():
-        # One parse for a list, and not one for each of a thousand lines.
-        group = [edit for index in indexes if isinstance(edit := edits[index], ListEntry)]
-        theirs = written[path] is not None and draft.entry(path) == written[path]
-        fates = _attempt_entries(draft, [edit for edit in group if edit.item not in refused], theirs=theirs)
-        for index, edit in zip(indexes, group, strict=True):
+    for index, edit in (entries | folders).items():
+        if edit.item in refused:
             reason = f"the other files of {edit.item} could not be written"
-            outcomes[index] = fates.get(edit.value) or EditOutcome(edit, Fate.REFUSED, reason)
-    return [outcomes[index] for index in range(len(edits))]
+            outcomes[index] = EditOutcome(edit, Fate.REFUSED, reason)
+    waiting = {index: edit for index, edit in folders.items() if index not in outcomes}
+    lines = _missing_lines(draft, waiting, outcomes)
+    _attempt_entries(draft, {i: entry for i, entry in entries.items() if i not in outcomes} | lines, outcomes)
+    return [replace(outcomes[index], edit=edit) for index, edit in enumerate(edits)]
+
+
+def _missing_lines(
+    draft: Draft, folders: Mapping[int, Included], outcomes: dict[int, EditOutcome]
+) -> dict[int, ListEntry]:
+    """Return the lines without which folders are not built; who gets none, has an outcome.
+
+    The tree is gone through once, and not for each of a thousand folders.
+    """
+    found = {root: included(draft, root) for root in {edit.root for edit in folders.values()}}
+    lines: dict[int, ListEntry] = {}
+    for index, edit in folders.items():
+        try:
+            line = edit.missing(draft, found[edit.root])
+        except (InvalidFile, Collision) as error:
+            outcomes[index] = _refused(edit, error)
+            continue
+        if line is None:
+            outcomes[index] = EditOutcome(edit, Fate.UNCHANGED)
+        else:
+            lines[index] = line
+    return lines
 
 
 def _attempt(draft: Draft, edit: Edit) -> EditOutcome:
@@ -226,10 +273,26 @@ def _attempt(draft: Draft, edit: Edit) -> EditOutcome:
         return _defect(edit, error)
 
 
-def _attempt_entries(draft: Draft, group: Sequence[ListEntry], *, theirs: bool) -> dict[str, EditOutcome]:
+def _attempt_entries(
+    draft: Draft, entries: Mapping[int, ListEntry], outcomes: dict[int, EditOutcome]
+) -> None:
+    """Insert the lines: one parse for a list, and not one for each of a thousand lines."""
+    lists: dict[tuple[str, str], list[int]] = {}
+    for index, entry in entries.items():
+        lists.setdefault((entry.path, entry.key), []).append(index)
+    written = {each.edit.path for each in outcomes.values() if each.fate is Fate.APPLIED}
+    for (path, _), indexes in lists.items():
+        group = [entries[index] for index in indexes]
+        theirs = draft.entry(path) is not None and not any(f"{path}/".startswith(f"{w}/") for w in written)
+        fates = _attempt_list(draft, group, theirs=theirs)
+        outcomes |= {index: fates[entries[index].value] for index in indexes}
+        written.add(path)
+
+
+def _attempt_list(draft: Draft, group: Sequence[ListEntry], *, theirs: bool) -> dict[str, EditOutcome]:
     """Make the edits of one list. `theirs`: the file is still as people wrote it, and so are its lines."""
     try:
-        inserted = _insert(draft, group) if group else set()
+        inserted = _insert(draft, group)
     except (InvalidFile, Collision) as error:
         return {edit.value: _refused(edit, error, theirs=theirs) for edit in group}
     except Exception as error:  # as for any other edit

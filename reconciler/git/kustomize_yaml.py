@@ -42,6 +42,19 @@ def first_document(path: str, content: bytes) -> Any:  # noqa: ANN401 - YAML's v
     return _Reading(path, _text(path, content), last_wins=True).first()
 
 
+def kustomization_fields(path: str, content: bytes) -> dict[str, Any]:
+    """Return what a kustomization says, by its fields in lower case: they may be written in any.
+
+    InvalidFile when it is none, BeyondBounds when this cannot tell.
+    """
+    document = first_document(path, content)
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise InvalidFile(path, "is not a mapping", remedy="write a list under `resources:`")
+    return {field.casefold(): value for field, value in document.items()}
+
+
 def objects(path: str, content: bytes) -> list[Any]:
     """Return the documents of a file of objects, save empty ones. Raises as `first_document` does.
 

@@ -5,16 +5,15 @@ The cycle fetches and hands both out; a resource never fetches or pushes.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Mapping
 from typing import ClassVar, Self
 
-from reconciler.git.build_check import kustomization_path
 from reconciler.git.edits import Edit
+from reconciler.git.inclusion import Inclusions, Kustomizations, Naming, included
+from reconciler.git.kustomize_paths import followed
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.snapshot import Snapshot
-from reconciler.git.tree import folder_id, folder_id_of
-from reconciler.git.yaml_edit import entries
+from reconciler.git.tree import Draft, folder_id, folder_id_of
 from reconciler.model.errors import Unavailable
 from reconciler.model.item import ItemId
 from reconciler.settings.giving import Reader, Sections, Settings, Writer
@@ -23,7 +22,10 @@ NEW_KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomiz
 
 
 class ManifestTree(Reader):
-    """The manifest repository at the commit that the pass started from. All paths are from its top."""
+    """The manifest repository at the commit that the pass started from.
+
+    All paths are from its top; links on them are followed within the repository, as a build follows them.
+    """
 
     system: ClassVar[str] = "git"
     settings: ClassVar[type[Settings]] = ManifestRepositorySettings
@@ -31,7 +33,9 @@ class ManifestTree(Reader):
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._others: dict[str, Snapshot] = {}
-        self._lines: dict[tuple[str, str], frozenset[str]] = {}
+        self._drafts: dict[str, Draft] = {}
+        self._reader = Kustomizations()
+        self._inclusions: dict[tuple[str, str, Naming | None], Inclusions] = {}
 
     @classmethod
     def connect(cls, sections: Sections) -> Self:
@@ -43,9 +47,14 @@ class ManifestTree(Reader):
         """The commit; empty for a repository without any."""
         return self._snapshot.commit
 
+    @property
+    def branch(self) -> str:
+        """The branch that is read and pushed to."""
+        return self._snapshot.branch
+
     def blobs(self, path: str) -> dict[str, str] | None:
         """Return the ids of a folder's files by name; None when there is no folder at the path."""
-        found = self._snapshot.entries(path)
+        found = self._snapshot.entries(self._followed(self._snapshot, path))
         return None if found is None else {name: each.id for name, each in found.items() if each.regular}
 
     def content(self, blob: str) -> bytes:
@@ -54,27 +63,37 @@ class ManifestTree(Reader):
 
     def holds_only(self, path: str, blobs: Mapping[str, str]) -> bool:
         """Tell whether a folder is just these ordinary files: no link, folder or executable beside them."""
-        return self._snapshot.folder_id(path) == folder_id_of(blobs)
+        return self.folder_id(path) == folder_id_of(blobs)
 
     def folder_id(self, path: str) -> str | None:
         """Return the folder's tree id, to compare with `id_of`; None when there is no folder."""
-        return self._snapshot.folder_id(path)
+        return self._folder_id(self._snapshot, path)
+
+    def behind_link(self, path: str) -> str:
+        """Return where a link at the path leads in the repository; empty when it is no link."""
+        draft = self._draft(self._snapshot)
+        above, _, name = path.rpartition("/")
+        there = f"{self._followed(self._snapshot, above)}/{name}"
+        return self._followed(self._snapshot, path) if draft.link(there) is not None else ""
 
     def folder_at(self, revision: str, path: str) -> str | None:
         """Return the folder's tree id at another commit; Missing when nobody knows that commit."""
-        return self._at(revision).folder_id(path)
+        return self._folder_id(self._at(revision), path)
 
-    def has_line(self, base: str, entry: str) -> bool:
-        """Tell whether the kustomization in the folder `base` lists the entry, like `envs/acme-widgets`."""
-        return self._has_line(self._snapshot, base, entry)
+    def naming(
+        self, root: str, folder: str, *, revision: str | None = None, over_root: Naming | None = None
+    ) -> Naming | None:
+        """Return how the build of `root` names the objects of a folder; None when it does not include it.
 
-    def has_line_at(self, revision: str, base: str, entry: str) -> bool:
-        """Tell the same of another commit; Missing when nobody knows that commit."""
-        return self._has_line(self._at(revision), base, entry)
-
-    def kustomization(self, base: str) -> str:
-        """Return the path of the folder's kustomization: the one it has, or the one to make."""
-        return kustomization_path(self._snapshot.names(base), base)
+        `revision`: at another commit; Missing when nobody knows it. `over_root`: what whoever builds it sets
+        in place of the root's own naming. InvalidFile when a kustomization cannot be read, so that nobody
+        can tell.
+        """
+        snapshot = self._snapshot if revision is None else self._at(revision)
+        draft, key = self._draft(snapshot), (snapshot.root, root, over_root)
+        if key not in self._inclusions:
+            self._inclusions[key] = included(draft, root, self._reader, over_root)
+        return self._inclusions[key].naming(draft, folder)
 
     def contains(self, revision: str) -> bool:
         """Tell whether that commit is the head or came before it."""
@@ -90,14 +109,16 @@ class ManifestTree(Reader):
             self._others[revision] = self._snapshot.at(revision)
         return self._others[revision]
 
-    def _has_line(self, snapshot: Snapshot, base: str, entry: str) -> bool:
-        path = kustomization_path(snapshot.names(base), base)
-        found = snapshot.entry(path)
-        if found is None or not found.regular:
-            return False
-        if (path, found.id) not in self._lines:
-            self._lines[path, found.id] = entries(path, snapshot.content(found.id), "resources")
-        return posixpath.normpath(entry) in self._lines[path, found.id]
+    def _draft(self, snapshot: Snapshot) -> Draft:
+        if snapshot.root not in self._drafts:
+            self._drafts[snapshot.root] = snapshot.draft()
+        return self._drafts[snapshot.root]
+
+    def _followed(self, snapshot: Snapshot, path: str) -> str:
+        return followed(self._draft(snapshot), path) or path
+
+    def _folder_id(self, snapshot: Snapshot, path: str) -> str | None:
+        return snapshot.folder_id(self._followed(snapshot, path))
 
 
 class ManifestEdits(Writer):

@@ -16,6 +16,10 @@ from typing import Protocol
 from reconciler.model.errors import Collision
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+FILE_IN_ITS_PLACE = "put an ordinary file in its place, in one commit, with all that it has brought so far"
+FOLDER_IN_ITS_PLACE = (
+    "put an ordinary folder in its place, in one commit, with all that it has brought so far"
+)
 _FOLDER = b"40000"
 _FILE = b"100644"
 
@@ -133,6 +137,18 @@ class Draft:
             return Entry(path, EntryKind.FOLDER, self._write(found))
         return Entry(path, found.kind, found.id)
 
+    def kind(self, path: str) -> EntryKind | None:
+        """Return what the path is, without following links; None when there is nothing."""
+        found = self._find(path)
+        return EntryKind.FOLDER if isinstance(found, dict) else None if found is None else found.kind
+
+    def link(self, path: str) -> str | None:
+        """Return where a link points, as it is written; None when the path is no link."""
+        found = self._find(path)
+        if not isinstance(found, _Leaf) or found.kind is not EntryKind.LINK:
+            return None
+        return self._objects.read(found.id).decode("utf-8", "surrogateescape")
+
     def read(self, path: str) -> bytes | None:
         """Return a regular file's content; None when there is none at the path."""
         found = self.entry(path)
@@ -177,7 +193,8 @@ class Draft:
                 return False
         elif present is not None:
             what = present.kind if isinstance(present, _Leaf) else EntryKind.FOLDER
-            raise Collision("git", f"{path} is a {what}, not a file", remedy="remove it from the repository")
+            # Never "remove it": what is taken out of the tree first is taken out of the cluster.
+            raise Collision("git", f"{path} is a {what}, not a file", remedy=FILE_IN_ITS_PLACE)
         folder[name] = _Leaf(_FILE, self._objects.write("blob", content))
         return True
 
@@ -217,7 +234,9 @@ class Draft:
                 if not create:
                     return None
                 what = found.kind if isinstance(found, _Leaf) else ""
-                raise Collision("git", f"{path}: {name} is a {what}, not a folder", remedy="remove it")
+                raise Collision(
+                    "git", f"{path}: {name} is a {what}, not a folder", remedy=FOLDER_IN_ITS_PLACE
+                )
             folder[name] = below
             folder = below
         return folder

@@ -20,7 +20,8 @@ from reconciler.model.errors import InvalidFile
 from reconciler.model.yaml_text import position_of, start_of, text_of
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]*")
+PLAIN_PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]*")
+"""A path that needs no quotes."""
 
 
 def insert_entries(path: str, content: bytes, key: str, values: Iterable[str]) -> tuple[bytes, set[str]]:
@@ -34,7 +35,7 @@ def insert_entries(path: str, content: bytes, key: str, values: Iterable[str]) -
     present = {item.name for item in found.items}
     missing = sorted({value for value in values if posixpath.normpath(value) not in present})
     for value in missing:
-        if not _PLAIN_PATH.fullmatch(value):
+        if not PLAIN_PATH.fullmatch(value):
             raise ValueError(f"not a path that needs no quotes: {value!r}")
     if not missing:
         return content, set()

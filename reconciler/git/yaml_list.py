@@ -83,7 +83,8 @@ def locate(path: str, text: str, key: str) -> Found:
     found = Found(list(events(path, text, BOUNDS)))
     starts = [index for index, event in enumerate(found.events) if isinstance(event, DocumentStartEvent)]
     if len(starts) > 1:
-        fail(path, "has more than one document", "split it", position_of(found.events[starts[1]]))
+        message = "has more than one document"
+        fail(path, message, "bring all of it together in one", position_of(found.events[starts[1]]))
     found.root_end = len(text)
     if not starts:
         return found
@@ -113,7 +114,7 @@ def _take(path: str, text: str, key: str, found: Found, span: tuple[int, int, in
     if not isinstance(name, ScalarEvent) or name.value != key:
         return
     if found.value is not None:
-        fail(path, f"says {key} twice", "remove one of the two", position_of(name))
+        fail(path, f"says {key} twice", "bring both lists together in one", position_of(name))
     is_null = isinstance(value, ScalarEvent) and value.value in {"", "~", "null"} and not value.style
     if not is_list and not is_null:
         fail(
@@ -123,7 +124,8 @@ def _take(path: str, text: str, key: str, found: Found, span: tuple[int, int, in
             position_of(value),
         )
     if getattr(value, "anchor", None):
-        fail(path, f"{key} has an anchor, so others may use the list", "remove it", position_of(value))
+        message = f"{key} has an anchor, so others may use the list"
+        fail(path, message, "write it out wherever it is used", position_of(value))
     found.value = value
     found.value_end = end_of(found.events[after_value - 1])
     found.inside = (index, after_value)

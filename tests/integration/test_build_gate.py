@@ -9,7 +9,8 @@ import pytest
 
 from reconciler.git import build_gate
 from reconciler.git.build_gate import BUILTIN, Gate, find_binary
-from reconciler.git.edits import Edit, Folder, ListEntry
+from reconciler.git.edits import Edit, Folder, Included
+from reconciler.git.inclusion import Naming
 from reconciler.git.locations import Location
 from reconciler.git.manifest_tree import NEW_KUSTOMIZATION, ManifestTree
 from reconciler.git.repository import Repository
@@ -66,7 +67,9 @@ def env(slug: str, content: str | None = None, kustomization: bytes = KUSTOMIZAT
     files = {"kustomization.yaml": kustomization, "object.yaml": (content or config_map(slug)).encode()}
     return [
         Folder(item=project(slug), path=f"k8s/base/envs/{slug}", files=files),
-        ListEntry(item=project(slug), path=BASE, value=f"envs/{slug}", new_file=NEW_KUSTOMIZATION),
+        Included(
+            item=project(slug), root="k8s/base", path=f"k8s/base/envs/{slug}", new_file=NEW_KUSTOMIZATION
+        ),
     ]
 
 
@@ -118,7 +121,7 @@ def test_two_that_clash_with_each_other_cost_only_one(tmp_path: Path, setting: s
 
 def test_who_has_the_name_of_a_culprit_in_another_kind_is_none(tmp_path: Path, setting: str) -> None:
     other = ItemId("other", "a")
-    entry = ListEntry(item=other, path=BASE, value="others/a", new_file=NEW_KUSTOMIZATION)
+    entry = Included(item=other, root="k8s/base", path="k8s/base/others/a", new_file=NEW_KUSTOMIZATION)
     files = {"kustomization.yaml": KUSTOMIZATION, "object.yaml": config_map("other").encode()}
     good = [Folder(item=other, path="k8s/base/others/a", files=files), entry]
     result = gate(snapshot(tmp_path, {"README.md": "x"}), setting).check(
@@ -219,27 +222,29 @@ def test_the_program_is_the_one_that_is_set() -> None:
 def test_resources_see_one_commit_and_may_ask_about_others(tmp_path: Path) -> None:
     base = snapshot(
         tmp_path,
-        {"k8s/base/kustomization.yml": "resources:\n- ./envs/a/\n", "k8s/base/envs/a/object.yaml": "x"},
+        {
+            "k8s/base/kustomization.yml": "namePrefix: p-\nresources:\n- ./envs/a/\n",
+            "k8s/base/envs/a/kustomization.yaml": "x: 1",
+        },
     )
     first = base.commit
     tree = ManifestTree(base)
-    assert tree.kustomization("k8s/base") == "k8s/base/kustomization.yml"
-    assert tree.kustomization("other") == "other/kustomization.yaml"
-    assert (tree.has_line("k8s/base", "envs/a"), tree.has_line("k8s/base", "envs/b")) == (True, False)
+    here, there = "k8s/base/envs/a", "k8s/base/envs/b"
+    assert (tree.naming("k8s/base", here), tree.naming("k8s/base", there)) == (Naming("p-"), None)
     blobs = tree.blobs("k8s/base/envs/a") or {}
-    assert {name: tree.content(blob) for name, blob in blobs.items()} == {"object.yaml": b"x"}
+    assert {name: tree.content(blob) for name, blob in blobs.items()} == {"kustomization.yaml": b"x: 1"}
     assert tree.holds_only("k8s/base/envs/a", blobs)
-    assert tree.folder_id("k8s/base/envs/a") == tree.id_of({"object.yaml": b"x"})
+    assert tree.folder_id("k8s/base/envs/a") == tree.id_of({"kustomization.yaml": b"x: 1"})
     repository = Repository(Location(address=str(tmp_path / "base.git"), clones=tmp_path / "clones"))
-    entry = ListEntry(item=project("b"), path=tree.kustomization("k8s/base"), value="envs/b")
-    folder = Folder(item=project("b"), path="k8s/base/envs/b", files={"y": b""})
+    entry = Included(item=project("b"), root="k8s/base", path=there)
+    folder = Folder(item=project("b"), path="k8s/base/envs/b", files={"kustomization.yaml": b""})
     second = repository.push([folder, entry], "b").commit
     assert (
-        tree.has_line_at(second, "k8s/base", "envs/b"),
-        tree.has_line_at(first, "k8s/base", "envs/b"),
-    ) == (True, False)
-    assert tree.folder_at(second, "k8s/base/envs/b") == tree.id_of({"y": b""})
+        tree.naming("k8s/base", there, revision=second),
+        tree.naming("k8s/base", there, revision=first),
+    ) == (Naming("p-"), None)
+    assert tree.folder_at(second, "k8s/base/envs/b") == tree.id_of({"kustomization.yaml": b""})
     assert tree.folder_at(first, "k8s/base/envs/b") is None
-    assert not tree.has_line("k8s/base", "envs/b")
+    assert tree.naming("k8s/base", there) is None
     with pytest.raises(Missing):
         tree.folder_at("1" * 40, "k8s/base/envs/b")

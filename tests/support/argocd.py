@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,17 +62,19 @@ class Manifests:
         self.head = ""
         self.commit({"k8s/base/kustomization.yaml": BASE, "k8s/base/orchestrator.yaml": ORCHESTRATOR})
 
-    def commit(self, files: dict[str, str]) -> str:
-        """Commit these files over those that are there; return the commit."""
+    def commit(
+        self, files: dict[str, str], links: dict[str, str] | None = None, gone: Iterable[str] = ()
+    ) -> str:
+        """Commit these files and links over those that are there, without what goes; return the commit."""
         index = pygit2.Index()
         if self.head:
             index.read_tree(self._repository[self.head].peel(pygit2.Tree))
-        for name, text in files.items():
-            index.add(
-                pygit2.IndexEntry(
-                    name, self._repository.create_blob(text.encode()), pygit2.enums.FileMode.BLOB
-                )
-            )
+        for name in gone:
+            index.remove_all([name])
+        of_mode = {pygit2.enums.FileMode.BLOB: files, pygit2.enums.FileMode.LINK: links or {}}
+        for mode, named in of_mode.items():
+            for name, text in named.items():
+                index.add(pygit2.IndexEntry(name, self._repository.create_blob(text.encode()), mode))
         return self._move(index.write_tree(self._repository))
 
     def undo(self, revision: str) -> str:

@@ -16,7 +16,7 @@ from pydantic import Field
 from reconciler.clients.litellm import LiteLLMSettings
 from reconciler.clients.vault import VaultSettings
 from reconciler.engine.contract import Resource, Target
-from reconciler.git.edits import Folder, ListEntry
+from reconciler.git.edits import Folder, Included
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.manifest_tree import NEW_KUSTOMIZATION, ManifestEdits, ManifestTree
 from reconciler.git.tree import folder_id_of, object_id_of
@@ -51,8 +51,8 @@ _SECRETS = {
 class ManifestsState(State):
     """The folder in git. `files`: blob ids by name. `claims`: text of pvc.yaml.
 
-    `line`: listed above.
-    `plain`: it holds nothing but ordinary files.
+    `line`: the build of the tree includes it, wherever it is listed.
+    `plain`: it holds nothing but ordinary files. `link`: where it leads, if it is a link.
     """
 
     files: dict[str, str] = Field(default_factory=dict)
@@ -60,10 +60,14 @@ class ManifestsState(State):
     claims: str = ""
     line: bool = False
     plain: bool = True
+    link: str = ""
 
 
 class Manifests(Resource[ProjectSpec, ManifestsState]):
     """Writes `envs/<slug>`, which is wholly ours, and one line of a file that people also edit.
+
+    That line may be anywhere: an environment counts as listed when the build of the tree includes it. A new
+    one goes where most others are listed.
 
     Never takes over a folder without our marker unless told to (`adopt: true`), never removes a file that it
     did not write, never asks for less storage or another storage class than a claim has, and never deletes an
@@ -145,21 +149,16 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
         inputs = change.after["inputs"]
         assert isinstance(inputs, Mapping)  # noqa: S101 - plan put it there
         files = self._render(target, inputs)
-        tree, folder = write.get(ManifestTree), _folder(target.slug)
+        path = f"{self._base}/{_folder(target.slug)}"
         write.get(ManifestEdits).record(
             target.id,
             self.name,
             (
-                Folder(item=target.id, path=f"{self._base}/{folder}", files=files),
-                ListEntry(
-                    item=target.id,
-                    path=tree.kustomization(self._base),
-                    value=folder,
-                    new_file=NEW_KUSTOMIZATION,
-                ),
+                Folder(item=target.id, path=path, files=files),
+                Included(item=target.id, root=self._base, path=path, new_file=NEW_KUSTOMIZATION),
             ),
         )
-        return Settled({"tree": tree.id_of(files)})
+        return Settled({"tree": ManifestTree.id_of(files)})
 
     @property
     def _base(self) -> str:
@@ -224,9 +223,9 @@ def _state(tree: ManifestTree, base: str, target: Target[ProjectSpec]) -> Observ
     path = f"{base}/{_folder(target.slug)}"
     files = tree.blobs(path)
     try:
-        line = tree.has_line(base, _folder(target.slug))
+        line = tree.naming(base, path) is not None
     except InvalidFile:
-        # Somebody broke the kustomization. Projects that are settled stay so, and one that has something to
+        # Somebody broke a kustomization. Projects that are settled stay so, and one that has something to
         # push is told by the build gate.
         line = True
     if files is None:
@@ -242,6 +241,7 @@ def _state(tree: ManifestTree, base: str, target: Target[ProjectSpec]) -> Observ
             claims=claims.decode("utf-8", "replace"),
             line=line,
             plain=tree.holds_only(path, files),
+            link=tree.behind_link(path),
         )
     )
 
@@ -251,13 +251,20 @@ def _conflict(target: Target[ProjectSpec], state: ManifestsState) -> Failed | No
     if not state.plain:
         return Failed(
             f"{folder} holds a folder, a link or an executable file, which we did not write",
-            remedy="move it out of the folder; the folder is wholly the reconciler's",
+            remedy="put ordinary files in place of what its kustomization lists, and move all else "
+            "out of the folder; it is wholly the reconciler's",
             conflict=True,
         )
     if foreign := sorted(state.files.keys() - all_files()):
         return Failed(
             f"{folder} holds {', '.join(foreign)}, which we did not write and would have to remove",
             remedy="move it out of the folder; the folder is wholly the reconciler's",
+            conflict=True,
+        )
+    if state.files and not state.whose.ours and state.link:
+        return Failed(
+            f"{folder} is a link to {state.link}, which {state.whose.history}, by its marker",
+            remedy="put an ordinary folder in the link's place, or choose another slug",
             conflict=True,
         )
     if state.files and not state.whose.ours and not target.spec.adopt:

@@ -1,7 +1,7 @@
 """Whether a project's environment runs: its pod is Ready by Argo CD's resource tree.
 
 The tree shows live objects. A pod counts only when its StatefulSet is Healthy too, since after a change the
-pod of the old revision is still Ready for a while. Knows nothing of git.
+pod of the old revision is still Ready for a while. Of git it knows how the build names what is deployed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,11 @@ from reconciler.clients.argocd_answers import Node, sanitised
 from reconciler.clients.health import probe
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
+from reconciler.git.locations import ManifestRepositorySettings
+from reconciler.git.manifest_tree import ManifestTree
 from reconciler.kinds.project.manifests.pods import PodsSettings
+from reconciler.kinds.project.resources.deployed_tree import DeployedTree
+from reconciler.kinds.project.resources.sync_state import environment
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.waits import SYNC
 from reconciler.model.decision import Change, Decision, Failed, Settled, Waiting
@@ -28,13 +32,14 @@ BUILDING = timedelta(seconds=10)
 
 
 class PodState(State):
-    """The pod `env-<slug>-0`: Argo CD's word for its health, and what explains it.
+    """The environment's pod: Argo CD's word for its health, and what explains it.
 
-    `workload`: the StatefulSet's health. `url_fault`: what is wrong with the health URL; empty when nothing
-    is, or when it was not asked.
+    `name`: its own where the build renames it; empty for `env-<slug>-0`. `workload`: the StatefulSet's
+    health. `url_fault`: what is wrong with the health URL; empty when nothing is, or when it was not asked.
     """
 
     health: str
+    name: str = ""
     message: str = ""
     reason: str = ""
     containers: str = ""
@@ -63,20 +68,23 @@ class PodHealth(Resource[ProjectSpec, PodState]):
     provides: ClassVar[tuple[str, ...]] = ("pod",)
     audited: ClassVar[bool] = True
     """For the health URL, which is asked one by one. The pods themselves are read in every pass."""
-    settings: ClassVar[tuple[type[Settings], ...]] = (PodsSettings,)
+    settings: ClassVar[tuple[type[Settings], ...]] = (PodsSettings, ManifestRepositorySettings)
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[PodState]]:
         """Read the resource tree once, and the health URL of those that are due."""
-        tree = read.get(ArgoCD).resource_tree()
-        pods, workloads = tree.of_kind("Pod"), tree.of_kind("StatefulSet")
+        argo = read.get(ArgoCD)
+        pods, workloads = (argo.resource_tree().of_kind(kind) for kind in ("Pod", "StatefulSet"))
+        base = self.sections.get(ManifestRepositorySettings).path
+        tree = DeployedTree(argo.application(), read.get(ManifestTree), base)
         url = self.sections.get(PodsSettings).health_url
         seen: dict[str, Observation[PodState]] = {}
         asked: dict[str, PodState] = {}
         for target in targets:
-            pod = pods.get(_pod(target.slug))
-            state = _state(pod, workloads, target.slug) if pod else None
+            workload = tree.naming(target.slug).named(environment(target.slug))
+            pod = pods.get(f"{workload}-0")
+            state = _state(pod, workloads.get(workload), target.slug) if pod else None
             if state is None:
                 seen[target.slug] = Absent()
             elif not target.verify:
@@ -97,32 +105,33 @@ class PodHealth(Resource[ProjectSpec, PodState]):
     ) -> Decision:
         """Say whether the pod is Ready, and how long its first build took."""
         if isinstance(seen, Absent):
-            return _building(target, f"the pod {_pod(target.slug)} has not been made yet", SOON)
+            return _building(target, "its pod has not been made yet", SOON)
         state = seen.state
+        pod = state.name or _pod(target.slug)
         if state.health == "Degraded":
             return Failed(
-                f"the pod {_pod(target.slug)} is degraded: {state.words or 'Argo CD does not say why'}",
-                remedy=f"look at `kubectl logs {_pod(target.slug)}`; once mended it is Ready by itself",
+                f"the pod {pod} is degraded: {state.words or 'Argo CD does not say why'}",
+                remedy=f"look at `kubectl logs {pod}`; once mended it is Ready by itself",
             )
         if state.health != "Healthy":
             said = f" ({state.words})" if state.words else ""
-            return _building(target, f"the pod {_pod(target.slug)} is being built{said}")
+            return _building(target, f"the pod {pod} is being built{said}")
         if state.workload != "Healthy":
             said = f" ({state.workload_message})" if state.workload_message else ""
-            return _building(target, f"the pod {_pod(target.slug)} is being replaced{said}")
+            return _building(target, f"the pod {pod} is being replaced{said}")
         if state.url_fault:
             return _building(target, f"the pod is Ready, but its health URL {state.url_fault}")
-        return Settled(_outputs(target))
+        return Settled(_outputs(target, pod))
 
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> NoReturn:
         """Never called: there is nothing that this resource would change."""
         raise NotImplementedError(f"{self.name} only reads")
 
 
-def _state(pod: Node, workloads: Mapping[str, Node], slug: str) -> PodState:
-    workload = workloads.get(_pod(slug).removesuffix("-0"))
+def _state(pod: Node, workload: Node | None, slug: str) -> PodState:
     return PodState(
         health=pod.health.status,
+        name="" if pod.name == _pod(slug) else pod.name,
         message=sanitised(pod.health.message),
         reason=sanitised(pod.fact("Status Reason")),
         containers=pod.fact("Containers"),
@@ -139,9 +148,9 @@ def _building(target: Target[ProjectSpec], reason: str, again_in: timedelta = BU
     return Waiting(reason, SYNC, again_in=again_in, outputs=kept)
 
 
-def _outputs(target: Target[ProjectSpec]) -> Object:
+def _outputs(target: Target[ProjectSpec], pod: str) -> Object:
     """Return the pod's name, and the first build's duration in seconds if its beginning was seen."""
-    found: dict[str, str | int] = {"pod": _pod(target.slug)}
+    found: dict[str, str | int] = {"pod": pod}
     since, seconds = target.remembered.get("buildingSince"), target.remembered.get("firstBuildSeconds")
     if isinstance(seconds, int):
         found["firstBuildSeconds"] = seconds
@@ -160,4 +169,4 @@ def _moment(text: str) -> datetime | None:
 
 
 def _pod(slug: str) -> str:
-    return f"env-{slug}-0"
+    return f"{environment(slug)}-0"

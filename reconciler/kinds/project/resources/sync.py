@@ -21,7 +21,6 @@ from reconciler.kinds.project.resources.sync_state import (
     DeploymentView,
     SeenObject,
     SyncState,
-    by_owner,
     environment,
 )
 from reconciler.kinds.project.spec import ProjectSpec
@@ -79,8 +78,7 @@ class Sync(Resource[ProjectSpec, SyncState]):
         if state.comparison_error:
             return _not_compared(target, state, tree)
         if not state.known:
-            reason = f"Argo CD is at {_short(state.revision)}, which the manifest repository does not have"
-            return _wait(reason, target, LATER)
+            return _elsewhere(target, state)
         if not state.holds(tree):
             return _behind(target, state, tree)
         if not state.objects or state.lagging:
@@ -93,8 +91,9 @@ class Sync(Resource[ProjectSpec, SyncState]):
         if "refreshed" in change.after:
             argo.refresh()
             return _wait("Argo CD was asked to look at the new commit", target, kept=change.after)
-        ours = by_owner(argo.application()).get(environment(target.slug), [])
-        wanted = [item for item in ours if item.status != "Synced"]
+        path = self.sections.get(ManifestRepositorySettings).path
+        view = DeploymentView(argo.application(), write.get(ManifestTree), path)
+        wanted = [item for item in view.objects(target.slug) if item.status != "Synced"]
         if wanted and not argo.sync(wanted):
             return _wait("another operation of Argo CD is in progress", target)
         return _wait("Argo CD was asked to sync its objects", target, kept=change.after)
@@ -110,8 +109,29 @@ def _not_compared(target: Target[ProjectSpec], state: SyncState, tree: str) -> D
     return Failed(reason, remedy=MAKE_BUILDABLE)
 
 
+def _elsewhere(target: Target[ProjectSpec], state: SyncState) -> Decision:
+    """Say where Argo CD is, if not in our repository."""
+    if state.astray:
+        return Failed(state.astray, remedy=state.astray_remedy)
+    whose = f" of {state.repository}" if state.repository else ""
+    reason = f"Argo CD is at {_short(state.revision)}{whose}, which the manifest repository does not have"
+    return _wait(reason, target, LATER)
+
+
 def _behind(target: Target[ProjectSpec], state: SyncState, tree: str) -> Decision:
-    """Ask Argo CD once to look, since it has not seen the content; then wait for its poll."""
+    """Ask Argo CD once to look, since it has not seen the content; then wait for its poll.
+
+    Where it follows something else than our branch, or builds something else, no look would help.
+    """
+    if state.astray:
+        return Failed(state.astray, remedy=state.astray_remedy)
+    if state.follows:
+        return _wait(
+            f"Argo CD follows {state.follows}, which does not have its manifests yet; bring the branch that "
+            "they are pushed to there, or set the application's targetRevision to it",
+            target,
+            LATER,
+        )
     if target.remembered.get("refreshed") != tree:
         change = Change(
             target.id,
@@ -131,7 +151,9 @@ def _not_applied(target: Target[ProjectSpec], state: SyncState, tree: str) -> De
         return _failed(target, state)
     if state.busy:
         return _wait("Argo CD is syncing", target)
-    what = ", ".join(map(str, state.lagging[:3])) or f"StatefulSet {environment(target.slug)}"
+    what = (
+        ", ".join(map(str, state.lagging[:3])) or f"StatefulSet {state.workload or environment(target.slug)}"
+    )
     drifted = target.remembered.get("synced") == tree
     about_to = state.automated and not drifted and state.operation_revision != state.revision
     if about_to or not state.objects:
@@ -162,7 +184,7 @@ def _failed(target: Target[ProjectSpec], state: SyncState) -> Failed:
     if "updates to statefulset spec" in failure or "field is immutable" in failure:
         remedy = (
             "storage and identity cannot change after creation: undo the change, or delete the StatefulSet "
-            f"{environment(target.slug)} with --cascade=orphan and let Argo CD make it anew"
+            f"{state.workload or environment(target.slug)} with --cascade=orphan and let Argo CD make it anew"
         )
     elif "can not be less" in failure or "less than" in failure:
         remedy = "storage cannot shrink after creation: set it back to at least what it was"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,8 +9,9 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from reconciler.clients.argocd_answers import Application, ObjectStatus, sanitised
+from reconciler.git.inclusion import Naming
 from reconciler.git.manifest_tree import ManifestTree
-from reconciler.model.errors import Missing
+from reconciler.kinds.project.resources.deployed_tree import DeployedTree
 from reconciler.model.observation import State
 
 
@@ -33,13 +33,20 @@ class SeenObject:
 class SyncState(State):
     """What Argo CD and the manifest repository say together.
 
-    `revision`: what Argo CD compared with; `known`: the manifest repository has it, too. `folder`: git id of
-    `envs/<slug>` there, `line`: its kustomization line is there. `operation_folder`: git id of the folder at
-    the last operation's commit, None when that had no line for it.
+    `revision`: what Argo CD compared with, of `repository`; `known`: the manifest repository has it, too.
+    `folder`: git id of `envs/<slug>` there, `line`: what Argo CD builds includes it. `operation_folder`: git
+    id of the folder at the last operation's commit, None when that did not include it. `workload`: what the
+    build calls its StatefulSet. `astray`: why Argo CD will never come to what is on the branch, and what to
+    do. `follows`: what it follows in place of that branch.
     """
 
     revision: str
+    repository: str = ""
     known: bool = True
+    workload: str = ""
+    astray: str = ""
+    astray_remedy: str = ""
+    follows: str = ""
     folder: str | None = None
     line: bool = False
     comparison_error: str = ""
@@ -65,60 +72,51 @@ class DeploymentView:
     """One application over one repository, with what all projects share worked out once."""
 
     def __init__(self, application: Application, manifests: ManifestTree, path: str) -> None:
-        self._manifests = manifests
-        self._path = path
-        self._revision = application.revision(path)
-        self._operation_revision = application.operation_revision(path)
-        self._known = self._has(self._revision)
-        self._operation_known = self._operation_revision == self._revision or self._has(
-            self._operation_revision
-        )
+        self._tree = DeployedTree(application, manifests, path)
+        self._application = application
         state = application.status.operation_state
         self._failures = {
             (item.kind, item.name): sanitised(item.message)
             for item in (state.sync_result.resources if state else ())
             if item.status == "SyncFailed"
         }
-        self._objects = by_owner(application)
+        self._objects: dict[Naming, dict[str, list[ObjectStatus]]] = {}
         self._common: dict[str, Any] = {
-            "revision": self._revision,
-            "known": self._known,
+            "revision": self._tree.revision,
+            "repository": self._tree.repository,
+            "known": self._tree.known,
+            "follows": self._tree.follows(),
             "comparison_error": application.comparison_error,
             "automated": application.automated,
             "busy": application.busy,
             "operation_phase": state.phase if state else "",
             "operation_message": sanitised(state.message) if state else "",
-            "operation_revision": self._operation_revision,
+            "operation_revision": self._tree.operation_revision,
         }
 
     def of(self, slug: str) -> SyncState:
         """Return what concerns one project."""
-        folder, line = self._content(self._revision, slug) if self._known else (None, False)
-        operation_folder, operation_line = (
-            self._content(self._operation_revision, slug) if self._operation_known else (None, False)
-        )
+        tree = self._tree
+        holds = tree.known and tree.builds(tree.revision, slug)
+        ran = tree.operation_known and tree.builds(tree.operation_revision, slug)
+        astray = None if holds else tree.astray(slug)
         return SyncState(
             **self._common,
-            folder=folder,
-            line=line,
-            operation_folder=operation_folder if operation_line else None,
-            objects=tuple(self._object(item) for item in self._objects.get(environment(slug), [])),
+            folder=tree.folder(tree.revision, slug) if tree.known else None,
+            line=holds,
+            operation_folder=tree.folder(tree.operation_revision, slug) if ran else None,
+            workload=tree.naming(slug).named(environment(slug)),
+            astray=astray.reason if astray else "",
+            astray_remedy=astray.remedy if astray else "",
+            objects=tuple(self._object(item) for item in self.objects(slug)),
         )
 
-    def _has(self, revision: str) -> bool:
-        """Tell whether the repository has the commit, after a fetch if need be."""
-        if not re.fullmatch(r"[0-9a-f]{40}", revision):
-            return False
-        try:
-            self._manifests.folder_at(revision, self._path)
-        except Missing:
-            return False
-        return True
-
-    def _content(self, revision: str, slug: str) -> tuple[str | None, bool]:
-        entry = f"envs/{slug}"
-        folder = self._manifests.folder_at(revision, f"{self._path}/{entry}")
-        return folder, self._manifests.has_line_at(revision, self._path, entry)
+    def objects(self, slug: str) -> list[ObjectStatus]:
+        """Return the application's objects that are the environment's, as the build names them."""
+        naming = self._tree.naming(slug)
+        if naming not in self._objects:
+            self._objects[naming] = _by_owner(self._application, naming)
+        return self._objects[naming].get(environment(slug), [])
 
     def _object(self, item: ObjectStatus) -> SeenObject:
         return SeenObject(
@@ -131,16 +129,18 @@ class DeploymentView:
         )
 
 
-def by_owner(application: Application) -> dict[str, list[ObjectStatus]]:
+def _by_owner(application: Application, naming: Naming) -> dict[str, list[ObjectStatus]]:
     """Group the application's objects by the environment that they belong to.
 
     `env-a.hosts` belongs to `env-a`, since no slug has a dot. `env-a-b-worktrees`, as claims were called
     once, belongs to `env-a-b` and not to `env-a`: the longest name of a StatefulSet wins.
     """
-    workloads = {item.name for item in application.status.resources if item.kind == "StatefulSet"}
+    resources = application.status.resources
+    own = [(name, item) for item in resources if (name := naming.own(item.name)) is not None]
+    workloads = {name for name, item in own if item.kind == "StatefulSet"}
     grouped: dict[str, list[ObjectStatus]] = {}
-    for item in application.status.resources:
-        owner = next((name for name in _shorter(item.name.partition(".")[0]) if name in workloads), None)
+    for name, item in own:
+        owner = next((each for each in _shorter(name.partition(".")[0]) if each in workloads), None)
         if owner is not None:
             grouped.setdefault(owner, []).append(item)
     return grouped
@@ -153,5 +153,5 @@ def _shorter(name: str) -> Iterable[str]:
 
 
 def environment(slug: str) -> str:
-    """Return the name of a project's StatefulSet, Service and ExternalSecret."""
+    """Return the name of a project's StatefulSet, Service and ExternalSecret, as its manifests say it."""
     return f"env-{slug}"

@@ -1,7 +1,8 @@
 """The objects of a directory of a git revision, built as kustomize builds them.
 
-Covers what decides which objects there are: resources, components, generators, namespace, name prefix and
-suffix, and that patch files are there. It does not apply patches: they change no object's identity.
+Covers what decides which objects there are: resources, bases, components, generators, namespace, name prefix
+and suffix, links within the repository, and that patch files are there. It does not apply patches: they
+change no object's identity.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,7 @@ Namespace ClusterRole ClusterRoleBinding CustomResourceDefinition PersistentVolu
 ClusterSecretStore PriorityClass IngressClass
 """
 CLUSTER_SCOPED = frozenset(_CLUSTER_SCOPED.split())
+_LINK = 0o120000
 
 
 class BuildError(Exception):
@@ -160,15 +162,16 @@ class _Build:
         self._tree = tree
         self._parse = parse
 
-    def directory(self, path: str, seen: tuple[str, ...] = ()) -> list[Manifest]:
+    def directory(
+        self, path: str, seen: tuple[str, ...] = (), before: Sequence[Manifest] = ()
+    ) -> list[Manifest]:
+        """Return what is built there; of a component, with what was there `before`, which it changes too."""
+        path = self._real(path)
         if path in seen:
             raise BuildError(f"cycle detected: candidate root '{path}' contains visited root '{path}'")
         kustomization = self._kustomization(path)
-        found: list[Manifest] = []
-        for entry in (
-            *_entries(kustomization, "resources", path),
-            *_entries(kustomization, "components", path),
-        ):
+        found = list(before)
+        for entry in (*_entries(kustomization, "resources", path), *_entries(kustomization, "bases", path)):
             try:
                 found += self._entry(path, str(entry), (*seen, path))
             except BuildError as error:
@@ -177,13 +180,15 @@ class _Build:
                     f"'{entry}': {error}'"
                 ) from error
         found += list(_generated(kustomization))
+        for entry in _entries(kustomization, "components", path):
+            found = self.directory(posixpath.normpath(posixpath.join(path, str(entry))), (*seen, path), found)
         self._patches(kustomization, path)
         transformed = [_transformed(manifest, kustomization) for manifest in found]
         _refuse_equal_ids(transformed)
         return transformed
 
     def _entry(self, root: str, entry: str, seen: tuple[str, ...]) -> list[Manifest]:
-        path = posixpath.normpath(posixpath.join(root, entry))
+        path = self._real(posixpath.normpath(posixpath.join(root, entry)))
         found = self._find(path)
         if isinstance(found, pygit2.Tree):
             return self.directory(path, seen)
@@ -206,8 +211,9 @@ class _Build:
 
     def _kustomization(self, path: str) -> dict[str, Any]:
         for name in KUSTOMIZATION_NAMES:
-            found = self._find(f"{path}/{name}")
-            if isinstance(found, pygit2.Blob):
+            real = self._real(f"{path}/{name}")
+            found = self._find(real)
+            if isinstance(found, pygit2.Blob) and real.startswith(f"{path}/"):
                 documents = self._parse(found, f"{path}/{name}")
                 if len(documents) != 1 or not isinstance(documents[0][0], dict):
                     raise BuildError(f"{name} is empty or not one mapping in '{path}'")
@@ -229,6 +235,18 @@ class _Build:
         for path in filter(None, named):
             if not isinstance(self._find(posixpath.normpath(posixpath.join(root, str(path)))), pygit2.Blob):
                 raise BuildError(f"failed to get the patch file from path({path}): no such file or directory")
+
+    def _real(self, path: str) -> str:
+        """Return the path with its links followed, as a checkout would have them."""
+        done = ""
+        parts = path.split("/")
+        while parts:
+            done = posixpath.normpath(posixpath.join(done, parts.pop(0)))
+            found = self._find(done)
+            if isinstance(found, pygit2.Blob) and found.filemode == _LINK:
+                parts = [*posixpath.join(posixpath.dirname(done), found.data.decode()).split("/"), *parts]
+                done = ""
+        return done
 
     def _find(self, path: str) -> pygit2.Object | None:
         try:

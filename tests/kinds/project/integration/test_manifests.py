@@ -2,106 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from reconciler.engine.contract import Target
 from reconciler.engine.repositories import Repositories
-from reconciler.git.edits import Edit
-from reconciler.git.manifest_tree import ManifestEdits, ManifestTree
-from reconciler.kinds.project.resources.manifests import Manifests as ManifestsResource
-from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.model.decision import Action, Decision, Failed, Needed, Settled
-from reconciler.model.item import Item, Source
-from reconciler.model.json import Object
-from reconciler.model.observation import Absent, Known
-from reconciler.settings.giving import Reading, Sections, Writing
-from tests.support.argocd import BASE, Manifests
+from reconciler.model.decision import Action, Failed, Needed, Settled
+from tests.kinds.project.support.house import FOLDER, OUTPUTS, House
+from tests.support.argocd import BASE
 from tests.support.kubectl import kustomize
-
-FOLDER = "k8s/base/envs/acme-widgets"
-OUTPUTS: Mapping[str, Object] = {
-    "validate-repo": {"fullName": "acme/widgets", "defaultBranch": "main"},
-    "devcontainer": {"path": ".devcontainer/devcontainer.json"},
-    "webhook-secret": {"version": "1 of 2026"},
-    "git-access": {"publicKey": "ssh-ed25519 AAAA"},
-    "llm-key": {"version": "1 of 2026"},
-}
-
-
-class House:
-    """A bare repository, and the resource over it; each pass fetches afresh."""
-
-    def __init__(self, tmp: Path) -> None:
-        self.git = Manifests(tmp / "manifests.git")
-        self._work = tmp
-        self.pods: dict[str, Any] = {}
-
-    def sections(self) -> Sections:
-        return Sections(
-            {
-                "config": {"repository": str(self.git.path)},
-                "manifests": {"repository": str(self.git.path)},
-                "work": {"directory": str(self._work / "work")},
-                "pods": self.pods,
-            },
-            {},
-        )
-
-    def plan(self, outputs: Mapping[str, Object] = OUTPUTS, **fields: Any) -> Decision:
-        return self._pass(fields, outputs)[0]
-
-    def apply(self, outputs: Mapping[str, Object] = OUTPUTS, *, push: bool = True, **fields: Any) -> Decision:
-        """Plan, apply and push; return the decision that was applied."""
-        decision, tree, target, repositories = self._pass(fields, outputs)
-        assert isinstance(decision, Needed), decision
-        edits = ManifestEdits()
-        write = Writing(self.sections(), given={ManifestTree: lambda: tree, ManifestEdits: lambda: edits})
-        applied = ManifestsResource(self.sections()).apply(target, decision.change, write)
-        assert isinstance(applied, Settled)
-        assert applied.outputs == decision.outputs
-        if push:
-            wanted: list[Edit] = [edit for several in edits.by_item.values() for edit in several]
-            repositories.manifests.push(wanted, "environments")
-        return decision
-
-    def files(self) -> dict[str, bytes]:
-        return Repositories(self.sections()).manifests.fetch().folder(FOLDER) or {}
-
-    def read(self, path: str) -> bytes | None:
-        return Repositories(self.sections()).manifests.fetch().read(path)
-
-    def put(self, **files: str) -> None:
-        self.git.head = Repositories(self.sections()).manifests.fetch().commit
-        self.git.commit({f"{FOLDER}/{name}": text for name, text in files.items()})
-
-    def checkout(self, there: Path) -> Path:
-        snapshot = Repositories(self.sections()).manifests.fetch()
-        for entry in snapshot.files():
-            target = there / entry.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(snapshot.content(entry.id))
-        return there / "k8s" / "base"
-
-    def _pass(
-        self, fields: Mapping[str, Any], outputs: Mapping[str, Object]
-    ) -> tuple[Decision, ManifestTree, Target[ProjectSpec], Repositories]:
-        sections = self.sections()
-        repositories = Repositories(sections)
-        tree = ManifestTree(repositories.manifests.fetch())
-        spec = ProjectSpec.model_validate({"repoOwner": "acme", "repoName": "widgets", **fields})
-        item = Item("acme-widgets", "project", spec, Source("projects/acme-widgets.yaml", "0" * 40))
-        target = Target(item, datetime(2026, 1, 1, tzinfo=UTC), proof="7")
-        resource = ManifestsResource(sections)
-        seen = resource.observe([target], Reading(sections, given={ManifestTree: lambda: tree}))[
-            "acme-widgets"
-        ]
-        assert isinstance(seen, Known | Absent)
-        return resource.plan(target, seen, outputs), tree, target, repositories
 
 
 @pytest.fixture
