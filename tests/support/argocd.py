@@ -77,6 +77,12 @@ class Manifests:
                 index.add(pygit2.IndexEntry(name, self._repository.create_blob(text.encode()), mode))
         return self._move(index.write_tree(self._repository))
 
+    def branch(self, name: str, revision: str) -> None:
+        """Let a branch be at a commit."""
+        self._repository.branches.local.create(
+            name, self._repository[revision].peel(pygit2.Commit), force=True
+        )
+
     def undo(self, revision: str) -> str:
         """Commit the tree of an earlier commit."""
         return self._move(self._repository[revision].peel(pygit2.Tree).id)
@@ -218,8 +224,10 @@ class Argo:
 
 
 @contextmanager
-def emulated(repository: Path, *, store: Store | None = None, clock: Clock | None = None) -> Iterator[Argo]:
-    """Serve an emulator for the length of a test."""
+def emulated(
+    repository: Path, *, store: Store | None = None, clock: Clock | None = None, **application: Any
+) -> Iterator[Argo]:
+    """Serve an emulator for the length of a test. `application`: as `create_app` takes it."""
     clock, store = clock or Clock(), store or Store()
     writes: list[bool] = []
     app = create_app(
@@ -229,6 +237,7 @@ def emulated(repository: Path, *, store: Store | None = None, clock: Clock | Non
         poll_seconds=5.0,
         build_seconds=10.0,
         clock=clock,
+        **application,
     )
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,23 @@ def create_app(
     namespace: str = "mesh-six",
     poll_seconds: float = 2.0,
     build_seconds: float = 1.5,
+    name_prefix: str = "",
+    beside: Sequence[dict[str, str]] = (),
     clock: Callable[[], float] = time.time,
 ) -> Starlette:
     """Emulate one application over one bare repository; what is there now counts as deployed long ago."""
-    setup = Setup(repository, branch, path, application, project, namespace, poll_seconds, build_seconds)
+    setup = Setup(
+        repository=repository,
+        branch=branch,
+        path=path,
+        application=application,
+        project=project,
+        namespace=namespace,
+        poll_seconds=poll_seconds,
+        build_seconds=build_seconds,
+        name_prefix=name_prefix,
+        beside=tuple(beside),
+    )
     api = _Api(Controller(store, setup, clock), token)
     return Starlette(
         routes=[

@@ -150,7 +150,8 @@ class Controller:
     def _build(self, revision: str | None) -> dict[str, Manifest]:
         if revision is None:
             raise BuildError(f"unable to resolve '{self.setup.branch}' to a commit SHA")
-        return self._git.build(revision, self.setup.path, self.setup.namespace)
+        setup = self.setup
+        return self._git.build(revision, setup.path, setup.namespace, setup.name_prefix)
 
     # -- what happens when ------------------------------------------------------------------------
 

@@ -131,11 +131,14 @@ class Kustomize:
         except OSError:
             return None
 
-    def build(self, revision: str, path: str, namespace: str) -> dict[str, Manifest]:
-        """Return the objects by key; those without a namespace get the given one. Raises BuildError."""
+    def build(self, revision: str, path: str, namespace: str, name_prefix: str = "") -> dict[str, Manifest]:
+        """Return the objects by key; those without a namespace get the given one. Raises BuildError.
+
+        `name_prefix`: in place of the top kustomization's own, as `kustomize edit set nameprefix` sets it.
+        """
         commit = pygit2.Repository(str(self._path))[revision].peel(pygit2.Commit)
         built: dict[str, Manifest] = {}
-        for manifest in _Build(commit.tree, self._parse).directory(path):
+        for manifest in _Build(commit.tree, self._parse, name_prefix).directory(path):
             placed = manifest
             if not manifest.namespace and manifest.kind not in CLUSTER_SCOPED:
                 placed = Manifest(manifest.document, namespace, manifest.name, manifest.content)
@@ -158,9 +161,10 @@ class Kustomize:
 class _Build:
     """One run over one tree. `kustomize` refuses files outside of a root, cycles, and equal ids."""
 
-    def __init__(self, tree: pygit2.Tree, parse: Any) -> None:  # noqa: ANN401 - Kustomize._parse
+    def __init__(self, tree: pygit2.Tree, parse: Any, name_prefix: str) -> None:  # noqa: ANN401 - Kustomize._parse
         self._tree = tree
         self._parse = parse
+        self._name_prefix = name_prefix
 
     def directory(
         self, path: str, seen: tuple[str, ...] = (), before: Sequence[Manifest] = ()
@@ -170,6 +174,8 @@ class _Build:
         if path in seen:
             raise BuildError(f"cycle detected: candidate root '{path}' contains visited root '{path}'")
         kustomization = self._kustomization(path)
+        if self._name_prefix and not seen:
+            kustomization["namePrefix"] = self._name_prefix
         found = list(before)
         for entry in (*_entries(kustomization, "resources", path), *_entries(kustomization, "bases", path)):
             try:
@@ -194,7 +200,7 @@ class _Build:
             return self.directory(path, seen)
         if not isinstance(found, pygit2.Blob):
             raise BuildError(f"open <path to cached source>/{path}: no such file or directory")
-        if not path.startswith(f"{root}/"):
+        if not _is_below(root, path):
             raise BuildError(f"security; file '{path}' is not in or below '{root}'")
         return list(self._manifests(found, path))
 
@@ -213,7 +219,7 @@ class _Build:
         for name in KUSTOMIZATION_NAMES:
             real = self._real(f"{path}/{name}")
             found = self._find(real)
-            if isinstance(found, pygit2.Blob) and real.startswith(f"{path}/"):
+            if isinstance(found, pygit2.Blob) and _is_below(path, real):
                 documents = self._parse(found, f"{path}/{name}")
                 if len(documents) != 1 or not isinstance(documents[0][0], dict):
                     raise BuildError(f"{name} is empty or not one mapping in '{path}'")
@@ -253,6 +259,10 @@ class _Build:
             return self._tree[path]
         except (KeyError, ValueError):
             return None
+
+
+def _is_below(root: str, path: str) -> bool:
+    return root == "." or path.startswith(f"{root}/")
 
 
 def _entries(kustomization: Mapping[str, Any], field: str, path: str) -> list[Any]:

@@ -21,6 +21,10 @@ class Setup:
     namespace: str
     poll_seconds: float
     build_seconds: float
+    name_prefix: str = ""
+    """Of the application's source: set in place of the kustomization's own."""
+    beside: tuple[dict[str, str], ...] = ()
+    """Further sources, which bring nothing here; with any, the application is one of several sources."""
 
     @property
     def pace(self) -> float:

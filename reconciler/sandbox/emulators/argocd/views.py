@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -69,7 +69,7 @@ def _spec(controller: Controller) -> Document:
     automated = {"automated": {"prune": True, "selfHeal": True}} if controller.state["automated"] else {}
     return {
         "project": setup.project,
-        "source": _source(controller),
+        **_of_sources(controller, "source", _source(controller), setup.beside),
         "destination": {"server": "https://kubernetes.default.svc", "namespace": setup.namespace},
         "syncPolicy": automated,
     }
@@ -77,11 +77,23 @@ def _spec(controller: Controller) -> Document:
 
 def _source(controller: Controller) -> Document:
     setup = controller.setup
-    return {
+    source: Document = {
         "repoURL": setup.repository.resolve().as_uri(),
         "path": setup.path,
         "targetRevision": setup.branch,
     }
+    if setup.name_prefix:
+        source["kustomize"] = {"namePrefix": setup.name_prefix}
+    return source
+
+
+def _of_sources(controller: Controller, name: str, ours: object, theirs: Iterable[object]) -> Document:
+    """Return a field that is one value for one source, and a list for several; ours is the last."""
+    return {f"{name}s": [*theirs, ours]} if controller.setup.beside else {name: ours}
+
+
+def _revision(controller: Controller, ours: str) -> Document:
+    return _of_sources(controller, "revision", ours, ["1.2.3" for _ in controller.setup.beside])
 
 
 def _sync(controller: Controller) -> Document:
@@ -89,8 +101,11 @@ def _sync(controller: Controller) -> Document:
     destination = _spec(controller)["destination"]
     return {
         "status": compared["status"],
-        "comparedTo": {"source": _source(controller), "destination": destination},
-        "revision": compared["revision"] or "",
+        "comparedTo": {
+            **_of_sources(controller, "source", _source(controller), controller.setup.beside),
+            "destination": destination,
+        },
+        **_revision(controller, compared["revision"] or ""),
     }
 
 
@@ -121,8 +136,8 @@ def _operation_state(controller: Controller, operation: Document) -> Document:
         "message": operation.get("message", "waiting for completion of tasks"),
         "startedAt": moment(operation["startedAt"]),
         "syncResult": {
-            "revision": operation["revision"],
-            "source": _source(controller),
+            **_revision(controller, operation["revision"]),
+            **_of_sources(controller, "source", _source(controller), controller.setup.beside),
             "resources": operation["results"],
         },
     }

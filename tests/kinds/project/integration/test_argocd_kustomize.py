@@ -68,6 +68,7 @@ def test_the_sandboxs_tree_with_an_environment_is_built_alike(tmp_path: Path) ->
     }
 
 
+COMPONENT = "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\n"
 SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n"
 
 
@@ -85,6 +86,12 @@ SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: x}\n"
         {"k8s/base/kustomization.yaml": "resources: [orchestrator.yaml]\n"},
         {"k8s/base/kustomization.yaml": BASE + "patches: [{path: p.yaml, target: {kind: Deployment}}]\n",
          "k8s/base/p.yaml": "- {op: replace, path: /spec/replicas, value: 2}\n"},
+        {"k8s/base/kustomization.yaml": "bases: [sub]\nnamePrefix: p-\n", "k8s/base/sub/s.yaml": SERVICE,
+         "k8s/base/sub/kustomization.yml": "resources: [s.yaml]\nnameSuffix: -s\n"},
+        {"k8s/base/kustomization.yaml": BASE + "components: [../one, ../two]\nnamePrefix: p-\n",
+         "k8s/one/kustomization.yaml": COMPONENT + "namePrefix: one-\nresources: [s.yaml]\n",
+         "k8s/one/s.yaml": SERVICE.replace("x", "y"),
+         "k8s/two/kustomization.yaml": COMPONENT + "namePrefix: two-\n"},
         # what follows does not build
         {"k8s/base/kustomization.yaml": "resources: [gone]\n"},
         {"k8s/base/kustomization.yaml": "resources: [orchestrator.yaml\n"},
