@@ -20,6 +20,9 @@ LEAST_BYTES, MOST_BYTES = 2**20, 2**62
 """Less than the first is a number whose unit was forgotten; beyond the second Kubernetes cannot count."""
 CPU = re.compile(r"(?:[1-9][0-9]{0,6}m|[0-9]{1,4}(?:\.[0-9]{1,3})?)")
 TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*")
+DEVCONTAINER = re.compile(
+    r"(?:\.devcontainer\.json|\.devcontainer/(?:[^/\x00-\x1f\x7f-\x9f]+/)?devcontainer\.json)"
+)
 HOSTNAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _FACTORS = {
     "Ki": 2**10,
@@ -90,6 +93,16 @@ def _hostname(value: str) -> str:
     return value
 
 
+def _devcontainer(value: str) -> str:
+    folder = value.split("/")[1:2]
+    if not DEVCONTAINER.fullmatch(value) or not value.isprintable() or folder in (["."], [".."]):
+        raise ValueError(
+            "is no place of a dev container file; write .devcontainer/devcontainer.json, .devcontainer.json "
+            "or .devcontainer/FOLDER/devcontainer.json"
+        )
+    return value
+
+
 def _shaped(pattern: re.Pattern[str], *examples: str) -> Any:  # noqa: ANN401 - what pydantic's Field returns
     """Tell editors the shape too; what a pattern cannot say is left to the validators."""
     return Field(json_schema_extra={"pattern": f"^{pattern.pattern}$", "examples": list(examples)})
@@ -101,6 +114,12 @@ Branch = Annotated[str, Field(max_length=200), AfterValidator(_branch), _shaped(
 Memory = Annotated[str, AfterValidator(_memory), _shaped(MEMORY, "2Gi", "512Mi")]
 Cpu = Annotated[str, AfterValidator(_cpu), _shaped(CPU, "1", "500m")]
 Text = Annotated[str, Field(max_length=200), AfterValidator(_plain_text), _shaped(TEXT, "Gears & Cogs")]
+Devcontainer = Annotated[
+    str,
+    Field(max_length=200),
+    AfterValidator(_devcontainer),
+    _shaped(DEVCONTAINER, ".devcontainer/api/devcontainer.json"),
+]
 Hostname = Annotated[str, AfterValidator(_hostname), _shaped(HOSTNAME, "widgets.example.org")]
 
 
@@ -172,6 +191,9 @@ class ProjectSpec(OnboardProjectRequest, Spec):
 
     kind: Literal["project"] = "project"
     """What the file asks for."""
+    devcontainer: Devcontainer | None = None
+    """The dev container file that the environment is built from, of several; by default the one that tools
+    look for first."""
 
     def asks_the_same(self, other: Self) -> bool:
         """Compare what a request could have asked for; letter case of the repository apart."""

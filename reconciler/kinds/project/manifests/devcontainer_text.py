@@ -73,10 +73,11 @@ def unbuildable(text: str, *, path: str = DEFAULT_PATH) -> tuple[str, str] | Non
     """
     document = _parse(text, path)
     if "dockerComposeFile" in document:
-        return (
-            "it names a dockerComposeFile, and envbuilder knows no compose",
-            f'give mesh-six a file of its own with an "image" or a "build", at {DEFAULT_PATH}',
+        remedy = (
+            f'add a file with an "image" or a "build", like {FOLDER}/mesh-six/{NAME}, and name it after '
+            "`devcontainer:` in the project file"
         )
+        return "it names a dockerComposeFile, and envbuilder knows no compose", remedy
     build = document.get("build")
     names = [document.get("image"), document.get("dockerFile")]
     names += [build.get("dockerfile"), build.get("dockerFile")] if isinstance(build, dict) else []

@@ -10,6 +10,7 @@ from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project.manifests import devcontainer_text as text_of
 from reconciler.kinds.project.manifests.pods import PodsSettings
+from reconciler.kinds.project.resources.devcontainer_choice import Choice, choose, unchosen
 from reconciler.kinds.project.resources.repository_reads import name_of, read_repositories
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.waits import MERGE
@@ -44,10 +45,12 @@ Standing: TypeAlias = Settled | Waiting | Failed
 class DevcontainerState(State):
     """The file that tools take, on the project's branch, and our pull request if there was ever one.
 
-    `path` None: there is no file. `problem`: why it cannot be read.
+    `path` None: there is no file. `others`: those from which one must be chosen. `problem`: why it cannot be
+    read.
     """
 
     path: str | None = None
+    others: tuple[str, ...] = ()
     has_feature: bool = False
     problem: str = ""
     remedy: str = ""
@@ -92,7 +95,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
         asked: list[Target[ProjectSpec]] = []
         for target in (target for target in targets if target.slug in there):
             repository = there[target.slug]
-            state = self._file(repository)
+            state = self._file(target, repository)
             if _may_have_pull_request(state, repository):
                 asked.append(target)
             else:
@@ -105,30 +108,29 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
     ) -> Decision:
         """Return where the file is, whom it waits for, or the change that brings the feature in."""
         state = DevcontainerState() if isinstance(seen, Absent) else seen.state
-        if standing := self._standing(state):
+        if standing := self._standing(target, state):
             return standing
         reference = self._feature
         branch = outputs["validate-repo"].get("defaultBranch")
-        after: Object = {"path": state.path or text_of.DEFAULT_PATH, "feature": reference, "branch": branch}
+        path = state.path or _new_path(target)
+        after: Object = {"path": path, "feature": reference, "branch": branch}
         how = f"on {branch}, by pull request where it is protected"
         if state.path is None:
-            summary = f"add {text_of.DEFAULT_PATH} {how}"
+            summary = f"add {path} {how}"
             return Needed(Change(target.id, self.name, Action.CREATE, summary, after=after))
-        summary = f"add the mesh-six-tools feature to {state.path} {how}"
+        summary = f"add the mesh-six-tools feature to {path} {how}"
         return Needed(
-            Change(
-                target.id, self.name, Action.UPDATE, summary, {"path": state.path, "branch": branch}, after
-            )
+            Change(target.id, self.name, Action.UPDATE, summary, {"path": path, "branch": branch}, after)
         )
 
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
         """Look again, then commit to the branch, or to a branch of our own with a pull request."""
         github = write.get(GitHubWriter)
         repository = github.repository(name_of(target))
-        if standing := self._standing(self._look(target, repository, github)):
+        if standing := self._standing(target, self._look(target, repository, github)):
             return standing
-        file = next(iter(repository.devcontainers), None)
-        path, text = file.path if file else text_of.DEFAULT_PATH, self._text(file)
+        file = self._choice(target, repository).file
+        path, text = file.path if file else _new_path(target), self._text(file)
         if repository.head is None or repository.branch is None:
             # The first commit of an empty repository makes its default branch.
             self._put(github, repository, path, text, branch=None, replaces=None)
@@ -183,7 +185,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
     def _look(
         self, target: Target[ProjectSpec], repository: GitHubRepository, github: GitHub
     ) -> DevcontainerState:
-        state = self._file(repository)
+        state = self._file(target, repository)
         if not (repository.branch and _may_have_pull_request(state, repository)):
             return state
         head = branch_of(target.slug)
@@ -193,8 +195,14 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
             return state
         return state.model_copy(update={"pull_request": pull.url, "pull_request_state": pull.state})
 
-    def _file(self, repository: GitHubRepository) -> DevcontainerState:
-        file = next(iter(repository.devcontainers), None)
+    def _choice(self, target: Target[ProjectSpec], repository: GitHubRepository) -> Choice:
+        return choose(repository.devcontainers, target.spec.devcontainer, self._is_ours)
+
+    def _file(self, target: Target[ProjectSpec], repository: GitHubRepository) -> DevcontainerState:
+        choice = self._choice(target, repository)
+        file = choice.file
+        if choice.others:
+            return DevcontainerState(others=choice.others)
         if file and not file.regular:
             # What we wrote there would go elsewhere, or nowhere.
             problem, remedy = "it is a link or a submodule", "put a file in its place"
@@ -209,13 +217,19 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
             return DevcontainerState(path=file.path, problem=wrong[0], remedy=wrong[1])
         return DevcontainerState(path=file.path if file else None, has_feature=has_feature)
 
-    def _standing(self, state: DevcontainerState) -> Standing | None:
-        reference = self._feature
-        by_hand = f'add "{reference}": {{}} to "features" of {state.path or text_of.DEFAULT_PATH} by hand'
+    def _standing(self, target: Target[ProjectSpec], state: DevcontainerState) -> Standing | None:
+        if state.others:
+            return unchosen(target.spec.devcontainer, state.others)
         if state.problem:
             return Failed(f"{state.path}: {state.problem}", remedy=state.remedy)
         if state.has_feature and state.path:
             return Settled({"path": state.path})
+        return self._proposed(target, state)
+
+    def _proposed(self, target: Target[ProjectSpec], state: DevcontainerState) -> Standing | None:
+        """Say what came of our pull request, if there was one."""
+        path = state.path or _new_path(target)
+        by_hand = f'add "{self._feature}": {{}} to "features" of {path} by hand'
         if state.pull_request_state == "open":
             return _waiting(state.pull_request)
         if state.pull_request_state == "closed":
@@ -224,10 +238,18 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
                 remedy=f"reopen and merge it, or {by_hand}; or write suspend: true",
             )
         if state.pull_request_state == "merged":
+            # It may also have been for another file, from before the project file named this one.
+            what = "was removed" if target.spec.devcontainer is None else f"is not in {path}"
             return Failed(
-                f"mesh-six's feature was removed after {state.pull_request} had been merged", remedy=by_hand
+                f"mesh-six's feature {what} after {state.pull_request} had been merged", remedy=by_hand
             )
         return None
+
+    def _is_ours(self, file: FileContent) -> bool:
+        try:
+            return file.regular and self._has_feature(file)
+        except InvalidFile:
+            return False
 
     def _has_feature(self, file: FileContent) -> bool:
         if file.text is None:
@@ -269,13 +291,18 @@ def branch_of(slug: str) -> str:
     return f"onboard/{slug}/devcontainer"
 
 
+def _new_path(target: Target[ProjectSpec]) -> str:
+    """Return where the default file goes in a repository without any."""
+    return target.spec.devcontainer or text_of.DEFAULT_PATH
+
+
 def _may_have_pull_request(state: DevcontainerState, repository: GitHubRepository) -> bool:
-    unfinished = not (state.has_feature or state.problem)
+    unfinished = not (state.has_feature or state.problem or state.others)
     return unfinished and repository.branch is not None and repository.head is not None
 
 
 def _seen(state: DevcontainerState) -> Known[DevcontainerState] | Absent:
-    return Known(state) if state.path or state.pull_request else Absent()
+    return Known(state) if state.path or state.others or state.pull_request else Absent()
 
 
 def _waiting(url: str) -> Waiting:

@@ -226,3 +226,61 @@ def test_what_can_never_be_built_is_left_as_it_is(github: Stage, text: str) -> N
     assert failed.remedy
     assert github.file(PATH) == text
     assert pulls(github) == []
+
+
+API, WEB = ".devcontainer/api/devcontainer.json", ".devcontainer/web/devcontainer.json"
+
+
+def test_of_several_files_none_is_touched_before_one_is_named(github: Stage) -> None:
+    github.repository(files={API: THEIRS, WEB: THEIRS})
+    failed = github.settle(resource_of(github), target())
+    assert isinstance(failed, Failed)
+    assert f"{API}, {WEB}" in failed.reason
+    assert f"devcontainer: {API}" in failed.remedy
+    assert github.wire.writes == 0
+    assert github.settle(resource_of(github), target(devcontainer=WEB)) == Settled({"path": WEB})
+    assert github.file(API) == THEIRS
+    edited = github.file(WEB)
+    assert edited
+    assert has_feature(edited, REFERENCE)
+
+
+def test_the_one_that_has_the_feature_already_stays_the_one(github: Stage) -> None:
+    github.repository(files={API: THEIRS, WEB: default_text(PodsSettings())})
+    assert github.settle(resource_of(github), target()) == Settled({"path": WEB})
+    assert github.wire.writes == 0
+
+
+def test_what_tools_look_for_first_needs_no_choice_and_may_be_passed_over(github: Stage) -> None:
+    github.repository(files={PATH: THEIRS, WEB: THEIRS})
+    assert github.settle(resource_of(github), target(devcontainer=WEB)) == Settled({"path": WEB})
+    assert github.file(PATH) == THEIRS
+    assert github.settle(resource_of(github), target()) == Settled({"path": PATH})
+
+
+@pytest.mark.parametrize("protection", [None, "ruleset"])
+def test_a_choice_that_is_not_there_names_those_that_are(github: Stage, protection: str | None) -> None:
+    github.repository(files={API: THEIRS}, **({"protection": protection} if protection else {}))
+    failed = github.settle(resource_of(github), target(devcontainer=WEB))
+    assert isinstance(failed, Failed)
+    assert WEB in failed.reason
+    assert API in failed.reason
+    assert github.wire.writes == 0
+    assert github.file(WEB) is None
+
+
+def test_where_there_is_none_the_default_file_goes_to_the_chosen_place(github: Stage) -> None:
+    github.repository()
+    assert github.settle(resource_of(github), target(devcontainer=WEB)) == Settled({"path": WEB})
+    assert github.file(WEB) == default_text(PodsSettings())
+    assert github.file(PATH) is None
+
+
+def test_a_choice_on_a_protected_branch_is_proposed(github: Stage) -> None:
+    github.repository(files={API: THEIRS, WEB: THEIRS}, protection="ruleset")
+    assert isinstance(github.settle(resource_of(github), target(devcontainer=WEB)), Waiting)
+    (pull,) = pulls(github)
+    assert WEB in pull["body"]
+    github.does("POST", f"pulls/acme/widgets/{pull['number']}/merge")
+    assert github.settle(resource_of(github), target(devcontainer=WEB)) == Settled({"path": WEB})
+    assert github.file(API) == THEIRS

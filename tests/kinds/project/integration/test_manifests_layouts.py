@@ -79,8 +79,8 @@ def test_what_the_tree_builds_is_there_and_the_next_goes_beside_it(
 
 BROKEN: dict[str, dict[str, Any]] = {
     "a link out of the folder": {
-        "files": {"k8s/shared/all.yaml": "resources:\n- ../base/envs/acme-widgets\n"},
-        "links": {"k8s/base/kustomization.yaml": "../shared/all.yaml"},
+        "files": {"k8s/common/all.yaml": "resources:\n- ../base/envs/acme-widgets\n"},
+        "links": {"k8s/base/kustomization.yaml": "../common/all.yaml"},
     },
     "a link to nowhere": {"links": {"k8s/base/kustomization.yaml": "nowhere.yaml"}},
     "a link in a circle": {"links": {"k8s/base/kustomization.yaml": "kustomization.yaml"}},
