@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from reconciler.clients.postgres import SYSTEM, Postgres
+from reconciler.clients.postgres import SYSTEM, NoWrites, Postgres
 from reconciler.model.errors import ConfigurationError, Denied, Missing, SystemFault
 
 _HEADER = "-- makes: "
@@ -66,7 +66,7 @@ def _explained(fault: SystemFault, path: Path) -> SystemFault:
         remedy = (
             "it is mesh-six's own: run mesh-six's migrations on this database first, or check postgres.url"
         )
-    if isinstance(fault, Denied):
+    if isinstance(fault, Denied) and not isinstance(fault, NoWrites):
         remedy = (
             f"let the owner of the tables that it changes run the script {name} once; "
             "this role needs no DDL after that"

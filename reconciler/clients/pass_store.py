@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from reconciler.clients.migrations import migrate
-from reconciler.clients.postgres import Postgres
+from reconciler.clients.postgres import SYSTEM, NoWrites, Postgres
 from reconciler.model.errors import Missing
 from reconciler.model.item import ItemId
 from reconciler.settings.giving import Writer
@@ -82,9 +82,13 @@ class PassStoreWriter(PassStore, Writer):
     def acquire(self, *, patience: float = 1.0) -> bool:
         """Take the lock for as long as this client is open; False when another pass holds it.
 
-        One statement when it is free. The server needs a moment to see that the session of a pass just ended
-        is gone, so a taken lock is asked for again for `patience` seconds.
+        NoWrites on a standby: it would give the lock, and its primary gives the same one to another. One
+        statement when it is free. The server needs a moment to see that the session of a pass just ended is
+        gone, so a taken lock is asked for again for `patience` seconds.
         """
+        self.check_server()
+        if self._is_standby:
+            raise NoWrites(SYSTEM, "is a standby, where no lock keeps another pass off")
         until = time.monotonic() + patience
         while not self.rows(_LOCK, {"key": LOCK_KEY})[0]["taken"]:
             if time.monotonic() >= until:

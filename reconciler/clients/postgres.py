@@ -58,6 +58,15 @@ class PostgresSettings(Settings):
         return None if self.url else "postgres.url (DATABASE_URL)"
 
 
+class NoWrites(Denied):
+    """The server takes no writes, whoever asks: a standby, or sessions that are read-only by default."""
+
+    usual_remedy = (
+        "let postgres.url lead to the primary (of several hosts, target_session_attrs=read-write finds it), "
+        "or reset default_transaction_read_only for this role and database"
+    )
+
+
 class Postgres(Reader):
     """One connection, made by the first statement. A reader's session is read-only for the server too."""
 
@@ -99,14 +108,31 @@ class Postgres(Reader):
     @contextmanager
     def transaction(self) -> Iterator[Callable[[Statement, Values], list[Row]]]:
         """Yield what sends a statement inside one transaction; nothing of it stays when the block raises."""
-        with self._one_at_a_time, _faults():
+        with self._one_at_a_time, self._faults():
             connection = self._retry.repeat(self._connection)
             with connection.transaction():
                 yield lambda statement, values: _send(connection, statement, values)
 
     def _once(self, statement: Statement, values: Values) -> list[Row]:
-        with self._one_at_a_time, _faults():
+        with self._one_at_a_time, self._faults():
             return _send(self._connection(), statement, values)
+
+    @property
+    def _is_standby(self) -> bool:
+        """Whether the server has told that it follows another one. A pool may keep that to itself."""
+        return self._open is not None and self._open.info.parameter_status("in_hot_standby") == "on"
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except errors.ReadOnlySqlTransaction as error:
+            if not isinstance(self, Writer):
+                raise fault_of(error) from error  # we wrote in a session of ours that may not
+            what = "is a standby" if self._is_standby else "has read-only sessions"
+            raise NoWrites(SYSTEM, f"{what}, and takes no writes") from error
+        except psycopg.Error as error:
+            raise fault_of(error) from error
 
     def _alive(self) -> bool:
         """Whether the connection is still there, as far as can be told without sending anything."""
@@ -169,14 +195,6 @@ def _send(connection: Connection, statement: Statement, values: Values) -> list[
         return cursor.fetchall() if cursor.description else []
 
 
-@contextmanager
-def _faults() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.Error as error:
-        raise fault_of(error) from error
-
-
 def _refused(error: psycopg.OperationalError, where: str) -> SystemFault:
     """Tell a refused login from a server that is not there; libpq gives nothing but the words."""
     said = str(error)
@@ -184,6 +202,8 @@ def _refused(error: psycopg.OperationalError, where: str) -> SystemFault:
         return Unavailable(SYSTEM, "is not taking connections now")
     if "authentication failed" in said or "no password supplied" in said or "pg_hba.conf" in said:
         return Denied(SYSTEM, "refused our login", remedy="check the user and password of postgres.url")
+    if "session is read-only" in said or "in hot standby mode" in said:
+        return NoWrites(SYSTEM, f"takes no writes at {where}")
     if "permission denied" in said or "not permitted" in said:
         return Denied(SYSTEM, "refused our login", remedy="let this role connect to the database")
     if "FATAL" in said and "does not exist" in said:

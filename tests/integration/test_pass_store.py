@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reconciler.clients import postgres as client_module
-from reconciler.clients.pass_store import LOCK_KEY, PassStore, Verification
-from reconciler.clients.postgres import PostgresSettings
+from reconciler.clients.pass_store import LOCK_KEY, PassStore, PassStoreWriter, Verification
+from reconciler.clients.postgres import NoWrites, PostgresSettings
 from reconciler.engine.history import MIGRATIONS
 from reconciler.model.errors import ConfigurationError, Unavailable
 from reconciler.model.item import ItemId
+from reconciler.settings.giving import Sections
 from tests.integration.conftest import Database
 from tests.support import servers
 from tests.support.databases import store
@@ -117,3 +118,47 @@ def test_a_table_of_the_version_before_can_be_read(empty_database: Database) -> 
     with store(empty_database) as client:
         ((_, seen),) = client.verifications().items()
         assert (seen.proof, seen.places) == ("", "")
+
+
+def test_a_standby_gives_no_lock_and_is_called_one() -> None:
+    with servers.postgres(standby=True) as url:
+        sections = Sections({"postgres": {"url": url}}, {})
+        reader, writer = PassStore.connect(sections), PassStoreWriter.connect(sections)
+        assert reader.verifications() == {}
+        with pytest.raises(NoWrites, match="is a standby") as refused:
+            writer.acquire()
+        assert "primary" in refused.value.remedy
+        assert not writer.still_held()
+        with pytest.raises(NoWrites, match="is a standby, and takes no writes"):
+            writer.rows("CREATE TABLE x ()")
+        for client in (reader, writer):
+            client.close()
+        picky = Sections({"postgres": {"url": f"{url}&target_session_attrs=read-write"}}, {})
+        with pytest.raises(NoWrites, match="takes no writes"):
+            PassStoreWriter.connect(picky).acquire()
+
+
+def test_sessions_that_are_read_only_keep_the_lock_and_name_the_setting(empty_database: Database) -> None:
+    migrated(empty_database)
+    name = empty_database.sql("SELECT current_database()")[0][0]
+    empty_database.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+    with store(empty_database) as client:
+        assert client.acquire()
+        with pytest.raises(NoWrites, match="read-only sessions") as refused:
+            client.save_verifications({(A, "webhook"): FIRST})
+        assert "default_transaction_read_only" in refused.value.remedy
+        assert client.still_held()
+        assert client.verifications() == {}
+
+
+def test_a_migration_that_may_not_be_written_is_not_taken_for_a_lack_of_rights(
+    empty_database: Database,
+) -> None:
+    name = empty_database.sql("SELECT current_database()")[0][0]
+    empty_database.sql(f"ALTER DATABASE {name} SET default_transaction_read_only = on".encode())
+    with (
+        store(empty_database) as client,
+        pytest.raises(NoWrites, match=r"migration 014.* read-only sessions") as refused,
+    ):
+        client.migrate([MIGRATIONS])
+    assert "default_transaction_read_only" in refused.value.remedy

@@ -86,8 +86,11 @@ def s3() -> Iterator[str]:
 
 
 @contextmanager
-def postgres() -> Iterator[str]:
-    """Yield the URL of a server's `postgres` database; any role but `postgres` needs its password."""
+def postgres(*, standby: bool = False) -> Iterator[str]:
+    """Yield the URL of a server's `postgres` database; any role but `postgres` needs its password.
+
+    `standby`: it follows a server that never says anything, and takes no writes.
+    """
     with warnings.catch_warnings():
         # The package looks for a runtime directory when it is imported, and warns where there is none.
         warnings.simplefilter("ignore")
@@ -95,6 +98,10 @@ def postgres() -> Iterator[str]:
 
     directory = Path(tempfile.mkdtemp(prefix="pg-"))
     server = postgres_server.get_server(directory, cleanup_mode="stop")
+    if standby:
+        server.cleanup()
+        (directory / "standby.signal").touch()
+        server = postgres_server.get_server(directory, cleanup_mode="stop")
     try:
         url = server.get_uri()
         (directory / "pg_hba.conf").write_text(
