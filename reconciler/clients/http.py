@@ -72,11 +72,18 @@ class JsonClient:
 
 
 def fault_of(system: str, method: str, path: str, response: httpx.Response) -> SystemFault | None:
-    """Return the error that a status code stands for, or None below 400. The body is not quoted."""
+    """Return the error that a status code stands for, or None for a success. The body is not quoted."""
     status = response.status_code
     said = f"{method} {path} answered {status}"
-    if status < 400:
+    if status < 300:
         return None
+    if status < 400:
+        # Nothing is followed: what a request carries is for this address only. And nothing was done there.
+        place = httpx.URL(response.url).join(response.headers.get("location", "")).host
+        remedy = (
+            "check that its address in the settings is its own, with scheme and path, and asks no login page"
+        )
+        return Rejected(system, f"{said}, which leads to {place}", remedy=remedy)
     if status == 429 or status >= 500:
         return Unavailable(system, said, retry_after=retry_after(response.headers))
     if status in {401, 403}:
@@ -85,6 +92,14 @@ def fault_of(system: str, method: str, path: str, response: httpx.Response) -> S
     if status == 404:
         return Missing(system, said)
     return Collision(system, said) if status == 409 else Rejected(system, said)
+
+
+def _place(response: httpx.Response) -> str:
+    """Return the host that a redirect names; not its path or query, which may hold anything."""
+    try:
+        return response.url.join(response.headers.get("location", "")).host
+    except httpx.InvalidURL:
+        return "no address at all"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -17,9 +17,10 @@ from githubkit.cache import MemCacheStrategy
 from githubkit.exception import GitHubException, RequestError, RequestFailed, RequestTimeout
 
 from reconciler.clients.github.account import GitHubSettings
+from reconciler.clients.github.redirects import CHECK_ADDRESS, MOST, next_place
 from reconciler.clients.github.refusals import SYSTEM, TooHeavy, fault_of, graphql_fault
 from reconciler.clients.http import trusted
-from reconciler.model.errors import Denied, Rejected, SystemFault, Unavailable
+from reconciler.model.errors import Denied, Missing, Rejected, SystemFault, Unavailable
 from reconciler.settings.request_count import count, remaining
 
 TIMEOUT = httpx.Timeout(15.0, connect=5.0)
@@ -39,9 +40,10 @@ class Connection:
             ssl_verify=trusted(),
             auto_retry=False,
             http_cache=False,
+            follow_redirects=False,
             cache_strategy=MemCacheStrategy(),
         )
-        self._host = httpx.URL(settings.api_url).netloc
+        self._api = httpx.URL(settings.api_url)
         # githubkit keeps its pool in a context variable: every thread runs in a copy of this context.
         self._context = contextvars.copy_context()
         self._context.run(self._github.__enter__)
@@ -75,7 +77,7 @@ class Connection:
             following_link = answer.links.get("next", {}).get("url", "")
             if not following_link:
                 return items
-            if httpx.URL(following_link).netloc != self._host:
+            if httpx.URL(following_link).netloc != self._api.netloc:
                 raise Rejected(SYSTEM, f"GET {said} points to another host for its next page")
             path, following = following_link, None
 
@@ -87,7 +89,13 @@ class Connection:
         Raises what an error stands for that concerns the whole document. `said` names it in errors.
         """
         body = {"query": document, "variables": variables}
-        answer = self._send("POST", self._graphql_url(), json=body, said=said)
+        try:
+            answer = self._send("POST", self._graphql_url(), json=body, said=said)
+        except Missing as error:
+            # What it would have said of a repository comes in its body: nothing was asked about any.
+            raise Rejected(
+                SYSTEM, f"{said} failed: no GraphQL API at {self._api.host}", remedy=CHECK_ADDRESS
+            ) from error
         decoded = _decoded("POST", said, answer)
         data = decoded.get("data") if isinstance(decoded, Mapping) else None
         errors = (decoded.get("errors") if isinstance(decoded, Mapping) else None) or []
@@ -115,6 +123,23 @@ class Connection:
         said: str = "",
     ) -> httpx.Response:
         said = said or f"{method} {path}"
+        for _ in range(MOST + 1):
+            answer = self._once(said, method, path, json=json, params=params)
+            place = next_place(said, self._api, method, answer)
+            if not place:
+                return answer
+            path, params = place, None
+        raise Rejected(SYSTEM, f"{said} was redirected in a circle", remedy=CHECK_ADDRESS)
+
+    def _once(
+        self,
+        said: str,
+        method: str,
+        path: str,
+        *,
+        json: Mapping[str, Any] | None,
+        params: Mapping[str, str | int] | None,
+    ) -> httpx.Response:
         count(SYSTEM, said)
         try:
             answer = self._context.copy().run(

@@ -35,6 +35,9 @@ _REMEDIES = {
     "FORBIDDEN": "the token or App lacks a permission, or is not authorized for this organization",
     "INSUFFICIENT_SCOPES": "the token needs the scopes repo, admin:repo_hook and project",
 }
+_HIDDEN = (
+    "check that it is there; GitHub also says so of what the token or App has no right to see (README.md)"
+)
 _PROTECTED = ("protected branch", "rule violations", "changes must be made through a pull request")
 
 
@@ -117,7 +120,7 @@ def _denied(said: str, status: int, headers: Mapping[str, str], words: str) -> D
 
 def _refused(said: str, status: int, words: str, body: object) -> SystemFault:
     if status == 404:
-        return Missing(SYSTEM, said)
+        return Missing(SYSTEM, said, remedy=_HIDDEN)
     if "deploy key" in words and "disabled" in words:
         return Denied(
             SYSTEM,

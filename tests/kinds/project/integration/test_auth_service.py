@@ -10,6 +10,10 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from reconciler.clients.auth_service import AuthServiceSettings, AuthServiceWriter, instant
 from reconciler.clients.http import trusted
@@ -275,3 +279,24 @@ def test_a_foreign_entry_survives_and_gets_no_tokens_until_adopted(world: LoginW
     assert entry(world)["settings"]["mine"] == 1
     assert world.pushed() == ["canary-access"]
     world.quiet()
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+@pytest.mark.parametrize("place", ["/login", "https://login.example/sso?next=x", ""])
+def test_a_redirect_is_neither_followed_nor_taken_for_done(status: int, place: str) -> None:
+    asked: list[str] = []
+
+    def redirect(request: Request) -> Response:
+        asked.append(request.url.path)
+        return Response(status_code=status, headers={"location": place} if place else {})
+
+    app = Starlette(routes=[Route("/{path:path}", redirect, methods=["GET", "POST", "PUT"])])
+    with serve(app) as address:
+        client = AuthServiceWriter.connect(Sections({"authService": {"url": address, "token": "secret"}}, {}))
+        with pytest.raises(Rejected, match=f"answered {status}, which leads to") as refused:
+            client.create_project(SLUG, display_name="Widgets", settings_json="{}")
+        assert "address" in refused.value.remedy
+        with pytest.raises(Rejected, match=f"answered {status}"):
+            client.project(SLUG)
+        client.close()
+    assert len(asked) == 2

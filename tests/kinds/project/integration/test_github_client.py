@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -387,3 +387,91 @@ def test_a_large_or_binary_file_has_no_text(github_stage: Stage, reader: GitHub)
     github_stage.repository(files={".devcontainer/devcontainer.json": "x" * 3_000_000})
     (file,) = reader.repository(WIDGETS).devcontainers
     assert file.text is None
+
+
+def with_location(stage: Stage, path: str) -> dict[str, str]:
+    return {"location": f"{stage.url}{path}"}
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_without_a_place_is_no_answer(github_stage: Stage, reader: GitHub, status: int) -> None:
+    github_stage.wire.answers = [(status, {}, b'{"message": "Moved Permanently", "default_branch": "x"}')]
+    with pytest.raises(Rejected, match=f"GET /repos/acme/widgets answered {status}") as refused:
+        reader.default_branch("acme/widgets")
+    assert "repoName" in refused.value.remedy
+
+
+@pytest.mark.parametrize("status", [301, 302, 307])
+def test_a_redirect_to_another_host_is_not_followed_and_names_the_setting(
+    github_stage: Stage, writer: GitHubWriter, status: int
+) -> None:
+    github_stage.repository()
+    there = {"location": github_stage.url.replace("127.0.0.1", "localhost") + "/login"}
+    asks: list[Callable[[], object]] = [
+        lambda: writer.default_branch("acme/widgets"),
+        lambda: writer.repositories([WIDGETS]),
+        lambda: writer.create_branch("acme/widgets", "ours", "0" * 40),
+    ]
+    for ask in asks:
+        github_stage.wire.requests.clear()
+        github_stage.wire.answers = [(status, there, b"")]
+        with pytest.raises(Rejected, match=f"answered {status}, which leads to localhost") as refused:
+            ask()
+        assert "github.apiUrl" in refused.value.remedy
+        assert len(github_stage.wire.requests) == 1
+
+
+def test_a_renamed_repository_is_followed_to_its_number(github_stage: Stage, reader: GitHub) -> None:
+    github_stage.repository()
+    number = github_stage.rest("/repos/acme/widgets")["id"]
+    github_stage.wire.answers = [(301, with_location(github_stage, f"/repositories/{number}"), b"")]
+    assert reader.default_branch("acme/old-name") == "main"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirected_write_is_not_taken_for_done(
+    github_stage: Stage, writer: GitHubWriter, status: int
+) -> None:
+    github_stage.repository()
+    there = with_location(github_stage, "/repos/acme/widgets/git/ref/heads/main")
+    github_stage.wire.answers = [(status, there, b"")]
+    with pytest.raises(Rejected, match=f"answered {status}, which no write follows"):
+        writer.create_branch("acme/widgets", "ours", "0" * 40)
+
+
+def test_a_write_to_a_renamed_repository_is_made_where_it_is_now(
+    github_stage: Stage, writer: GitHubWriter
+) -> None:
+    github_stage.repository()
+    raw = github_stage.rest("/repos/acme/widgets")
+    head = github_stage.rest("/repos/acme/widgets/git/ref/heads/main")["object"]["sha"]
+    there = with_location(github_stage, f"/repositories/{raw['id']}/git/refs")
+    github_stage.wire.answers = [(307, there, b"")]
+    writer.create_branch("acme/old-name", "ours", head)
+    assert writer.branch_head("acme/widgets", "ours") == head
+
+
+def test_redirects_in_a_circle_come_to_an_end(github_stage: Stage, reader: GitHub) -> None:
+    there = with_location(github_stage, "/repos/acme/widgets")
+    github_stage.wire.answers = [(302, there, b"")] * 30
+    with pytest.raises(Rejected, match="in a circle"):
+        reader.default_branch("acme/widgets")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>nothing here</html>", b'{"message": "Not Found"}'])
+def test_an_address_without_the_api_says_nothing_of_a_repository(
+    github_stage: Stage, reader: GitHub, body: bytes
+) -> None:
+    github_stage.wire.answers = [(404, {}, body)]
+    with pytest.raises(Rejected, match="no GraphQL API at") as refused:
+        reader.repositories([WIDGETS, Name("acme", "gadgets")])
+    assert "github.apiUrl" in refused.value.remedy
+
+
+def test_what_may_not_be_seen_is_told_with_that_possibility(github_stage: Stage, reader: GitHub) -> None:
+    github_stage.repository()
+    refusals = {"GET /repos/acme/widgets/hooks": (404, b'{"message": "Not Found"}')}
+    github_stage.wire.refusals = refusals
+    with pytest.raises(Missing, match="hooks answered 404") as refused:
+        reader.hooks("acme/widgets")
+    assert "no right to see" in refused.value.remedy
