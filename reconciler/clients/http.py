@@ -79,11 +79,8 @@ def fault_of(system: str, method: str, path: str, response: httpx.Response) -> S
         return None
     if status < 400:
         # Nothing is followed: what a request carries is for this address only. And nothing was done there.
-        place = httpx.URL(response.url).join(response.headers.get("location", "")).host
-        remedy = (
-            "check that its address in the settings is its own, with scheme and path, and asks no login page"
-        )
-        return Rejected(system, f"{said}, which leads to {place}", remedy=remedy)
+        remedy = "check that its address in the settings is its own, scheme and path too, and no login page's"
+        return Rejected(system, f"{said}, which leads to {_place(response)}", remedy=remedy)
     if status == 429 or status >= 500:
         return Unavailable(system, said, retry_after=retry_after(response.headers))
     if status in {401, 403}:

@@ -112,6 +112,7 @@ class _Search:
         self._base = base
         self._edits = edits
         self._failure = failure
+        self._kustomizations = Kustomizations()
         self._built = 0
         self.accepted: list[ItemId] = []
         self.culprits: dict[ItemId, str] = {}
@@ -120,7 +121,8 @@ class _Search:
         """Return what is wrong with the tree that has what was accepted and these items' edits."""
         self._built += 1
         draft = self._base.draft()
-        apply_edits(draft, [edit for item in (*self.accepted, *items) for edit in self._edits[item]])
+        edits = [edit for item in (*self.accepted, *items) for edit in self._edits[item]]
+        apply_edits(draft, edits, self._kustomizations)
         return self._failure(draft)
 
     def settle(self, items: Sequence[ItemId]) -> None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import structlog
 
-from reconciler.git.inclusion import Inclusions, included
+from reconciler.git.inclusion import Inclusions, Kustomizations, included
 from reconciler.git.kustomize_paths import followed
 from reconciler.git.status_text import HumanKeys, dump_status, load_status, merge
 from reconciler.git.tree import Draft
@@ -213,10 +213,13 @@ class EditOutcome:
     remedy: str = ""
 
 
-def apply_edits(draft: Draft, edits: Sequence[Edit]) -> list[EditOutcome]:
+def apply_edits(
+    draft: Draft, edits: Sequence[Edit], kustomizations: Kustomizations | None = None
+) -> list[EditOutcome]:
     """Apply every edit whose guard holds; what cannot be applied stops no other item. In the order given.
 
     An item gets its list entries only if its other edits could be made: an entry alone would name nothing.
+    `kustomizations`: given by who applies edits to many trees that differ little, to read once what they share.
     """
     outcomes: dict[int, EditOutcome] = {}
     entries: dict[int, ListEntry] = {}
@@ -236,19 +239,23 @@ def apply_edits(draft: Draft, edits: Sequence[Edit]) -> list[EditOutcome]:
             reason = f"the other files of {edit.item} could not be written"
             outcomes[index] = EditOutcome(edit, Fate.REFUSED, reason)
     waiting = {index: edit for index, edit in folders.items() if index not in outcomes}
-    lines = _missing_lines(draft, waiting, outcomes)
+    lines = _missing_lines(draft, waiting, outcomes, kustomizations)
     _attempt_entries(draft, {i: entry for i, entry in entries.items() if i not in outcomes} | lines, outcomes)
     return [replace(outcomes[index], edit=edit) for index, edit in enumerate(edits)]
 
 
 def _missing_lines(
-    draft: Draft, folders: Mapping[int, Included], outcomes: dict[int, EditOutcome]
+    draft: Draft,
+    folders: Mapping[int, Included],
+    outcomes: dict[int, EditOutcome],
+    kustomizations: Kustomizations | None,
 ) -> dict[int, ListEntry]:
     """Return the lines without which folders are not built; who gets none, has an outcome.
 
     The tree is gone through once, and not for each of a thousand folders.
     """
-    found = {root: included(draft, root) for root in {edit.root for edit in folders.values()}}
+    roots = {edit.root for edit in folders.values()}
+    found = {root: included(draft, root, kustomizations) for root in roots}
     lines: dict[int, ListEntry] = {}
     for index, edit in folders.items():
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.git.edits import Edit, Fate, File, Folder, Guard, ListEntry, StatusKeys, apply_edits
+from reconciler.git.edits import Edit, Fate, File, Folder, Guard, Included, ListEntry, StatusKeys, apply_edits
 from reconciler.git.status_text import load_status
 from reconciler.git.tree import EMPTY_TREE, Draft, EntryKind, Memory, folder_id, object_id_of
 from reconciler.model.item import ItemId
@@ -196,3 +196,45 @@ def test_what_the_proposed_text_would_be_is_not_told_of(draft: Draft) -> None:
     (outcome,) = apply_edits(draft, [ListEntry(item=ItemId("thing", "b"), path=BASE, value="envs/b")])
     assert outcome.reason.startswith(f"{BASE}:2:1: resources cannot be edited without changing something")
     assert draft.read(BASE) == text
+
+
+def included(slug: str, new_file: str = "") -> Included:
+    path = f"k8s/base/envs/{slug}"
+    return Included(item=ItemId("thing", slug), root="k8s/base", path=path, new_file=new_file)
+
+
+def test_what_the_tree_builds_already_gets_no_line_wherever_its_line_is(draft: Draft) -> None:
+    draft.put(BASE, b"bases:\n- ./envs\n")
+    draft.put("k8s/base/envs/kustomization.yaml", b"resources:\n- a/\n")
+    draft.put("k8s/base/envs/a/kustomization.yaml", b"resources: []\n")
+    outcomes = apply_edits(draft, [included("a"), included("c"), included("b")])
+    assert [outcome.fate for outcome in outcomes] == [Fate.UNCHANGED, Fate.APPLIED, Fate.APPLIED]
+    assert [outcome.edit for outcome in outcomes] == [included("a"), included("c"), included("b")]
+    assert draft.read(BASE) == b"bases:\n- ./envs\n"
+    assert draft.read("k8s/base/envs/kustomization.yaml") == b"resources:\n- a/\n- b\n- c\n"
+
+
+def test_a_line_goes_only_with_the_files_that_it_names(draft: Draft, objects: Memory) -> None:
+    link = objects.write("blob", b"/etc")
+    draft = Draft(objects, objects.write("tree", b"120000 envs\0" + bytes.fromhex(link)))
+    outcomes = apply_edits(draft, [folder("a", x=b"1"), included("a"), included("b", new_file="kind: K\n")])
+    assert [outcome.fate for outcome in outcomes] == [Fate.REFUSED, Fate.REFUSED, Fate.APPLIED]
+    assert draft.read(BASE) == b"kind: K\nresources:\n- envs/b\n"
+
+
+def test_where_nobody_can_tell_what_is_built_nothing_is_listed_twice(draft: Draft) -> None:
+    draft.put(BASE, b"resources:\n- all\n")
+    draft.put("k8s/base/all/kustomization.yaml", b"resources: [\n")
+    before = draft.write()
+    (outcome,) = apply_edits(draft, [included("a")])
+    assert outcome.fate is Fate.REFUSED
+    assert outcome.reason.startswith("k8s/base/all/kustomization.yaml")
+    assert outcome.remedy
+    assert draft.write() == before
+
+
+@pytest.mark.parametrize("loop", [b"resources:\n- ../base\n", b"components:\n- ../base\n"])
+def test_a_tree_that_names_itself_comes_to_an_end(draft: Draft, loop: bytes) -> None:
+    draft.put(BASE, b"resources:\n- all\n" + loop.replace(b"../base", b"all").replace(b"resources", b"bases"))
+    draft.put("k8s/base/all/kustomization.yaml", loop.replace(b"../base", b".."))
+    assert apply_edits(draft, [included("a")])[0].fate in {Fate.APPLIED, Fate.REFUSED}

@@ -282,7 +282,7 @@ def test_a_foreign_entry_survives_and_gets_no_tokens_until_adopted(world: LoginW
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])
-@pytest.mark.parametrize("place", ["/login", "https://login.example/sso?next=x", ""])
+@pytest.mark.parametrize("place", ["/login", "https://login.example/sso?next=x", "http://[", ""])
 def test_a_redirect_is_neither_followed_nor_taken_for_done(status: int, place: str) -> None:
     asked: list[str] = []
 
