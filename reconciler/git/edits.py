@@ -219,7 +219,7 @@ def apply_edits(
     """Apply every edit whose guard holds; what cannot be applied stops no other item. In the order given.
 
     An item gets its list entries only if its other edits could be made: an entry alone would name nothing.
-    `kustomizations`: given by who applies edits to many trees that differ little, to read once what they share.
+    `kustomizations`: given by who applies edits to many trees that differ little, which share most.
     """
     outcomes: dict[int, EditOutcome] = {}
     entries: dict[int, ListEntry] = {}

@@ -97,7 +97,8 @@ class ManifestRepositorySettings(GitSettings):
     )
     """The private key to fetch and push over SSH, as text."""
     path: Annotated[str, AfterValidator(_folder)] = "k8s/base"
-    """The folder with the base kustomization; environments go to `envs/` below it."""
+    """The folder with the base kustomization; environments go to `envs/` below it. Argo CD builds it, or an
+    overlay that includes it."""
     kustomize: str | None = None
     """A kustomize or kubectl program to build with before a push, or `builtin` for our own check only; by
     default whichever is on the PATH."""
