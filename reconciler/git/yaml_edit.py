@@ -189,12 +189,11 @@ def _is_the_same(before: Found, after: Found | None, inserted: Sequence[str]) ->
     """Tell whether the entries came into the list, and nothing else became different."""
     if after is None:
         return False
-    names = [item.name for item in after.items]
     new = set(inserted)
-    old = [name for name in names if name not in new]
+    old = [item.said for item in after.items if item.name not in new]
     return (
-        old == [item.name for item in before.items]
-        and len(names) == len(old) + len(inserted)
+        old == [item.said for item in before.items]
+        and len(after.items) == len(old) + len(inserted)
         and before.outside() == _without_key(after, before)
     )
 

@@ -30,13 +30,17 @@ BOUNDS = Bounds(size=4 * 1024 * 1024, depth=200, nodes=100_000)
 
 @dataclass(frozen=True)
 class ListItem:
-    """One entry of the list: where its text starts and ends; `name` is empty for what is no plain path."""
+    """One entry of the list: where its text starts and ends; `name` is empty for what is no plain path.
+
+    `said`: all that the entry says, without places.
+    """
 
     name: str
     start: int
     end: int
     style: str
     place: Position
+    said: tuple[tuple[object, ...], ...]
 
 
 @dataclass
@@ -141,7 +145,8 @@ def _items(stream: Sequence[Event], text: str, first: int, behind: int) -> list[
         value, style = (entry.value, entry.style) if isinstance(entry, ScalarEvent) else ("", "")
         name = posixpath.normpath(value) if value else ""
         last = max(_text_end(event, text) for event in stream[first:after])
-        items.append(ListItem(name, start_of(entry), last, style or "", position_of(entry)))
+        said = tuple(meaning(event) for event in stream[first:after])
+        items.append(ListItem(name, start_of(entry), last, style or "", position_of(entry), said))
         first = after
     return items
 

@@ -29,6 +29,7 @@ from reconciler.model.yaml_strict import KeyPath
 from reconciler.model.yaml_text import Bounds, Position, events, position_of, text_of, within
 
 BOUNDS = Bounds(size=256 * 1024, depth=32, nodes=40_000)
+MOST_DIGITS = 100
 
 _STANDARD = "tag:yaml.org,2002:"
 _NAMES = {int: "int", float: "float", bool: "bool", type(None): "null"}
@@ -41,6 +42,7 @@ _FLOAT = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
 _STARTS_NUMBER = frozenset("-+.0123456789")
+_BASES = {"0o": 8, "0x": 16}
 _OLD_OCTAL = re.compile(r"[-+]?0[0-9]+")
 _STRICTER = "programs that take it all the same go beyond YAML: mend it here or in the line above"
 _PLAINER = "quote the value, or write it in a plainer way"
@@ -200,9 +202,11 @@ class _Builder:
 
     def _number(self, text: str, event: ScalarEvent) -> int | float | str:
         if _INTEGER.fullmatch(text):
-            if len(text) > 100:
-                self.fail("has a number of more than 100 digits", event, "quote it")
-            return int(text, 8 if text.startswith("0o") else 16 if text.startswith("0x") else 10)
+            whole = 0 if len(text) > MOST_DIGITS else int(text, _BASES.get(text[:2], 10))
+            if len(text) > MOST_DIGITS or abs(whole) >= 10**MOST_DIGITS:
+                # Also of one that is shorter in another base: written anew, it could not be read again.
+                self.fail(f"has a number of more than {MOST_DIGITS} digits", event, "quote it")
+            return whole
         if _FLOAT.fullmatch(text):
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
         return text

@@ -38,6 +38,7 @@ class Bounds:
 # what ends a line in YAML 1.1 but not in 1.2.
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+    "|\r(?!\n)"
 )
 _LINE_END = re.compile(r"\r\n?|\n")
 

@@ -134,6 +134,9 @@ REFUSED = {
     "deep": ("kind: K\nx: " + "[" * 100_000 + "\n", 2, "levels deep"),
     "long": ("kind: K\nx: [" + "1," * 100_000 + "]\n", 2, "keys and values"),
     "an entry that keeps blank lines": ("resources:\n- |+\n  envs/a\n\n\nk: 1\n", 2, "something else"),
+    "lists in lists": (f"a: {'[' * 300}{']' * 300}\nresources: []\n", 1, "levels deep"),
+    "more lists in lists than can be parsed": ("resources: " + "[" * 2_000_000, 1, "levels deep"),
+    "an entry with a text that no newline ends": ("resources:\n- x\n- y: |\n    z", 2, "something else"),
 }
 
 

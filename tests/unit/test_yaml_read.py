@@ -83,8 +83,14 @@ def test_positions_are_those_of_keys_and_items() -> None:
         ("a: x\u202ey\n", 1, 5, "U+202E"),
         ("a: 'x\x00'\n", 1, 6, "U+0000"),
         ("a: b\nc: \ufeffd\n", 2, 4, "U+FEFF"),
+        ("a: b # why\u2028adopt: true\n", 1, 11, "U+2028"),
+        ("a: b # why\u2029adopt: true\n", 1, 11, "U+2029"),
+        ("a: b # why\x85adopt: true\n", 1, 11, "U+0085"),
+        ("a: b\r\nc: d # why\radopt: true\r\n", 2, 11, "U+000D"),
+        ("a: b\r", 1, 5, "U+000D"),
         ("a: " + "[" * 40 + "]" * 40, 1, 36, "levels deep"),
         (f"a: {'9' * 5000}\n", 1, 4, "digits"),
+        (f"a: 0x{'f' * 90}\n", 1, 4, "digits"),
     ],
 )
 def test_refused_with_its_place(text: str, line: int, column: int, message: str) -> None:
