@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import json5
 from json5.dumper import ModelDumper
@@ -26,14 +26,17 @@ from reconciler.model.yaml_text import within
 DEFAULT_PATH = ".devcontainer/devcontainer.json"
 SEARCH_PATHS = (DEFAULT_PATH, ".devcontainer.json")
 """Looked for in this order, then `.devcontainer/<folder>/devcontainer.json` for every folder."""
+LARGEST = 128 * 1024
+"""Characters. An edit takes seconds at that: nobody's file may hold up the others."""
 FOLDER, NAME = ".devcontainer", "devcontainer.json"
 
 DEEPEST = 32
 MOST_TOKENS = 4_000
 """Of a file that is edited: the parsers that an edit is made and checked with take a second for so many."""
 
+# As envbuilder's parser has it, a comment of one line ends with a line feed, and with nothing else.
 _TOKEN = re.compile(
-    r'(?P<comment>//[^\r\n]*|/\*.*?\*/)|(?P<string>"(?:\\.|[^"\\])*")|(?P<mark>[{}\[\]:,])'
+    r'(?P<comment>//[^\n]*\n|/\*.*?\*/)|(?P<string>"(?:\\.|[^"\\])*")|(?P<mark>[{}\[\]:,])'
     r'|(?P<space>[ \t\r\n]+)|(?P<word>[^\s{}\[\]:,"/]+)',
     re.DOTALL,
 )
@@ -93,9 +96,10 @@ def add_feature(text: str, reference: str, *, path: str = DEFAULT_PATH) -> str:
     before = _parse(text, path)
     if sum(token.kind != "space" for token in _tokens(text)) > MOST_TOKENS:
         raise _for_a_person(path, f"it has more than {MOST_TOKENS} words, signs and comments", reference)
-    edited = _insert(text, reference)
-    # Read back by two parsers that share no code: an edit that means anything else is not made.
+    # Read back by two parsers that share no code: an edit that means anything else is not made. Nor is one
+    # where the other parser cannot even read what people wrote.
     try:
+        edited = _insert(text, reference)
         same = _parse(edited, path) == _with(before, reference)
         same = same and json5.loads(edited) == _with(json5.loads(text), reference)
     except (InvalidFile, ValueError, RecursionError):
@@ -123,10 +127,14 @@ def _features(document: Mapping[str, Any], path: str, reference: str) -> dict[st
 
 def _parse(text: str, path: str) -> dict[str, Any]:
     """Read what envbuilder's parser reads: JSON, comments, trailing commas, and nothing else of JSON5."""
+    if len(text) > LARGEST:
+        raise InvalidFile(
+            path, f"it has {len(text)} characters; the most is {LARGEST}", remedy="make it smaller"
+        )
     if text.startswith("\ufeff"):
         raise InvalidFile(path, "it begins with a byte order mark", remedy="save it without byte order mark")
     try:
-        document = json.loads(_as_json(text), object_pairs_hook=once_each)
+        document = json.loads(_as_json(text), object_pairs_hook=once_each, parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
         line, column = 0, 0
         if isinstance(error, json.JSONDecodeError):
@@ -140,6 +148,10 @@ def _parse(text: str, path: str) -> dict[str, Any]:
     return document
 
 
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number")
+
+
 def _tokens(text: str) -> Iterator[_Token]:
     position = 0
     for match in _TOKEN.finditer(text):
@@ -149,7 +161,8 @@ def _tokens(text: str) -> Iterator[_Token]:
         yield _Token(str(match.lastgroup), match[0], start, end)
         position = end
     if position < len(text):
-        raise json.JSONDecodeError("cannot be read from here on", text, position)
+        what = "a comment has no end" if text[position] == "/" else "it cannot be read from here on"
+        raise json.JSONDecodeError(what, text, position)
 
 
 def _as_json(text: str) -> str:

@@ -98,7 +98,7 @@ def test_a_registry_port_is_no_tag() -> None:
         "", "[]", "null", '"x"', "{", '{"a": }', "{'a': 1}", "{a: 1}", '{"a": 1} x', "{,}", '{"a": [1,,]}',
         '{"features": []}', '{"features": null}', '{"features": "x"}', '{"features": {}, "features": {}}',
         '{"a": 1, "a": 2}', '{"a": "\n"}', '{"a": 01}', '{"a": .5}', "\ufeff{}", '{"a": /* open }',
-        '{"a"\u00a0: 1}',
+        '{"a"\u00a0: 1}', "{} // open", "// a\r{}", "{ // a\r}\r", '{"a": NaN}', '{"a": -Infinity}',
         "[" * 100_000, '{"a":' * 100_000, "{" + " " * 1_000_000,
     ],
 )  # fmt: skip
@@ -111,6 +111,28 @@ def test_the_error_names_the_file_and_the_line() -> None:
     with pytest.raises(InvalidFile, match=r"\.devcontainer\.json:2:\d+") as caught:
         has_feature('{\n  "a": nope\n}', TOOLS, path=".devcontainer.json")
     assert caught.value.remedy
+
+
+def test_what_another_parser_cannot_read_is_left_to_a_person() -> None:
+    text = '{"a\u2028b": 1}'
+    assert not has_feature(text, TOOLS)
+    with pytest.raises(InvalidFile, match="cannot be added with certainty") as caught:
+        add_feature(text, TOOLS)
+    assert "by hand" in caught.value.remedy
+
+
+def test_a_file_that_would_hold_up_others_is_refused() -> None:
+    assert add_feature(f'{{"a": "{"x" * 100_000}"}}', TOOLS)
+    with pytest.raises(InvalidFile, match="the most is") as caught:
+        has_feature("/**/" * 40_000 + "{}", TOOLS)
+    assert caught.value.remedy
+
+
+def test_a_comment_without_end_is_named_by_its_place() -> None:
+    for text, place in (('{\n  "a": 1 /* b\n}', ":2:10"), ('{\n  "a": 1\n} // b', ":3:3")):
+        with pytest.raises(InvalidFile, match=place) as caught:
+            add_feature(text, TOOLS)
+        assert "a comment has no end" in caught.value.message
 
 
 def test_the_default_has_the_tools_after_node_and_a_user_of_the_image() -> None:
