@@ -135,6 +135,22 @@ def test_what_is_remembered_of_an_unread_resource_keeps_what_is_settled_and_chan
     assert ("third", "a") not in world.values
 
 
+def test_who_makes_no_sense_of_what_is_remembered_waits_until_it_is_read() -> None:
+    world = World()
+    world.on_read["first"] = Unavailable("World", "is down")
+    second = clumsy(world, "second", "plan", "a")
+    type(second).needs = ("first",)
+    resources = [resource(world, "first"), second]
+    hostile: Object = {"resources": {"first": {"state": "ok", "outputs": {"value": -1}}}}
+    made = run(resources, "a", statuses={"a": hostile})
+    assert made.conditions("a") == {"first": Condition.UNKNOWN, "second": Condition.BLOCKED}
+    assert made.reports["a"].outcomes[1].because_unknown
+    # Of what was read, it is a defect to be told of.
+    world.on_read.clear()
+    made = run(resources, "a", statuses={"a": hostile})
+    assert "unexpected ZeroDivisionError" in made.reports["a"].outcomes[1].reason
+
+
 def test_a_defect_in_one_resource_stops_no_other() -> None:
     world = World()
     world.on_read["broken"] = ZeroDivisionError("secret detail")

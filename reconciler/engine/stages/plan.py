@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import structlog
 
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.deciding import being_committed, safely
 from reconciler.engine.kind import Kind, Proof
 from reconciler.engine.result import KindView
 from reconciler.model.decision import Failed, Needed, Settled, Skipped, Waiting
+from reconciler.model.errors import ReconcilerError
 from reconciler.model.item import ItemId
 from reconciler.model.json import Json, Later, Object
 from reconciler.model.observation import Finding, Seen, Unconfigured, Unknown
 from reconciler.model.plan import Blocked, ItemPlan, Planned
 from reconciler.model.status_file import status_path
+
+log = structlog.get_logger()
 
 
 def plan(view: KindView, slugs: Sequence[str]) -> list[ItemPlan]:
@@ -72,23 +77,50 @@ def _answer(
     assert not isinstance(finding, Unknown | Unconfigured)  # noqa: S101 - answered above
     seen: Seen[Any] = finding
     inputs = {name: outputs[name] for name in (*resource.needs, *resource.uses) if name in outputs}
-    answer: Planned = safely(
+    unread = _unread((*inputs, *resource.trusts), planned)
+    return safely(
         resource,
         target,
         lambda: (
             resource.unwanted(target)
             or _held_back(resource, view, planned, outputs)
             or _distrusted(resource, planned, outputs)
-            or resource.plan(target, seen, inputs)
+            or _decided(resource, target, seen, inputs, unread)
         ),
     )
-    if isinstance(answer, Needed):
-        # What is not read now, for an outage or for a credential that was taken away, is what its status file
-        # says: people can write that as well, and it is no ground for changing anything.
-        for name in (*inputs, *resource.trusts):
-            if isinstance(before := planned.get(name), Unknown | Failed):
-                return Blocked(name, because_unknown=isinstance(before, Unknown))
-    return answer
+
+
+def _unread(names: Iterable[str], planned: Mapping[str, Planned]) -> Blocked | None:
+    """Return what a resource has to wait for while others are only known from the status file."""
+    for name in names:
+        if isinstance(before := planned.get(name), Unknown | Failed):
+            return Blocked(name, because_unknown=isinstance(before, Unknown))
+    return None
+
+
+def _decided(
+    resource: AnyResource,
+    target: Target[Any],
+    seen: Seen[Any],
+    inputs: Mapping[str, Object],
+    unread: Blocked | None,
+) -> Planned:
+    """Return what a resource answers.
+
+    What is not read now, for an outage or for a credential that was taken away, is what its status file says:
+    people can write that as well. It is no ground for changing anything, and need not even make sense.
+    """
+    if unread is None:
+        return resource.plan(target, seen, inputs)
+    try:
+        answer = resource.plan(target, seen, inputs)
+    except ReconcilerError:
+        raise
+    except Exception as error:
+        log.info("what is remembered makes no sense", item=str(target.id), error=type(error).__name__)
+        log.debug("traceback", exc_info=True)
+        return unread
+    return unread if isinstance(answer, Needed) else answer
 
 
 def _another(proof: Proof, target: Target[Any], given: Object) -> Failed | None:
