@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+import yaml
 from pydantic import SecretStr
 
 from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
@@ -29,7 +29,7 @@ from reconciler.model.decision import (
     WaitingReason,
 )
 from reconciler.model.errors import Collision
-from reconciler.model.json import Object
+from reconciler.model.json import Object, json_object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
 from reconciler.settings.giving import Reading, Settings, Writing
 from tests.kinds.lamp.spec import LampSpec
@@ -97,7 +97,9 @@ class LampFile(Resource[LampSpec, FileState]):
         return f"lamps/{target.slug}{self.ending}"
 
     def _content(self, target: Target[LampSpec]) -> bytes:
-        return f"{MARK}{target.slug}\nshade: {json.dumps(target.spec.shade.colour)}\n".encode()
+        # One line in quotes, whatever the colour is called: nothing of it can be read as YAML.
+        shade = yaml.safe_dump({"shade": target.spec.shade.colour}, default_style='"', width=10**9)
+        return f"{MARK}{target.slug}\n{shade}".encode()
 
 
 class LampManifests(LampFile):
@@ -124,10 +126,10 @@ class BulbState(State):
 
 
 def read_bulb(content: bytes, now: datetime) -> Mapping[str, str | int | SecretStr] | str:
-    try:
-        watts = json.loads(content)["watts"]
-    except (ValueError, KeyError, TypeError):
+    document = json_object(content)
+    if document is None or "watts" not in document:
         return "a bulb is JSON with watts"
+    watts = document["watts"]
     return {"watts": watts} if isinstance(watts, int) else "watts must be a whole number"
 
 
