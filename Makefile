@@ -6,7 +6,7 @@ BIN := .venv/bin
 FEATURE ?= dist/mesh-six-tools
 SCRIPTS := scripts/*.sh devcontainer-features/*/*.sh devcontainer-features/*/share/*.sh
 
-.PHONY: demo test unit lint integration fuzz-api test-live bench-requests bench-serve lock docs feature clean
+.PHONY: demo test unit lint integration fuzz fuzz-api test-live bench-requests bench-serve lock docs feature clean
 
 demo: .venv/ready
 	$(BIN)/reconcile --once --wait 3m --sandbox
@@ -25,6 +25,10 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/shellcheck --external-sources $(SCRIPTS)
+
+# Tries some ten thousand hostile inputs, which follow from SEED; `make unit` tries a few of them each time.
+fuzz: .venv/ready
+	$(BIN)/python -m tests.fuzz $(if $(SEED),--seed "$(SEED)") $(if $(SIZE),--size "$(SIZE)") $(RUNS)
 
 # Asks the HTTP API for some minutes what it has not been asked before; `make integration` asks the same each time.
 fuzz-api: .venv/ready
