@@ -29,6 +29,7 @@ from reconciler.model.yaml_read import load_yaml
 from reconciler.settings.giving import Sections, Writing
 from tests.fuzz import hostile, meaning, samples, shown
 from tests.fuzz.figures import Figures, Harm
+from tests.fuzz.item_files import check_visible
 from tests.fuzz.samples import Path
 from tests.fuzz.worlds import Case, World, cases_of
 from tests.kinds.everyone import EVERYONE
@@ -82,6 +83,7 @@ def judge(field: Field, content: bytes, said: str | None, world: World, case: Ca
         shown.errors(errors.found)
         _check_places(errors.found, content)
         return errors.found
+    check_visible(content)
     value = _value(load_yaml(PATH, content).values, field.path)
     if said is not None and value != said:
         raise Harm(f"was read as {value!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from random import Random
 from typing import Any
@@ -15,6 +16,8 @@ from tests.fuzz.mutation import mutated
 from tests.kinds.everyone import EVERYONE
 
 PATH = "projects/fuzz.yaml"
+_HIDDEN = {"Cc", "Zl", "Zp"}
+_TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 def run(figures: Figures, random: Random, size: int) -> None:
@@ -41,6 +44,15 @@ def judge(content: bytes) -> Iterable[InvalidFile]:
     return refused
 
 
+def check_visible(content: bytes) -> None:
+    """Check that a file that is taken means what a reviewer sees of it: no line ends that only some see."""
+    text = content.decode().removeprefix("\ufeff").replace("\r\n", "\n")
+    for sign in text:
+        hidden = unicodedata.category(sign) in _HIDDEN or unicodedata.bidirectional(sign) in _TURNING
+        if hidden and sign not in "\t\n":
+            raise Harm(f"is taken with the sign {sign!a} in it")
+
+
 def _check_read(content: bytes) -> None:
     """Check what was read of a file, whatever its fields are."""
     try:
@@ -48,6 +60,7 @@ def _check_read(content: bytes) -> None:
         documents: list[Any] = load_documents(PATH, content)
     except InvalidFile:
         return
+    check_visible(content)
     if documents != [document.values] and document.values == document.values:
         raise Harm("is read as another thing by itself than as one of several documents")
     lines = content.count(b"\n") + content.count(b"\r") + 1

@@ -77,6 +77,8 @@ def _check_edited(before: bytes, after: bytes, value: str) -> None:
     emptied = [before[: each.start()] + before[each.end() :] for each in _EMPTY.finditer(before)]
     if not any(_only_inserted(each, after) for each in (before, *emptied)):
         raise Harm(f"lost some of its bytes: {after!r}")
+    if before.count(b"\n") == before.count(b"\r\n") > 0 and after.count(b"\n") != after.count(b"\r\n"):
+        raise Harm("has lines that end in another way than all others")
     try:
         old = second_reader.tree(before)
     except second_reader.Unreadable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.fuzz import bombs, fields, item_files, lists, samples, sealed_entries, status_files
+from tests.fuzz import bombs, doors, fields, item_files, lists, samples, sealed_entries, status_files
 from tests.fuzz.figures import Run
 from tests.kinds.everyone import EVERYONE
 
@@ -13,6 +13,7 @@ def runs() -> Mapping[str, Run]:
     """Return the runs in the order in which their figures are printed."""
     found: dict[str, Run] = {
         "texts in fields": fields.run,
+        "texts on terminals": doors.run,
         "status files": status_files.run,
         "sealed entries": sealed_entries.run,
         "item files": item_files.run,

@@ -69,13 +69,25 @@ def run(figures: Figures, random: Random, size: int) -> None:
         kinds = list(EVERYONE.values())
         number = 0
         while figures.tried < size:
-            batch = _batch(repository, kinds[number % len(kinds)], random)
+            kind = kinds[number % len(kinds)]
             number += 1
-            for item, content in batch.hostile.items():
-                away = random.sample(list(batch.world.findings), random.randint(0, len(batch.world.findings)))
-                figures.attempt(content, lambda: judge(batch, item, content, away))  # noqa: B023 - called at once
-            figures.attempt(dict(batch.hostile), lambda: _check_others(batch))  # noqa: B023 - called at once
-            figures.attempt(dict(batch.hostile), lambda: _check_whole(repository, batch))  # noqa: B023 - the same
+            made: list[Batch] = []
+
+            def load_one(kind: Kind = kind, made: list[Batch] = made) -> Iterable[InvalidFile]:
+                made.append(_batch(repository, kind, random))
+                return ()
+
+            figures.attempt(f"batch {number}", load_one)  # no file may end the load of the others
+            for batch in made:
+                _try(figures, batch, repository, random)
+
+
+def _try(figures: Figures, batch: Batch, repository: _Repository, random: Random) -> None:
+    for item, content in batch.hostile.items():
+        away = random.sample(list(batch.world.findings), random.randint(0, len(batch.world.findings)))
+        figures.attempt(content, lambda: judge(batch, item, content, away))  # noqa: B023 - called at once
+    figures.attempt(dict(batch.hostile), lambda: _check_others(batch))
+    figures.attempt(dict(batch.hostile), lambda: _check_whole(repository, batch))
 
 
 def judge(batch: Batch, item: ItemId, content: bytes, away: list[str]) -> Iterable[InvalidFile]:
