@@ -101,7 +101,6 @@ def _inputs() -> Inputs:
         branch="main",
         identity="42",
         repository="acme/widgets",
-        webhook_secret="1",
         git_access="ssh-ed25519 AAAA",
         llm_key="1",
         devcontainer=".devcontainer/devcontainer.json",
