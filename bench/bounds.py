@@ -6,7 +6,7 @@ OWNERS = 10
 """How many owners the bench's projects are spread over."""
 BOUNDS = {
     "github": 45,
-    "vault": 2,
+    "vault": 3,
     "postgres": 5,
     "litellm": 25,
     "argocd": 2,
@@ -17,7 +17,7 @@ BOUNDS = {
 """By system: the most requests of a quiet pass over 1,000 projects. S3 goes by owners, not by projects."""
 AT_A_HUNDRED = {
     "github": 3,
-    "vault": 2,
+    "vault": 3,
     "postgres": 5,
     "litellm": 2,
     "argocd": 2,

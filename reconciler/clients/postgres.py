@@ -62,7 +62,7 @@ class NoWrites(Denied):
     """The server takes no writes, whoever asks: a standby, or sessions that are read-only by default."""
 
     usual_remedy = (
-        "let postgres.url lead to the primary (of several hosts, target_session_attrs=read-write finds it), "
+        "let postgres.url lead to the primary (of several hosts, target_session_attrs=primary finds it), "
         "or reset default_transaction_read_only for this role and database"
     )
 
@@ -165,6 +165,9 @@ def _connect(url: SecretStr, *, read_only: bool) -> Connection:
             "postgres.url is not a connection URL",
             remedy="write it like postgresql://user:password@host:5432/database",
         ) from None
+    if read_only and given.get("target_session_attrs") == "read-write":
+        # libpq would take our own reading sessions for a server that takes no writes.
+        given["target_session_attrs"] = "primary"
     options = [
         str(given.get("options") or ""),
         f"-c statement_timeout={STATEMENT_TIMEOUT}s",

@@ -214,7 +214,9 @@ def _list(value: object) -> list[Any]:
 
 
 def _entries(path: str, fields: Mapping[str, Any], field: str) -> list[str]:
-    entries = fields.get(field) or []
+    entries = fields.get(field)
+    if entries is None:
+        return []
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
         raise _Broken(f"{path}: {field} is not a list of paths")
     return entries

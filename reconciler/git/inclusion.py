@@ -25,6 +25,12 @@ _SOURCES = (
 """The fields that bring objects, in lower case."""
 
 
+DEEPEST = 50
+"""Kustomizations in one another."""
+LONGEST = 253
+"""Characters of an object's name, at the most."""
+
+
 @dataclass(frozen=True)
 class Naming:
     """What kustomizations put around the names of objects."""
@@ -104,13 +110,25 @@ class Inclusions:
             return naming
         if self.broken is not None:
             raise self.broken
+        if path is not None and any(posixpath.dirname(each) == path for each in self.files):
+            remedy = "list the folder in place of its files: files of it come and go"
+            raise InvalidFile(path, "is listed by some of its files, and not as a folder", remedy=remedy)
         return None
+
+    def naming_to_be(self, draft: Draft, folder: str) -> Naming:
+        """Return how the objects of a folder will be named that is not built yet, once it is listed."""
+        above, _, _ = self._place(draft, folder)
+        return self.folders.get(above, Naming())
 
     def place(self, draft: Draft, folder: str) -> tuple[str, str]:
         """Return where to list a new folder, and as what: the path of a kustomization, and an entry.
 
         Where most of the folders beside it are listed, so that it gets what they get; else the root's own.
         """
+        _, file, entry = self._place(draft, folder)
+        return file, entry
+
+    def _place(self, draft: Draft, folder: str) -> tuple[str, str, str]:
         path = followed(draft, folder) or folder
         beside = self.listing.get(posixpath.dirname(path), Counter())
         own = self.root, kustomization_of(draft, self.root) or new_kustomization(self.root)
@@ -118,7 +136,7 @@ class Inclusions:
             ways = [posixpath.relpath(way, above or ".") for way in (path, folder)]
             entry = min(ways, key=lambda way: way.count(".."))
             if PLAIN_PATH.fullmatch(entry) and followed(draft, joined(above, entry) or "..") == path:
-                return file, entry
+                return above, file, entry
         raise InvalidFile(own[1], f"does not list {folder}", remedy="add it to `resources` by hand")
 
     def _file_by_file(self, draft: Draft, folder: str) -> Naming | None:
@@ -151,11 +169,13 @@ class _Walk:
         self.folders: dict[str, Naming] = {}
         self.files: dict[str, Naming] = {}
         self._listed_in: dict[str, tuple[str, str]] = {}
+        self._changes: dict[str, Naming] = {}
         self.broken: InvalidFile | None = None
 
-    def visit(self, folder: str, outer: Naming) -> None:
+    def visit(self, folder: str, outer: Naming, depth: int = 0) -> None:
         """Note a folder and what its kustomization names; `outer` is what becomes of its objects after it."""
         try:
+            _check_depth(folder, depth)
             read = self._read(folder)
             components = self._paths(folder, read.components)
             changes = [self._changes_of(path, (folder,)) for path in components]
@@ -166,11 +186,11 @@ class _Walk:
         outer = read.naming.within(outer)
         # A component changes all that was there before it, and the kustomization itself changes all of it.
         for place, path in enumerate(components):
-            self._note(folder, read.path, path, _together(changes[place + 1 :]).within(outer))
+            self._note(folder, read.path, path, _together(changes[place + 1 :]).within(outer), depth)
         outer = _together(changes).within(outer)
         self.folders.setdefault(folder, outer)
         for path in self._paths(folder, read.resources):
-            self._note(folder, read.path, path, outer)
+            self._note(folder, read.path, path, outer, depth)
 
     def listing(self) -> dict[str, Counter[tuple[str, str]]]:
         """Return how many folders of a folder are listed where, without those that only list others."""
@@ -181,7 +201,7 @@ class _Walk:
                 counted.setdefault(posixpath.dirname(path), Counter())[place] += 1
         return counted
 
-    def _note(self, folder: str, file: str, path: str, outer: Naming) -> None:
+    def _note(self, folder: str, file: str, path: str, outer: Naming, depth: int) -> None:
         """Note what one entry of a kustomization names."""
         if path in self.folders:
             return
@@ -193,7 +213,7 @@ class _Walk:
             return
         self._listed_in[path] = folder, file
         if kind is EntryKind.FOLDER:
-            self.visit(path, outer)
+            self.visit(path, outer, depth + 1)
         else:
             # What is listed and not there takes no second entry: it takes the thing itself.
             self.folders[path] = outer
@@ -202,9 +222,13 @@ class _Walk:
         """Return what a component does to the names of what was there before it."""
         if component in within:
             raise InvalidFile(component, "names itself", remedy="take that entry out of its components")
-        read = self._read(component)
-        nested = self._paths(component, read.components)
-        return _together([*(self._changes_of(path, (*within, component)) for path in nested), read.naming])
+        _check_depth(component, len(within))
+        if component not in self._changes:
+            read = self._read(component)
+            nested = self._paths(component, read.components)
+            changes = [self._changes_of(path, (*within, component)) for path in nested]
+            self._changes[component] = _checked(component, _together([*changes, read.naming]))
+        return self._changes[component]
 
     def _read(self, folder: str) -> Kustomization:
         read = self._reader.at(self._draft, folder)
@@ -232,6 +256,20 @@ class _Walk:
         return [path for path in real if path is not None]
 
 
+def _checked(folder: str, naming: Naming) -> Naming:
+    """Return it; InvalidFile when no object could have such a name: components of components add up."""
+    if len(naming.prefix) + len(naming.suffix) > LONGEST:
+        remedy = "take what names it twice out of it"
+        raise InvalidFile(folder, f"puts more than {LONGEST} characters around names", remedy=remedy)
+    return naming
+
+
+def _check_depth(folder: str, depth: int) -> None:
+    if depth > DEEPEST:
+        remedy = "list what is below it further up"
+        raise InvalidFile(folder, f"is more than {DEEPEST} kustomizations deep", remedy=remedy)
+
+
 def _together(namings: Sequence[Naming]) -> Naming:
     found = Naming()
     for naming in namings:
@@ -255,7 +293,9 @@ def _kustomization(path: str, content: bytes) -> Kustomization:
 
 
 def _entries(path: str, fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    entries = fields.get(key) or []
+    entries = fields.get(key)
+    if entries is None:
+        return ()
     if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
         raise InvalidFile(path, f"{key} is not a list of paths", remedy="write its entries as `- path`")
     return tuple(entries)

@@ -47,7 +47,7 @@ def followed(draft: Draft, path: str) -> str | None:
 def joined(folder: str, entry: str) -> str | None:
     """Return the path that an entry of a kustomization in that folder names; None out of the repository."""
     path = posixpath.normpath(posixpath.join(folder, entry))
-    return None if path.split("/")[0] in {"", ".."} else path.removeprefix(".")
+    return None if path.split("/")[0] in {"", ".."} else "" if path == "." else path
 
 
 def kustomization_of(draft: Draft, folder: str) -> str | None:

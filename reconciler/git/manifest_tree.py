@@ -90,10 +90,17 @@ class ManifestTree(Reader):
         can tell.
         """
         snapshot = self._snapshot if revision is None else self._at(revision)
-        draft, key = self._draft(snapshot), (snapshot.root, root, over_root)
+        return self._included(snapshot, root, over_root).naming(self._draft(snapshot), folder)
+
+    def naming_to_be(self, root: str, folder: str) -> Naming:
+        """Return how the build of `root` will name the objects of a folder once it includes it."""
+        return self._included(self._snapshot, root).naming_to_be(self._draft(self._snapshot), folder)
+
+    def _included(self, snapshot: Snapshot, root: str, over_root: Naming | None = None) -> Inclusions:
+        key = (snapshot.root, root, over_root)
         if key not in self._inclusions:
-            self._inclusions[key] = included(draft, root, self._reader, over_root)
-        return self._inclusions[key].naming(draft, folder)
+            self._inclusions[key] = included(self._draft(snapshot), root, self._reader, over_root)
+        return self._inclusions[key]
 
     def contains(self, revision: str) -> bool:
         """Tell whether that commit is the head or came before it."""

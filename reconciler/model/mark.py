@@ -35,7 +35,7 @@ class Whose(StrEnum):
     @property
     def history(self) -> str:
         """The end of a sentence about a thing that is in the way: "there is a secret that …"."""
-        return "we did not make" if self is Whose.FOREIGN else "we made for another one with this slug"
+        return "we did not make" if self is Whose.FOREIGN else "we made for another one"
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,17 @@ def test_a_standby_gives_no_lock_and_is_called_one() -> None:
             PassStoreWriter.connect(picky).acquire()
 
 
+@pytest.mark.parametrize("wanted", ["read-write", "primary"])
+def test_who_asks_for_a_primary_reads_from_it_too(empty_database: Database, wanted: str) -> None:
+    """Our reading sessions are read-only by a setting, by which libpq tells a server that takes no writes."""
+    migrated(empty_database)
+    sign = "&" if "?" in empty_database.url else "?"
+    url = f"{empty_database.url}{sign}target_session_attrs={wanted}"
+    reader = PassStore.connect(Sections({"postgres": {"url": url}}, {}))
+    assert reader.verifications() == {}
+    reader.close()
+
+
 def test_sessions_that_are_read_only_keep_the_lock_and_name_the_setting(empty_database: Database) -> None:
     migrated(empty_database)
     name = empty_database.sql("SELECT current_database()")[0][0]

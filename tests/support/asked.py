@@ -8,7 +8,7 @@ GITHUB = frozenset({
     "validate-repo", "project-board", "webhook-secret", "webhook", "organization-webhook", "git-access",
     "devcontainer",
 })  # fmt: skip
-VAULT = frozenset({"webhook-secret", "git-access", "llm-key"})
+VAULT = frozenset({"webhook-secret", "organization-webhook", "git-access", "llm-key"})
 
 READS: Mapping[str, frozenset[str]] = {
     "github": GITHUB,

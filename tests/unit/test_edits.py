@@ -238,3 +238,51 @@ def test_a_tree_that_names_itself_comes_to_an_end(draft: Draft, loop: bytes) -> 
     draft.put(BASE, b"resources:\n- all\n" + loop.replace(b"../base", b"all").replace(b"resources", b"bases"))
     draft.put("k8s/base/all/kustomization.yaml", loop.replace(b"../base", b".."))
     assert apply_edits(draft, [included("a")])[0].fate in {Fate.APPLIED, Fate.REFUSED}
+
+
+def test_a_folder_whose_name_begins_with_a_dot_is_one_like_others(draft: Draft) -> None:
+    draft.put(".k8s/base/kustomization.yaml", b"resources: [envs/a]\n")
+    draft.put(".k8s/base/envs/a/kustomization.yaml", b"resources: []\n")
+    edits = [
+        Included(item=ItemId("thing", slug), root=".k8s/base", path=f".k8s/base/envs/{slug}")
+        for slug in ("a", "b")
+    ]
+    assert fates(draft, *edits) == [Fate.UNCHANGED, Fate.APPLIED]
+    assert draft.read(".k8s/base/kustomization.yaml") == b"resources: [envs/a, envs/b]\n"
+
+
+def test_a_folder_that_is_listed_by_some_of_its_files_is_not_listed_besides(draft: Draft) -> None:
+    text = b"resources:\n- envs/a/x.yaml\n"
+    draft.put(BASE, text)
+    draft.put("k8s/base/envs/a/kustomization.yaml", b"resources: [x.yaml, y.yaml]\n")
+    for name in ("x", "y"):
+        draft.put(f"k8s/base/envs/a/{name}.yaml", b"kind: K\nmetadata: {name: n}\n")
+    (outcome,) = apply_edits(draft, [included("a")])
+    assert outcome.fate is Fate.REFUSED
+    assert "list the folder in place of its files" in outcome.remedy
+    assert draft.read(BASE) == text
+
+
+@pytest.mark.parametrize(("last", "fate"), [("", Fate.APPLIED), ("namePrefix: p-\n", Fate.REFUSED)])
+def test_components_that_name_each_other_again_and_again_are_gone_through_once(
+    draft: Draft, last: str, fate: Fate
+) -> None:
+    levels = 40
+    names = [[f"{side}{level}" for side in "lr"] for level in range(levels)]
+    draft.put(BASE, b"components: [l0, r0]\n")
+    for level, pair in enumerate(names):
+        below = f"components: [../l{level + 1}, ../r{level + 1}]\n" if level + 1 < levels else last
+        for name in pair:
+            draft.put(f"k8s/base/{name}/kustomization.yaml", f"kind: Component\n{below}".encode())
+    assert fates(draft, included("a")) == [fate]
+
+
+@pytest.mark.parametrize("field", ["resources", "components"])
+def test_what_goes_deeper_than_anybody_builds_is_refused(draft: Draft, field: str) -> None:
+    draft.put(BASE, f"{field}: [d0]\n".encode())
+    for level in range(600):
+        path = f"k8s/base/d{level}/kustomization.yaml"
+        draft.put(path, f"{field}: [../d{level + 1}]\n".encode())
+    (outcome,) = apply_edits(draft, [included("a")])
+    assert outcome.fate is Fate.REFUSED
+    assert "kustomizations deep" in outcome.reason

@@ -5,6 +5,8 @@ from __future__ import annotations
 WEBHOOKS = "mesh-six/webhooks"
 ENVIRONMENTS = "mesh-six/envs"
 OAUTH = "mesh-six/oauth"
+RECEIVER = f"{WEBHOOKS}/@@receiver"
+"""The copy of the receiver's own secret; no organization has such a name, and no repository."""
 
 
 def webhook_name(full_name: str) -> str:
@@ -16,8 +18,8 @@ def webhook_name(full_name: str) -> str:
     return full_name.replace("/", "-")
 
 
-def organization_secret(login: str) -> str:
-    """Return where the copy of the secret of an organization's webhook is. No repository has such a name."""
+def organization(login: str) -> str:
+    """Return where it is noted which webhook an organization has. No repository has such a name."""
     return f"{WEBHOOKS}/@{login.lower()}"
 
 

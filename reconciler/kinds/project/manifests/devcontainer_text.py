@@ -89,6 +89,19 @@ def unbuildable(text: str, *, path: str = DEFAULT_PATH) -> tuple[str, str] | Non
     return None
 
 
+def major_version(text: str, reference: str, *, path: str = DEFAULT_PATH) -> int | None:
+    """Return the major version of the feature that a file names; None where it names none in numbers."""
+    wanted = feature_id(reference)
+    named = [key for key in _features(_parse(text, path), path, reference) if feature_id(key) == wanted]
+    return major_of(named[0]) if named else None
+
+
+def major_of(reference: str) -> int | None:
+    """Return the major version of a reference; None for a digest, or a tag that is no number."""
+    found = re.search(r":v?([0-9]{1,9})(?:\.[0-9.]*)?$", reference)
+    return int(found[1]) if found else None
+
+
 def add_feature(text: str, reference: str, *, path: str = DEFAULT_PATH) -> str:
     """Return the text with the feature, or as it is when it has it. InvalidFile when a person must do it."""
     if has_feature(text, reference, path=path):

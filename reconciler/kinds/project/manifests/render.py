@@ -25,6 +25,7 @@ from reconciler.settings.shipped import shipped
 KUSTOMIZATION = "kustomization.yaml"
 CLAIMS = "pvc.yaml"
 CLAIM_USES = ("worktrees", "claude")
+_DNS_LABEL = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 _RETIRED = frozenset({"webhook-secret.yaml"})
 """Files of earlier versions: ours to remove."""
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
@@ -39,7 +40,7 @@ class Inputs(BaseModel):
     `devcontainer`: path of the repository's dev container file; None lets envbuilder look for it.
     `storage_class`: None is the cluster's. `vault_mount`: where Vault has the secrets. `identity`: the
     repository's number. `older_claims`: the volume claims have the names that such claims had before those
-    held the identity.
+    held the identity. `prefix`, `suffix`: what the build puts around the names of objects.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True)
@@ -52,6 +53,8 @@ class Inputs(BaseModel):
     devcontainer: str | None = None
     storage_class: str | None = None
     vault_mount: str = "secret"
+    prefix: str = ""
+    suffix: str = ""
     older_claims: bool = False
 
 
@@ -124,6 +127,8 @@ def render_environment(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs:
             "extra": pods.extra_secrets
             and for_external_secrets(mount, pods.extra_secrets.replace("{slug}", slug)),
         },
+        # kustomize renames the object and not what an annotation says.
+        "dapr_configuration": pods.dapr_configuration or f"{inputs.prefix}env-{slug}{inputs.suffix}",
         "services": _services(pods, llm_key, oauth=not spec.skip_auth),
         "resources": names,
     }
@@ -182,7 +187,7 @@ def _services(pods: PodsSettings, llm_key: str | None, *, oauth: bool) -> list[d
     return [
         {"name": host[0], "namespace": host[1] if len(host) > 1 else None}
         for host in hosts
-        if len(host) < 3 or host[2] == "svc"
+        if all(map(_DNS_LABEL.fullmatch, host)) and (len(host) < 3 or host[2] == "svc")
     ]
 
 

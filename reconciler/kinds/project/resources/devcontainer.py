@@ -46,12 +46,13 @@ class DevcontainerState(State):
     """The file that tools take, on the project's branch, and our pull request if there was ever one.
 
     `path` None: there is no file. `others`: those from which one must be chosen. `problem`: why it cannot be
-    read.
+    read. `older`: the version of the feature that it names, if that is older than the settings'.
     """
 
     path: str | None = None
     others: tuple[str, ...] = ()
     has_feature: bool = False
+    older: int | None = None
     problem: str = ""
     remedy: str = ""
     pull_request: str = ""
@@ -215,7 +216,8 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
             return DevcontainerState(path=error.path, problem=where + error.message, remedy=error.remedy)
         if file and wrong:
             return DevcontainerState(path=file.path, problem=wrong[0], remedy=wrong[1])
-        return DevcontainerState(path=file.path if file else None, has_feature=has_feature)
+        older = self._older(file) if file and has_feature else None
+        return DevcontainerState(path=file.path if file else None, has_feature=has_feature, older=older)
 
     def _standing(self, target: Target[ProjectSpec], state: DevcontainerState) -> Standing | None:
         if state.others:
@@ -223,7 +225,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
         if state.problem:
             return Failed(f"{state.path}: {state.problem}", remedy=state.remedy)
         if state.has_feature and state.path:
-            return Settled({"path": state.path})
+            return Settled({"path": state.path}, note=_older_note(state))
         return self._proposed(target, state)
 
     def _proposed(self, target: Target[ProjectSpec], state: DevcontainerState) -> Standing | None:
@@ -250,6 +252,12 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
             return file.regular and self._has_feature(file)
         except InvalidFile:
             return False
+
+    def _older(self, file: FileContent) -> int | None:
+        """Return the major version that the file names, if that is below the one of the settings."""
+        named = text_of.major_version(file.text or "", self._feature, path=file.path)
+        wanted = text_of.major_of(self._feature)
+        return named if named is not None and wanted is not None and named < wanted else None
 
     def _has_feature(self, file: FileContent) -> bool:
         if file.text is None:
@@ -284,6 +292,15 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
         reference = self._pods().feature_reference
         assert reference is not None  # noqa: S101 - without it the resource is unwanted
         return reference
+
+
+def _older_note(state: DevcontainerState) -> str:
+    if state.older is None:
+        return ""
+    return (
+        f"{state.path} names version {state.older} of the feature, and the settings a later one; mesh-six's "
+        "own 1.0.0 of that name has no entrypoint, and a pod with it never becomes Ready"
+    )
 
 
 def branch_of(slug: str) -> str:

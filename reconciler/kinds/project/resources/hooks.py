@@ -34,7 +34,8 @@ class WebhookSettings(Settings):
         None, validation_alias=AliasChoices("organizationSecret", "GITHUB_WEBHOOK_SECRET")
     )
     """The receiver's own secret (its GITHUB_WEBHOOK_SECRET), with which GitHub signs what organizations send.
-    Without it no organization gets a webhook, and nobody is told when a card moves on a board."""
+    Without it no organization gets a webhook, and nobody is told when a card moves on a board. A new one
+    counts from the next pass on."""
     organization_events: Events = ("projects_v2_item",)
     """What GitHub tells of an organization: boards are an organization's, and no repository sends their
     events."""

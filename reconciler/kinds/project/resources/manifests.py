@@ -17,6 +17,7 @@ from reconciler.clients.litellm import LiteLLMSettings
 from reconciler.clients.vault import VaultSettings
 from reconciler.engine.contract import Resource, Target
 from reconciler.git.edits import Folder, Included
+from reconciler.git.inclusion import Naming
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.manifest_tree import NEW_KUSTOMIZATION, ManifestEdits, ManifestTree
 from reconciler.git.tree import folder_id_of, object_id_of
@@ -51,7 +52,7 @@ _SECRETS = {
 class ManifestsState(State):
     """The folder in git. `files`: blob ids by name. `claims`: text of pvc.yaml.
 
-    `line`: the build of the tree includes it, wherever it is listed.
+    `line`: the build of the tree includes it, wherever it is listed; with `prefix` and `suffix` around names.
     `plain`: it holds nothing but ordinary files. `link`: where it leads, if it is a link.
     """
 
@@ -59,6 +60,8 @@ class ManifestsState(State):
     whose: Whose = Whose.OURS
     claims: str = ""
     line: bool = False
+    prefix: str = ""
+    suffix: str = ""
     plain: bool = True
     link: str = ""
 
@@ -133,7 +136,7 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
             )
         if shrunk:
             return Failed("; ".join(shrunk), remedy="a volume cannot shrink: ask for at least what it has")
-        inputs = self._inputs(target, claims, outputs)
+        inputs = self._inputs(target, claims, outputs) | {"prefix": state.prefix, "suffix": state.suffix}
         if any(isinstance(value, Later) for value in inputs.values()):
             return Needed(_change(target, state, inputs, None, grown))
         pods, given = self.sections.get(PodsSettings), Inputs.model_validate(dict(inputs))
@@ -223,13 +226,16 @@ def _state(tree: ManifestTree, base: str, target: Target[ProjectSpec]) -> Observ
     path = f"{base}/{_folder(target.slug)}"
     files = tree.blobs(path)
     try:
-        line = tree.naming(base, path) is not None
+        line = tree.naming(base, path)
+        naming = line or tree.naming_to_be(base, path)
     except InvalidFile:
         # Somebody broke a kustomization. Projects that are settled stay so, and one that has something to
         # push is told by the build gate.
-        line = True
+        line = naming = Naming()
     if files is None:
-        return Known(ManifestsState(line=True)) if line else Absent()
+        if line is None and naming == Naming():
+            return Absent()
+        return Known(ManifestsState(line=line is not None, prefix=naming.prefix, suffix=naming.suffix))
     # Of the others the ids say enough, and a thousand environments are eight thousand files.
     kustomization, claims = (
         tree.content(files[name]) if name in files else b"" for name in (KUSTOMIZATION, CLAIMS)
@@ -239,7 +245,9 @@ def _state(tree: ManifestTree, base: str, target: Target[ProjectSpec]) -> Observ
             files=files,
             whose=target.mark.whose(mark_in(kustomization)),
             claims=claims.decode("utf-8", "replace"),
-            line=line,
+            line=line is not None,
+            prefix=naming.prefix,
+            suffix=naming.suffix,
             plain=tree.holds_only(path, files),
             link=tree.behind_link(path),
         )

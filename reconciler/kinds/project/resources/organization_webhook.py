@@ -8,7 +8,7 @@ from typing import ClassVar
 from reconciler.clients.github import GitHub, GitHubRepository, GitHubWriter
 from reconciler.clients.vault import Vault, VaultSecret, VaultWriter
 from reconciler.engine.contract import Resource, Target
-from reconciler.engine.one_by_one import read_each
+from reconciler.engine.one_by_one import read_each, unreadable
 from reconciler.kinds.project.resources.hooks import (
     NOTE,
     HookState,
@@ -24,28 +24,28 @@ from reconciler.kinds.project.resources.hooks import (
 )
 from reconciler.kinds.project.resources.repository_reads import name_of, read_repositories
 from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.kinds.project.vault_paths import organization_secret
+from reconciler.kinds.project.vault_paths import RECEIVER, organization
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
-from reconciler.model.errors import Denied, Missing
+from reconciler.model.errors import Denied, Missing, Rejected
 from reconciler.model.json import Object
 from reconciler.model.mark import Mark, Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
 from reconciler.settings.giving import Reading, Settings, Writing
 
 SECRET = "secret"  # noqa: S105 - the name of a key
+_OURS = Mark("secret-of", "webhook-receiver")
 
 
 class OrganizationHookState(State):
     """`organization`: its login; "" when the repository's owner is a user.
 
-    `version`: of the copy of the secret in Vault; None where there is none. `current`: the copy is the
-    configured secret. `whose`: by the mark of the copy.
+    `version`: of the copy of the receiver's secret in Vault; None where there is none, or of another secret.
+    `whose`: the copy, by its mark.
     """
 
     organization: str = ""
     hook: HookState | None = None
     version: str | None = None
-    current: bool = False
     whose: Whose = Whose.OURS
 
 
@@ -53,9 +53,10 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
     """One webhook of the organization to `webhook.url`, signed with the receiver's own secret.
 
     All projects of an organization share it: whoever comes first makes it, the others find it. As with a
-    repository's webhook, the URL is its identity. GitHub tells no secret, so a copy of the one that was
-    written last is kept in Vault, with a note of the webhook that has it. Never touches one with another
-    URL, save the one noted there; never deletes one; never removes an event that people added.
+    repository's webhook, the URL is its identity. GitHub tells no secret, so a copy of the receiver's is kept
+    in Vault: its version there is how a new one is noticed, and is noted for each webhook that has it. Never
+    touches a webhook with another URL, save the one noted; never deletes one; never removes an event that
+    people added.
     """
 
     name: ClassVar[str] = "organization-webhook"
@@ -86,28 +87,34 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[OrganizationHookState]]:
-        """Ask once for each organization, where one of its projects must be verified."""
+        """Read the secret's copy once, and GitHub once for each organization of which it must be verified."""
         there, missing = read_repositories(targets, read)
         found: dict[str, Observation[OrganizationHookState]] = {**missing}
-        due: list[Target[ProjectSpec]] = []
+        of_organizations: list[Target[ProjectSpec]] = []
         for target in (target for target in targets if target.slug in there):
-            hook = remembered_hook(target.remembered)
-            if there[target.slug].owner_type != "Organization":
+            if there[target.slug].owner_type == "Organization":
+                of_organizations.append(target)
+            else:
                 found[target.slug] = Known(OrganizationHookState())
-            elif (
-                hook and not target.verify and target.remembered.get("organization") == _owner(there, target)
-            ):
-                state = _remembered(_owner(there, target), hook)
+        if not of_organizations:
+            return found
+        vault = read.get(Vault)
+        copy = self._copy(vault)
+        due: list[Target[ProjectSpec]] = []
+        for target in of_organizations:
+            hook, owner = remembered_hook(target.remembered), there[target.slug].owner_login
+            if hook and not target.verify and target.remembered.get("organization") == owner:
+                state = copy.model_copy(update={"organization": owner, "hook": hook})
                 found[target.slug] = Remembered(state, target.verified_at)
             else:
                 due.append(target)
-        seen: dict[str, Observation[OrganizationHookState]] = {}
+        looks: dict[str, Observation[OrganizationHookState]] = {}
 
         def look(target: Target[ProjectSpec]) -> Observation[OrganizationHookState]:
-            login = _owner(there, target)
-            if login not in seen:
-                seen[login] = self._look(there[target.slug], read.get(GitHub), read.get(Vault))
-            return seen[login]
+            repository = there[target.slug]
+            if repository.owner_login not in looks:
+                looks[repository.owner_login] = self._look(repository, read.get(GitHub), vault, copy)
+            return looks[repository.owner_login]
 
         return found | read_each(due, read, look)
 
@@ -117,9 +124,7 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
         """Compare all that GitHub tells, and whether the secret that we wrote last is the configured one."""
         state = OrganizationHookState() if isinstance(seen, Absent) else seen.state
         if not state.organization:
-            return Skipped(
-                f"{target.spec.repo_owner} is a user, whose boards send no events; mesh-six polls for them"
-            )
+            return Skipped(f"{target.spec.repo_owner} is a user, and the boards of users send no events")
         return self._compared(target, state)
 
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
@@ -129,24 +134,24 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
         assert settings.url and secret  # noqa: S101, PT018 - without them it is unwanted
         github, vault = write.get(GitHubWriter), write.get(VaultWriter)
         repository = github.repository(name_of(target))
-        state = self._state(repository, github, vault)
+        state = self._state(repository, github, vault, self._copy(vault))
         decision = self._compared(target, state)
         if not isinstance(decision, Needed):
             assert not isinstance(decision, Skipped)  # noqa: S101 - settled by another project, or a conflict
             return decision
-        path, place = organization_secret(state.organization), f"orgs/{state.organization}"
-        if not state.current or state.whose is not Whose.OURS:
-            found = vault.read(path)
-            words = _mark(repository).words()
-            vault.write(path, {SECRET: secret}, cas=found.version if found else 0, metadata=words)
+        if state.version is None or state.whose is not Whose.OURS:
+            found = vault.read(RECEIVER)
+            vault.write(RECEIVER, {SECRET: secret}, cas=found.version if found else 0, metadata=_OURS.words())
+        place = f"orgs/{state.organization}"
         events = sorted({*settings.organization_events, *(state.hook.events if state.hook else ())})
         if state.hook is None:
             number = github.create_hook(place, url=settings.url, events=events, secret=secret)
         else:
             number = state.hook.hook_id
             github.update_hook(place, number, url=settings.url, events=events, secret=secret)
-        version = _version(vault.read(path))
-        vault.annotate(path, {NOTE: f"{number}: {version}"})
+        version = _version(vault.read(RECEIVER))
+        note = {**_mark(repository).words(), NOTE: f"{number}: {version}"}
+        vault.annotate(organization(state.organization), note)
         return Settled(
             {"organization": state.organization, **outputs_of(number, settings.url, events, version)}
         )
@@ -155,9 +160,9 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
         settings = self.sections.get(WebhookSettings)
         url, hook, version = settings.url or "", state.hook, state.version
         whom = f"the organization {state.organization}"
-        if version and not state.whose.ours and not target.spec.adopt:
+        if not state.whose.ours and not target.spec.adopt:
             return Failed(
-                f"Vault has a secret at {organization_secret(state.organization)} that {state.whose.history}",
+                f"Vault has a secret at {RECEIVER} that {state.whose.history}",
                 remedy="move it elsewhere; or add `adopt: true` to the project file to have it overwritten",
                 conflict=True,
             )
@@ -166,7 +171,7 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
             summary = f"create the webhook of {whom} to {url}"
             return Needed(Change(target.id, self.name, Action.CREATE, summary, after=after))
         wrong = differences(hook, url, settings.organization_events)
-        if not state.current or hook.written != version or state.whose is not Whose.OURS:
+        if version is None or hook.written != version or state.whose is not Whose.OURS:
             wrong.append("secret")
         if not wrong:
             told = {
@@ -180,14 +185,23 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
         after = shown(url, {*settings.organization_events, *hook.events}, None)
         return Needed(Change(target.id, self.name, action, summary, before, after))
 
+    def _copy(self, vault: Vault) -> OrganizationHookState:
+        """Return what Vault has of the receiver's secret, as far as it is the configured one."""
+        found = vault.read(RECEIVER)
+        if found is None:
+            return OrganizationHookState()
+        current = found.data.get(SECRET) == self.sections.get(WebhookSettings).organization_secret
+        whose = _OURS.whose(found.metadata)
+        return OrganizationHookState(version=_version(found) if current else None, whose=whose)
+
     def _look(
-        self, repository: GitHubRepository, github: GitHub, vault: Vault
+        self, repository: GitHubRepository, github: GitHub, vault: Vault, copy: OrganizationHookState
     ) -> Observation[OrganizationHookState]:
         try:
-            return Known(self._state(repository, github, vault))
-        except (Missing, Denied) as fault:
+            return Known(self._state(repository, github, vault, copy))
+        except (Missing, Denied, Rejected) as fault:
             if fault.system != self.system:
-                raise
+                return unreadable(fault)
             return Unknown(
                 f"GitHub does not show the webhooks of the organization {repository.owner_login}",
                 "the token needs to be an owner's with the scope admin:org_hook, or an App's with the "
@@ -195,30 +209,20 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
                 "somebody else has made that webhook",
             )
 
-    def _state(self, repository: GitHubRepository, github: GitHub, vault: Vault) -> OrganizationHookState:
-        settings, login = self.sections.get(WebhookSettings), repository.owner_login
+    def _state(
+        self, repository: GitHubRepository, github: GitHub, vault: Vault, copy: OrganizationHookState
+    ) -> OrganizationHookState:
+        login = repository.owner_login
         if repository.owner_type != "Organization":
             return OrganizationHookState()
         hooks = github.hooks(f"orgs/{login}")
-        found = vault.read(organization_secret(login))
-        number, written = noted(found.metadata if found else {})
-        hook = ours(hooks, settings.url or "", number)
-        wanted = settings.organization_secret
-        return OrganizationHookState(
-            organization=login,
-            hook=hook and state_of(hook, hooks, written if hook.id == number else None),
-            version=found and _version(found),
-            current=found is not None and found.data.get(SECRET) == wanted,
-            whose=_mark(repository).whose(found.metadata) if found else Whose.OURS,
-        )
-
-
-def _owner(there: Mapping[str, GitHubRepository], target: Target[ProjectSpec]) -> str:
-    return there[target.slug].owner_login
-
-
-def _remembered(login: str, hook: HookState) -> OrganizationHookState:
-    return OrganizationHookState(organization=login, hook=hook, version=hook.written, current=True)
+        noted_there = vault.metadata(organization(login))
+        words = noted_there.metadata if noted_there else {}
+        # A note of another organization that had this login says nothing of the webhooks of this one.
+        number, written = noted(words) if _mark(repository).whose(words) is Whose.OURS else (None, None)
+        hook = ours(hooks, self.sections.get(WebhookSettings).url or "", number)
+        found = hook and state_of(hook, hooks, written if hook.id == number else None)
+        return copy.model_copy(update={"organization": login, "hook": found})
 
 
 def _mark(repository: GitHubRepository) -> Mark:

@@ -88,7 +88,7 @@ class RegistryRowResource(Resource[ProjectSpec, RegistryState]):
         if not ours and not target.spec.adopt:
             return _conflict(target.slug, state.row)
         has = _Columns.of(state.row)
-        different = has.differing(wanted.where_there(state.row))
+        different = has.differing(wanted.as_there(state.row))
         if not different:
             return Settled({"serviceName": target.slug})
         action = Action.UPDATE if ours else Action.ADOPT
@@ -193,10 +193,13 @@ class _Columns:
             *(f"metadata.{key}" for key in _differing(self.metadata, wanted.metadata)),
         ]
 
-    def where_there(self, row: RowState) -> _Columns:
-        """Return it without the columns that this row's table does not have."""
+    def as_there(self, row: RowState) -> _Columns:
+        """Return it as this row's table would show it: with the columns that it has, in their types."""
         there = {key: value for key, value in self.columns.items() if key not in MORE or key in row.more}
-        return _Columns(there, self.metadata)
+        told = {
+            key: row.more[key] for key in there if key in row.more and str(row.more[key]) == str(there[key])
+        }
+        return _Columns({**there, **told}, self.metadata)
 
     def row(self, name: str) -> RegistryRow:
         texts = {key: str(value) for key, value in self.columns.items()}

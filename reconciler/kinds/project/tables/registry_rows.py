@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from reconciler.clients.postgres import SYSTEM, Postgres
-from reconciler.model.errors import Collision, Missing
+from reconciler.model.errors import Collision, Missing, Rejected
 from reconciler.model.json import Object
 from reconciler.settings.giving import Writer
 
@@ -27,7 +27,7 @@ _SELECT = """
 """
 _COLUMNS = """
     SELECT attname AS name FROM pg_attribute
-    WHERE attrelid = to_regclass('repo_registry') AND attnum > 0 AND NOT attisdropped
+    WHERE attrelid = to_regclass('repo_registry') AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
 """
 _UPSERT = sql.SQL("""
     INSERT INTO repo_registry AS r ({columns}) VALUES ({values})
@@ -37,6 +37,16 @@ _UPSERT = sql.SQL("""
     WHERE coalesce(r.repo_url, '') = {over}
     RETURNING service_name
 """)
+_UNIQUE = """
+    SELECT 1 FROM pg_index i
+    WHERE i.indrelid = to_regclass('repo_registry') AND i.indisunique AND i.indpred IS NULL AND
+        (SELECT array_agg(a.attname::text ORDER BY a.attname) FROM pg_attribute a
+         WHERE a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)) = ARRAY['name', 'owner']
+"""
+_ANOTHER = """
+    SELECT 1 FROM repo_registry
+    WHERE owner = %(owner)s AND name = %(name)s AND service_name <> %(service_name)s
+"""
 _REQUIRED = {"service_name", "repo_url", "board_id", "execution_mode", "metadata"}
 """Columns without which the row would not say what it is for; others are written where the table has them."""
 MORE = (
@@ -122,8 +132,21 @@ class RegistryWriter(Registry, Writer):
             ),
             over=sql.Placeholder("over"),
         )
+        if self._clashes(row):
+            raise Rejected(
+                SYSTEM,
+                f"repo_registry has another row for {row.more['owner']}/{row.more['name']}",
+                remedy="remove or rename that row: with unique columns there can be one for each repository",
+            )
         if not self.rows(statement, {**given, "over": over}):
             raise Collision(SYSTEM, f"repo_registry row {row.service_name} is another repository's by now")
+
+    def _clashes(self, row: RegistryRow) -> bool:
+        """Tell whether another row has the owner and name, where the table wants these to be unique."""
+        if not {"owner", "name"} <= self._there() & row.more.keys():
+            return False
+        said = {"owner": row.more["owner"], "name": row.more["name"], "service_name": row.service_name}
+        return bool(self.rows(_UNIQUE, {})) and bool(self.rows(_ANOTHER, said))
 
     def _there(self) -> frozenset[str]:
         if not self._columns:

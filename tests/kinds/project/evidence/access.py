@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,8 +80,7 @@ def _delete_all(systems: Systems, name: str, collection: str) -> None:
 # -- organization-webhook --------------------------------------------------------------------------
 
 
-def _copy(name: str) -> str:
-    return f"{WEBHOOKS}/@{owner_of(name)}"
+RECEIVER = f"{WEBHOOKS}/@@receiver"
 
 
 def _organization(systems: Systems, name: str) -> str:
@@ -94,7 +94,7 @@ def _organizations_hooks(systems: Systems) -> int:
 
 
 def _of_organization(systems: Systems, name: str) -> Any:
-    found = systems.secret(_copy(name))
+    found = systems.secret(RECEIVER)
     copy = found[0].get("secret") if found else None
     return [
         {
@@ -106,29 +106,37 @@ def _of_organization(systems: Systems, name: str) -> Any:
     ]
 
 
-def _copied(systems: Systems, name: str) -> Any:
-    found = systems.secret(_copy(name))
-    if found is None:
+def _noted(systems: Systems, name: str) -> Any:
+    """Return whether Vault has noted which webhook of the organization has which version of the secret."""
+    path = f"{WEBHOOKS}/@{owner_of(name)}"
+    if path.rpartition("/")[2] not in systems.secret_names(WEBHOOKS):
         return None
-    words = dict(found[1]["custom_metadata"] or {})
+    about = systems.vault.secrets.kv.v2.read_secret_metadata(path)["data"]
+    words = dict(about["custom_metadata"] or {})
     hooks = systems.store("github").items("github.hooks", _organization(systems, name))
     noted = words.pop("webhook", "")
-    return {
-        "keys": sorted(found[0]),
-        "marks": words,
-        "noted": [noted.startswith(f"{hook['id']}: ") for _, hook in hooks],
-    }
+    return {"marks": words, "noted": [noted.startswith(f"{hook['id']}: ") for _, hook in hooks]}
 
 
-def _their_copy(systems: Systems, name: str) -> Look:
-    write(systems, _copy(name), note="ours, keep off")
-    return lambda: systems.secret(_copy(name))
-
-
-def _add_organization_hook(systems: Systems, name: str) -> None:
-    config = {"url": f"https://{another()}.example/hook", "content_type": "json"}
-    body = {"name": "web", "active": True, "events": ["team"], "config": config}
+def _hook_of_organization(systems: Systems, name: str, url: str) -> None:
+    body = {"name": "web", "active": True, "events": ["team"], "config": {"url": url, "content_type": "json"}}
     systems.ask(GITHUB, "POST", f"/orgs/{owner_of(name)}/hooks", body)
+
+
+def _their_organization_hook(systems: Systems, name: str) -> Look:
+    _hook_of_organization(systems, name, THEIR_URL)
+    return lambda: [
+        {key: value for key, value in hook.items() if key != "lastResponse"}
+        for _, hook in systems.store("github").items("github.hooks", _organization(systems, name))
+        if hook["config"]["url"].startswith(THEIR_URL)
+    ]
+
+
+def _overwrite_organization_hook(systems: Systems, name: str) -> None:
+    for _, hook in systems.store("github").items("github.hooks", _organization(systems, name)):
+        if hook["config"]["url"] == THEIR_URL:
+            body = {"active": False}
+            systems.ask(GITHUB, "PATCH", f"/orgs/{owner_of(name)}/hooks/{hook['id']}", body)
 
 
 def _delete_organization_hooks(systems: Systems, name: str) -> None:
@@ -186,15 +194,19 @@ SHOWN: Mapping[str, Shown] = {
     ),
     "organization-webhook": Shown(
         made=made(
-            {"github": _of_organization, "vault": _copied},
+            {"github": _of_organization, "vault": _noted},
             lambda systems: {
                 "organizations' hooks": _organizations_hooks(systems),
-                "copies": sum(each.startswith("@") for each in systems.secret_names(WEBHOOKS)),
+                "notes": sum(bool(re.match("@[^@]", each)) for each in systems.secret_names(WEBHOOKS)),
             },
-            {"organizations' hooks": 1, "copies": 1},
+            {"organizations' hooks": 1, "notes": 1},
         ),
-        foreign=Rival(_their_copy),
-        more=_add_organization_hook,
+        foreign=Neighbour(
+            no_rival="a webhook's URL is its identity: whatever calls mesh-six's receiver is mesh-six's",
+            plant=_their_organization_hook,
+            overwrite=_overwrite_organization_hook,
+        ),
+        more=lambda systems, name: _hook_of_organization(systems, name, f"https://{another()}.example/hook"),
         take_away=_delete_organization_hooks,
     ),
     "git-access": Shown(

@@ -280,7 +280,7 @@ def test_a_status_file_that_cannot_be_read_is_not_passed_over(place: Place) -> N
     everyone = place.run("status", **repository)
     assert re.search(r"^acme-gears +project +pending", everyone.out, re.MULTILINE)
     assert re.search(
-        r"^acme-widgets +project +failed .*status/project/acme-widgets.yaml:2:", everyone.out, re.MULTILINE
+        r"^acme-widgets +project +failed .*status/project/acme-widgets.yaml:1:", everyone.out, re.MULTILINE
     )
     assert len(re.findall(r"^error: ", everyone.out, re.MULTILINE)) == 1
     one = place.run("status", "acme-widgets", "--format", "json", **repository)

@@ -246,7 +246,7 @@ def test_of_several_files_none_is_touched_before_one_is_named(github: Stage) -> 
 
 
 def test_the_one_that_has_the_feature_already_stays_the_one(github: Stage) -> None:
-    github.repository(files={API: THEIRS, WEB: default_text(PodsSettings())})
+    github.repository(files={API: THEIRS, WEB: default_text(PODS)})
     assert github.settle(resource_of(github), target()) == Settled({"path": WEB})
     assert github.wire.writes == 0
 
@@ -272,7 +272,7 @@ def test_a_choice_that_is_not_there_names_those_that_are(github: Stage, protecti
 def test_where_there_is_none_the_default_file_goes_to_the_chosen_place(github: Stage) -> None:
     github.repository()
     assert github.settle(resource_of(github), target(devcontainer=WEB)) == Settled({"path": WEB})
-    assert github.file(WEB) == default_text(PodsSettings())
+    assert github.file(WEB) == default_text(PODS)
     assert github.file(PATH) is None
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from reconciler.git.inclusion import Naming
 from reconciler.model.decision import Needed, Settled
 from tests.kinds.project.support.house import FOLDER, House
 from tests.support.kubectl import kubectl, kustomize
@@ -44,6 +45,14 @@ def workloads(house: House, folder: Path) -> set[str]:
     return {each["metadata"]["name"] for each in documents if each["kind"] == "StatefulSet"}
 
 
+def assert_names_what_is_there(house: House, folder: Path) -> None:
+    documents = list(YAML(typ="safe", pure=True).load_all(kustomize(house.checkout(folder))))
+    there = {each["metadata"]["name"] for each in documents if each["kind"] == "Configuration"}
+    pods = [each["spec"]["template"]["metadata"] for each in documents if each["kind"] == "StatefulSet"]
+    assert pods
+    assert {pod["annotations"]["dapr.io/config"] for pod in pods} <= there
+
+
 @pytest.mark.parametrize("layout", LAYOUTS, ids=[layout["about"] for layout in LAYOUTS])
 def test_what_the_tree_builds_is_there_and_the_next_goes_beside_it(
     house: House, layout: dict[str, Any], tmp_path: Path
@@ -53,7 +62,13 @@ def test_what_the_tree_builds_is_there_and_the_next_goes_beside_it(
     naming = house.tree().naming(BASE, FOLDER)
     assert naming is not None
     assert naming.named("env-acme-widgets") == layout["workload"]
+    if naming != Naming():
+        # The StatefulSet names an object by an annotation, which kustomize leaves as it is.
+        decision = house.apply()
+        assert isinstance(decision, Needed)
+        assert "(statefulset.yaml)" in decision.change.summary
     assert isinstance(house.plan(), Settled)
+    assert_names_what_is_there(house, tmp_path / "named")
 
     head = house.snapshot().commit
     house.name = "gears"

@@ -18,7 +18,7 @@ from tests.kinds.project.support.github import TOKEN, Stage, stage, target
 from tests.support import servers
 
 URL = "https://mesh-six.example/webhooks/github"
-COPY = "mesh-six/webhooks/@acme"
+COPY, NOTE = "mesh-six/webhooks/@@receiver", "mesh-six/webhooks/@acme"
 
 
 @pytest.fixture
@@ -136,17 +136,68 @@ def test_it_is_not_doubled_by_a_lost_answer(github: Stage, cut_at: int, after: b
     assert secret_of(github, hook["id"]) == "the receiver's"
 
 
-def test_the_copy_of_an_organization_that_had_the_name_before_is_not_used(
+def test_a_new_secret_is_noticed_though_nothing_else_was_read(github: Stage) -> None:
+    for name in ("widgets", "gears"):
+        github.repository(name)
+    first, second = (
+        github.settle(resource_of(github), target(repoName=name)) for name in ("widgets", "gears")
+    )
+    assert isinstance(first, Settled)
+    assert isinstance(second, Settled)
+    github.settings["webhook"] = {"url": URL, "organizationSecret": "a new one"}
+    again = github.settle(resource_of(github), target(first.outputs, verify=False))
+    assert isinstance(again, Settled)
+    assert again.outputs["secretVersion"] != first.outputs["secretVersion"]
+    (hook,) = as_owner(github, "GET", "")
+    assert secret_of(github, hook["id"]) == "a new one"
+    # The other project finds that it is done.
+    writes = github.wire.writes
+    assert github.settle(resource_of(github), target(second.outputs, verify=False, repoName="gears")) == again
+    assert github.wire.writes == writes
+
+
+def test_a_secret_of_somebody_elses_in_the_copys_place_is_a_conflict(
     github: Stage, vault_writer: VaultWriter
 ) -> None:
     github.repository()
-    words = {"managed-by": "mesh-six-reconciler", "organization": "acme", "identity": "O_another"}
-    vault_writer.write(COPY, {"secret": SecretStr("theirs")}, cas=0, metadata=words)
+    vault_writer.write(COPY, {"secret": SecretStr("theirs")}, cas=0, metadata={"owner": "them"})
     failed = github.settle(resource_of(github), target())
     assert isinstance(failed, Failed)
     assert failed.conflict
     assert as_owner(github, "GET", "") == []
     assert isinstance(github.settle(resource_of(github), target(adopt=True)), Settled)
+
+
+def test_the_note_of_an_organization_that_had_the_name_before_is_not_believed(
+    github: Stage, vault_writer: VaultWriter
+) -> None:
+    github.repository()
+    body = {"name": "web", "events": ["push"], "config": {"url": "https://theirs.example/"}}
+    theirs = as_owner(github, "POST", "", body)
+    words = {"managed-by": "mesh-six-reconciler", "organization": "acme", "identity": "O_another"}
+    vault_writer.annotate(NOTE, {**words, "webhook": f"{theirs['id']}: 1 of 2026-01-01T00:00:00Z"})
+    assert isinstance(github.settle(resource_of(github), target()), Settled)
+    assert as_owner(github, "GET", f"/{theirs['id']}") == theirs
+    assert len(as_owner(github, "GET", "")) == 2
+
+
+@pytest.mark.parametrize("refused", ["github", "vault"])
+def test_a_refusal_costs_one_request_however_many_projects_there_are(
+    github: Stage, vault: VaultCorner, refused: str
+) -> None:
+    names = [f"p{number}" for number in range(6)]
+    for name in names:
+        github.repository(name)
+    weak = {"token": "ghp_weak", "kind": "classic", "scopes": ["repo", "project"]}
+    github.does("POST", "tokens", weak)
+    if refused == "vault":
+        token = vault.token('path "MOUNT/data/mesh-six/*" { capabilities = ["read"] }')
+        github.settings["vault"] = {**github.settings["vault"], "token": token}
+    more = {"token": "ghp_weak"} if refused == "github" else {}
+    github.wire.requests.clear()
+    seen = github.observe(resource_of(github), *(target(repoName=name) for name in names), **more)
+    assert all(isinstance(each, Unknown) for each in seen.values())
+    assert github.wire.requests.count("GET /orgs/acme/hooks") == 1
 
 
 def test_a_users_boards_send_no_events(github: Stage) -> None:

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from reconciler.kinds.project.resources.registry_row import RegistryRowResource
 from reconciler.model.decision import Action, Failed, Needed, Settled
-from reconciler.model.errors import Collision
+from reconciler.model.errors import Collision, Rejected
 from reconciler.model.observation import Absent, Known
 from tests.integration.conftest import Database
 from tests.kinds.project.support import databases
@@ -75,6 +75,30 @@ def test_the_receiver_finds_the_board_by_its_own_query(extended_database: Databa
     extended_database.sql("UPDATE repo_registry SET github_project_id = NULL")
     assert registry.run(target()) == registry.plan(target())
     assert extended_database.sql(asked, "acme", "widgets")[0][0] == "PVT_1"
+
+
+def test_a_row_that_has_the_owner_and_name_is_told_with_a_remedy(extended_database: Database) -> None:
+    registry = Passes(RegistryRowResource(databases.migrated(extended_database).sections()))
+    insert(extended_database, "acme/widgets", "https://github.com/acme/widgets")
+    extended_database.sql("UPDATE repo_registry SET owner = 'acme', name = 'widgets'")
+    with pytest.raises(Rejected, match="another row for acme/widgets") as caught:
+        registry.run(target(adopt=True))
+    assert "remove or rename" in caught.value.remedy
+    assert extended_database.sql("SELECT count(*) FROM repo_registry WHERE owner = 'acme'") == [(1,)]
+
+
+def test_columns_of_other_types_and_generated_ones_are_left_in_peace(database: Database) -> None:
+    database.sql(
+        b"ALTER TABLE repo_registry ADD COLUMN owner TEXT, ADD COLUMN name TEXT,"
+        b" ADD COLUMN github_project_number TEXT,"
+        b" ADD COLUMN full_name TEXT GENERATED ALWAYS AS (owner || '/' || name) STORED"
+    )
+    registry = Passes(RegistryRowResource(databases.migrated(database).sections()))
+    registry.run(target())
+    assert database.sql("SELECT full_name, github_project_number FROM repo_registry") == [
+        ("acme/widgets", "3")
+    ]
+    assert isinstance(registry.plan(target()), Settled)
 
 
 def test_the_row_is_found_again_without_any_memory(registry: Passes) -> None:

@@ -51,7 +51,7 @@ def test_a_wrong_password_of_the_manifest_repository_stops_only_what_needs_it(
     with over_http(clean_sandbox) as http:
         result = cycle_of(clean_sandbox, **{**http, "MANIFESTS_REPOSITORY_TOKEN": "wrong"}).run()
         assert result.exit_code == 1
-        assert of(result, Condition.UNKNOWN) == {"acme-widgets": {"manifests", "sync"}}
+        assert of(result, Condition.UNKNOWN) == {"acme-widgets": {"manifests", "sync", "pod-health"}}
         assert all("manifests.token" in each.remedy for each in outcomes(result, Condition.UNKNOWN))
         assert of(result, Condition.ERROR) == {"acme-widgets": set()}
         assert {"registry", "devcontainer", "settings"} <= of(result, Condition.CHANGED)["acme-widgets"]

@@ -338,6 +338,9 @@ def test_nobody_gets_into_an_environment_and_it_reaches_nothing_private() -> Non
         ("http://auth-service.mesh-six.svc.cluster.local", {("auth-service", "mesh-six")}),
         ("https://auth.example.com", set()),
         ("http://10.0.0.5:3000", set()),
+        ("http://[fd00::10]:3000", set()),
+        ("http://a_b:3000", set()),
+        ("http://2130706433", set()),
     ],
 )
 def test_a_service_of_the_cluster_is_reached_by_its_pods(url: str, reached: set[tuple[str, str]]) -> None:
