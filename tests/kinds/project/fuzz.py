@@ -28,7 +28,7 @@ from tests.fuzz import hostile, meaning
 from tests.fuzz.figures import Figures, Harm, Run
 from tests.fuzz.mutation import mutated
 
-TOOLS = "registry.bto.bar/jaybrto/devcontainer-features/mesh-six-tools:1"
+TOOLS = "registry.example/mesh-six/mesh-six-tools:2"
 _SLUG = "acme-widgets"
 _BENIGN = "harmless"
 _FINGERPRINTED = {"git_access", "llm_key", "repository"}
