@@ -47,8 +47,6 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
     audited: ClassVar[bool] = True
     folder: ClassVar[str]
     key: ClassVar[str]
-    shares_names: ClassVar[bool] = False
-    """Two items may need the same name: then what is marked as another's is never taken over."""
     settings: ClassVar[tuple[type[Settings], ...]] = (VaultSettings,)
 
     @abstractmethod
@@ -100,8 +98,13 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
             summary = f"copy the secret from {state.moved_from} to {path}"
             before, after = {"path": state.moved_from}, {"path": path}
             return Needed(Change(target.id, self.name, Action.UPDATE, summary, before, after))
-        if foreign := self._foreign(target, state, path):
-            return foreign
+        if not state.whose.ours and not target.spec.adopt:
+            return Failed(
+                f"there is a secret at {path} that {state.whose.history}",
+                remedy="to use its value as it is, add `adopt: true` to the project file; "
+                "to get a new one, move that secret elsewhere",
+                conflict=True,
+            )
         if not state.complete:
             return Failed(
                 f"the secret at {path} has no value `{self.key}`",
@@ -118,20 +121,6 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
             change = Change(target.id, self.name, action, summary, known, {"path": path, **known})
             return Needed(change, outputs={**known, "path": path})
         return Settled({"version": state.version, "path": path})
-
-    def _foreign(self, target: Target[SpecT], state: VaultSecretState, path: str) -> Failed | None:
-        shared = state.whose is Whose.ANOTHERS and self.shares_names
-        if state.whose.ours or (target.spec.adopt and not shared):
-            return None
-        remedy = (
-            "where that one is gone, delete the secret with all its versions; where it is not, both need the "
-            "same place: rename one of them"
-            if shared
-            else "to use its value as it is, add `adopt: true` to the project file; "
-            "to get a new one, move that secret elsewhere"
-        )
-        reason = f"there is a secret at {path} that {state.whose.history}"
-        return Failed(reason, remedy=remedy, conflict=True)
 
     def apply(self, target: Target[SpecT], change: Change, write: Writing) -> Settled:
         """Write a new value where nothing readable is, or mark the one that is there."""

@@ -30,7 +30,6 @@ class WebhookSecret(VaultSecretResource[ProjectSpec]):
     needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
     folder: ClassVar[str] = WEBHOOKS
     key: ClassVar[str] = "secret"
-    shares_names: ClassVar[bool] = True
 
     def secret_names(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from reconciler.crypto import ssh_keys
+from reconciler.kinds import KINDS
+from reconciler.model.mark import Mark
 from tests.kinds.project.evidence.item import another, made, number_of, owner_of, slug_of
 from tests.kinds.project.evidence.repository import GITHUB
 from tests.kinds.project.evidence.vault import ENVIRONMENTS, WEBHOOKS, told, write
@@ -104,6 +106,14 @@ def _of_organization(systems: Systems, name: str) -> Any:
         }
         for _, hook in systems.store("github").items("github.hooks", _organization(systems, name))
     ]
+
+
+def copy_receivers_secret(systems: Systems) -> None:
+    """Have Vault hold what the first project of an installation makes, and all others find."""
+    secret = KINDS.sandbox_settings["webhook"]["organizationSecret"]
+    kv = systems.vault.secrets.kv.v2
+    kv.create_or_update_secret(RECEIVER, {"secret": secret})
+    kv.update_metadata(RECEIVER, custom_metadata=Mark("secret-of", "webhook-receiver").words())
 
 
 def _noted(systems: Systems, name: str) -> Any:

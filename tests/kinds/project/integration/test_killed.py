@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from itertools import product
 from pathlib import Path
 
@@ -18,10 +19,12 @@ from reconciler.engine.result import PassResult
 from reconciler.faces.sealed_entry import seal_for
 from reconciler.model.outcome import Status
 from reconciler.sandbox.supervisor import Sandbox
+from tests.kinds.project.evidence.access import copy_receivers_secret
 from tests.kinds.project.evidence.item import name_of, owner_of, slug_of
 from tests.kinds.project.support.inventory import EACH, inventory, totals
 from tests.support.doomed import WRITES, GitStep, When, killed_at_push, killed_at_write, subject
 from tests.support.reconciling import cycle_of, merge, settle_at_once, without_kustomize
+from tests.support.systems import Systems
 
 Kill = Callable[[str], None]
 SIDES: tuple[When, When] = ("before", "after")
@@ -137,6 +140,9 @@ def _without_kustomize(sandbox: Sandbox) -> Iterator[None]:
 def casualties(clean_sandbox: Sandbox, tmp_path: Path) -> Casualties:
     # The first pass of all brings the database's schema up to date, which is another test's matter.
     assert cycle_of(clean_sandbox).run().exit_code == 0
+    # So is the copy of the receiver's secret, which the first project of all makes for the others.
+    with closing(Systems(clean_sandbox)) as systems:
+        copy_receivers_secret(systems)
     made = Casualties(clean_sandbox, tmp_path / "projects")
     made.write([UNDISTURBED])
     return made
