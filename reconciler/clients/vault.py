@@ -76,6 +76,14 @@ class VaultSecret:
     metadata: Mapping[str, str]
     """Custom metadata; it belongs to the path, not to the version."""
 
+    @property
+    def value_id(self) -> str:
+        """A public text that is another one whenever the value may be.
+
+        With the time: what was deleted with all its versions and made again counts from 1 again.
+        """
+        return f"{self.version} of {self.created.strftime('%Y-%m-%dT%H:%M:%SZ')}"
+
 
 @dataclass(frozen=True)
 class VaultMetadata:

@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from reconciler.git.kustomize_paths import followed, is_within, joined, kustomization_of
-from reconciler.git.kustomize_yaml import first_document, objects
+from reconciler.git.kustomize_yaml import DEEPEST, first_document, listed, objects
 from reconciler.git.tree import Draft, Entry, EntryKind
 from reconciler.model.errors import BeyondBounds, InvalidFile
 
 MOST_OBJECTS = 100_000
 """Of one kustomization; a list may hold the same list often."""
-DEEPEST = 50
-"""Kustomizations in one another."""
 _FIELDS = """
 apiVersion kind metadata openapi namePrefix nameSuffix namespace commonLabels labels
 commonAnnotations patchesStrategicMerge patchesJson6902 patches images imageTags replacements
@@ -90,13 +88,13 @@ class Checker:
             return {}
         fields = self._fields(draft, path)
         found: dict[ObjectId, str] = {}
-        for entry in (*_entries(path, fields, "resources"), *_entries(path, fields, "bases")):
+        for entry in (*listed(path, fields, "resources"), *listed(path, fields, "bases")):
             for object_id, origin in self._named(draft, folder, entry, within):
                 if object_id in found:
                     what = "/".join(part for part in object_id[1:] if part)
                     raise _Broken(f"{what} is in {found[object_id]} and again in {origin}")
                 found[object_id] = origin
-        for entry in _entries(path, fields, "components"):
+        for entry in listed(path, fields, "components"):
             # A component changes all that was found so far, so that nothing can be said of what it adds.
             for _ in self._named(draft, folder, entry, within):
                 pass
@@ -211,15 +209,6 @@ def _is_in_submodule(draft: Draft, path: str) -> bool:
 
 def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _entries(path: str, fields: Mapping[str, Any], field: str) -> list[str]:
-    entries = fields.get(field)
-    if entries is None:
-        return []
-    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise _Broken(f"{path}: {field} is not a list of paths")
-    return entries
 
 
 def _renamed(found: Mapping[ObjectId, str], fields: Mapping[str, Any]) -> Iterator[tuple[ObjectId, str]]:

@@ -10,10 +10,9 @@ import posixpath
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from reconciler.git.kustomize_paths import followed, joined, kustomization_of, new_kustomization
-from reconciler.git.kustomize_yaml import kustomization_fields
+from reconciler.git.kustomize_yaml import DEEPEST, kustomization_fields, listed
 from reconciler.git.tree import Draft, EntryKind
 from reconciler.git.yaml_edit import PLAIN_PATH
 from reconciler.model.errors import InvalidFile
@@ -23,10 +22,6 @@ _SOURCES = (
     *("configmapgenerator", "secretgenerator", "helmcharts", "helmchartinflationgenerator"),
 )
 """The fields that bring objects, in lower case."""
-
-
-DEEPEST = 50
-"""Kustomizations in one another."""
 LONGEST = 253
 """Characters of an object's name, at the most."""
 
@@ -285,17 +280,8 @@ def _kustomization(path: str, content: bytes) -> Kustomization:
         raise InvalidFile(path, error.message, line=error.line, column=error.column, remedy=remedy) from error
     return Kustomization(
         path,
-        (*_entries(path, fields, "resources"), *_entries(path, fields, "bases")),
-        _entries(path, fields, "components"),
+        (*listed(path, fields, "resources"), *listed(path, fields, "bases")),
+        listed(path, fields, "components"),
         Naming(str(fields.get("nameprefix") or ""), str(fields.get("namesuffix") or "")),
         empty=not any(fields.get(key) for key in _SOURCES),
     )
-
-
-def _entries(path: str, fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
-    entries = fields.get(key)
-    if entries is None:
-        return ()
-    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
-        raise InvalidFile(path, f"{key} is not a list of paths", remedy="write its entries as `- path`")
-    return tuple(entries)

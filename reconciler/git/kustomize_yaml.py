@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
 from yaml.events import (
@@ -27,6 +27,8 @@ from reconciler.model.yaml_text import Bounds, events, position_at, position_of
 
 BOUNDS = Bounds(size=4 * 1024 * 1024, depth=200, nodes=500_000)
 MOST_DOCUMENTS = 10_000
+DEEPEST = 50
+"""Kustomizations in one another."""
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NULL = {"", "~", "null", "Null", "NULL"}
 # kustomize takes a file of objects apart before it parses it: at every line that begins so.
@@ -53,6 +55,16 @@ def kustomization_fields(path: str, content: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidFile(path, "is not a mapping", remedy="write a list under `resources:`")
     return {field.casefold(): value for field, value in document.items()}
+
+
+def listed(path: str, fields: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Return what a kustomization has under a key of `fields`; InvalidFile when it is no list of paths."""
+    found = fields.get(key)
+    if found is None:
+        return ()
+    if not isinstance(found, list) or not all(isinstance(entry, str) for entry in found):
+        raise InvalidFile(path, f"{key} is not a list of paths", remedy="write its entries as `- path`")
+    return tuple(found)
 
 
 def objects(path: str, content: bytes) -> list[Any]:

@@ -181,12 +181,10 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
     def _seen(self, secret: VaultSecret | None, target: Target[SpecT]) -> Known[VaultSecretState] | Absent:
         if secret is None:
             return Absent()
-        # The time too: a secret that was deleted with all its versions and made again counts from 1 again.
-        version = f"{secret.version} of {secret.created.strftime('%Y-%m-%dT%H:%M:%SZ')}"
         value = secret.data.get(self.key)
         return Known(
             VaultSecretState(
-                version=version,
+                version=secret.value_id,
                 whose=target.mark.whose(secret.metadata),
                 complete=value is not None and value.get_secret_value().strip() != "",
             )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from reconciler.clients.github import GitHub, GitHubRepository, GitHubWriter
-from reconciler.clients.vault import Vault, VaultSecret, VaultWriter
+from reconciler.clients.vault import Vault, VaultWriter
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each, unreadable
 from reconciler.kinds.project.resources.hooks import (
@@ -149,7 +149,8 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
         else:
             number = state.hook.hook_id
             github.update_hook(place, number, url=settings.url, events=events, secret=secret)
-        version = _version(vault.read(RECEIVER))
+        kept = vault.read(RECEIVER)
+        version = kept.value_id if kept else ""
         note = {**_mark(repository).words(), NOTE: f"{number}: {version}"}
         vault.annotate(organization(state.organization), note)
         return Settled(
@@ -192,7 +193,7 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
             return OrganizationHookState()
         current = found.data.get(SECRET) == self.sections.get(WebhookSettings).organization_secret
         whose = _OURS.whose(found.metadata)
-        return OrganizationHookState(version=_version(found) if current else None, whose=whose)
+        return OrganizationHookState(version=found.value_id if current else None, whose=whose)
 
     def _look(
         self, repository: GitHubRepository, github: GitHub, vault: Vault, copy: OrganizationHookState
@@ -227,7 +228,3 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
 
 def _mark(repository: GitHubRepository) -> Mark:
     return Mark("organization", repository.owner_login.lower(), repository.owner_id)
-
-
-def _version(secret: VaultSecret | None) -> str:
-    return f"{secret.version} of {secret.created.strftime('%Y-%m-%dT%H:%M:%SZ')}" if secret else ""
