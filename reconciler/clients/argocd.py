@@ -136,16 +136,17 @@ class ArgoCDWriter(ArgoCD, Writer):
             self._read_application(params={"refresh": "normal"}, timeout=REFRESH_TIMEOUT)
             self._refreshed = True
 
-    def sync(self, objects: Sequence[ObjectStatus]) -> bool:
+    def sync(self, objects: Sequence[ObjectStatus], *, prune: bool = False) -> bool:
         """Ask for a sync of those objects only; False when another operation is in progress.
 
-        Names no revision, so that it is allowed on an automated application as well. Prunes nothing.
+        Names no revision, so that it is allowed on an automated application as well. `prune`: those that are
+        in no manifest any more are deleted; else nothing is.
         """
         chosen = [
             {"group": item.group, "kind": item.kind, "namespace": item.namespace, "name": item.name}
             for item in objects
         ]
-        body = {"name": self._settings.application, **self._scope(), "prune": False, "resources": chosen}
+        body = {"name": self._settings.application, **self._scope(), "prune": prune, "resources": chosen}
         path = self._path("/sync")
         response = self._http.send("POST", path, json=body)
         if response.status_code == 400 and "another operation" in response.text:

@@ -59,9 +59,12 @@ class ObjectHealth(_Part):
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="ignore"))
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="ignore", populate_by_name=True))
 class ObjectStatus(_Part):
-    """One object of the application as the comparison rated it. `status`: Synced, OutOfSync, Unknown."""
+    """One object of the application as the comparison rated it. `status`: Synced, OutOfSync, Unknown.
+
+    `requires_pruning`: it is live, and in no manifest any more.
+    """
 
     group: str = ""
     kind: str
@@ -69,6 +72,7 @@ class ObjectStatus(_Part):
     name: str
     status: str = ""
     health: ObjectHealth = Field(default_factory=ObjectHealth)
+    requires_pruning: bool = Field(False, alias="requiresPruning")
 
 
 class ObjectResult(_Answer):
@@ -133,6 +137,7 @@ class Compared(_Answer):
 
 class _Automated(_Answer):
     enabled: bool = True
+    prune: bool = False
 
 
 class _SyncPolicy(_Answer):
@@ -197,6 +202,12 @@ class Application(_Answer):
         """Whether Argo CD syncs by itself."""
         automated = self.spec.sync_policy.automated
         return automated is not None and automated.enabled
+
+    @property
+    def prunes(self) -> bool:
+        """Whether it also deletes by itself what is in no manifest any more."""
+        automated = self.spec.sync_policy.automated
+        return automated is not None and automated.enabled and automated.prune
 
     @property
     def busy(self) -> bool:

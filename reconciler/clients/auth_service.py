@@ -143,6 +143,15 @@ class AuthServiceWriter(AuthService, Writer):
         headers = {"X-Pushed-By": "mesh-six-reconciler"}
         self._http.once("POST", f"{_path(slug)}/credentials", json=body, headers=headers)
 
+    def end_credentials(self, slug: str) -> None:
+        """Put credentials that were over long ago in the place of those before; no request deletes any.
+
+        Missing without such a project. Not retried, as for `push_credentials`.
+        """
+        body = {"accessToken": "none", "expiresAt": instant(datetime(2000, 1, 1, tzinfo=UTC))}
+        headers = {"X-Pushed-By": "mesh-six-reconciler"}
+        self._http.once("POST", f"{_path(slug)}/credentials", json=body, headers=headers)
+
 
 def instant(moment: datetime) -> str:
     """Return the ISO 8601 text with milliseconds and `Z`, the only form that the auth-service takes."""

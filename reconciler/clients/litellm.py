@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -89,6 +90,7 @@ class Key(_Row):
     team_id: str | None = None
     metadata: Mapping[str, Any] | None = None
     status: str | None = None
+    blocked: bool | None = None
 
 
 class LiteLLM(Reader):
@@ -188,6 +190,11 @@ class LiteLLMWriter(LiteLLM, Writer):
     def update_key(self, token: str, fields: Mapping[str, Any]) -> None:
         """Set these fields of the key with that hash."""
         self._send("POST", "/key/update", json={"key": token, **fields})
+
+    def delete_key(self, token: str) -> None:
+        """Delete the key with that hash; nothing happens when there is none. What it spent is kept."""
+        with suppress(Missing):
+            self._send("POST", "/key/delete", json={"keys": [token]})
 
     def _send(self, method: str, path: str, **options: Any) -> dict[str, Any]:  # noqa: ANN401 - httpx's own
         response = self._http.send(method, path, **options)

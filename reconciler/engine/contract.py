@@ -1,10 +1,11 @@
-"""The contract of a resource: observe, plan, apply, and what it says of itself. The engine knows no more.
+"""The contract of a resource: observe, plan, apply, take away. The engine knows no more of it.
 
-Three promises hold it together, and the contract suite tests each of them for every resource:
+Four promises hold it together, and the contract suite tests each of them for every resource:
 
 - `observe` asks for all items at once and never writes; what it could not read is `Unknown`, never `Absent`.
 - `plan` is pure: the same target and observation give the same decision, and none is left after `apply`.
 - `apply` makes one change, may be repeated, and leaves alone what carries no mark of ours.
+- `plan_removal` and `apply_removal` are the same for taking away, and take away nothing but what is ours.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from reconciler.model.item import Identity, Item, ItemId, SpecT
 from reconciler.model.json import Object
 from reconciler.model.mark import Mark
 from reconciler.model.observation import Observation, Seen, State, StateT
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Sections, Settings, Writing
 
 
@@ -37,6 +39,7 @@ class Target(Generic[SpecT]):
     `verify`: True when it must be read one by one in this pass (new, hinted, or its audit is due).
     `verified_at`: when it was last read one by one.
     `siblings`: the same section of the other status files of the kind, by slug.
+    `leaving`: its file is gone, and it is on its way out; `item` is as the file last was.
     """
 
     item: Item[SpecT]
@@ -48,6 +51,7 @@ class Target(Generic[SpecT]):
     verify: bool = True
     verified_at: datetime | None = None
     siblings: Mapping[str, Object] = field(default_factory=dict)
+    leaving: bool = False
 
     @property
     def id(self) -> ItemId:
@@ -93,7 +97,8 @@ class SealedForm:
 class Resource(ABC, Generic[SpecT, StateT]):
     """One thing that one item has in one external system.
 
-    A subclass's docstring says what it will never delete or change, and a case proves it.
+    A subclass's docstring says what it will never delete or change while the item has a file, and a case
+    proves it.
     """
 
     name: ClassVar[str]
@@ -122,6 +127,11 @@ class Resource(ABC, Generic[SpecT, StateT]):
     """True when what apply did takes effect only once the pass has published its commit."""
     settings: ClassVar[tuple[type[Settings], ...]] = ()
     """Sections of the configuration that it reads beside its clients'."""
+    on_remove: ClassVar[tuple[OnRemove, ...]]
+    """What may become of its thing when the item is removed: the first does, unless the file says another.
+    Every resource says it; `keep` comes first for what holds people's work."""
+    kept: ClassVar[str] = ""
+    """What stays of it where it is kept, as "… stays" is said of it; "" where there is nothing to stay."""
 
     def __init__(self, sections: Sections) -> None:
         self.sections = sections
@@ -144,6 +154,18 @@ class Resource(ABC, Generic[SpecT, StateT]):
     @abstractmethod
     def apply(self, target: Target[SpecT], change: Change, write: Writing) -> Applied:
         """Make one change. `change.after` has no `Later` left. Raises SystemFault."""
+
+    def plan_removal(self, target: Target[SpecT], seen: Seen[StateT], wish: OnRemove) -> Decision:
+        """Compare what is there with what is to be left of it: `DISABLE` or `DELETE`, never `KEEP`.
+
+        Pure, as `plan` is. What is not ours is left alone, and is nothing to wait for. Not asked where
+        nothing is there.
+        """
+        raise NotImplementedError(f"{self.name} says what is to become of its thing, and not how")
+
+    def apply_removal(self, target: Target[SpecT], change: Change, write: Writing) -> Applied:
+        """Make one change that `plan_removal` wanted, after another look. Raises SystemFault."""
+        raise NotImplementedError(f"{self.name} says what is to become of its thing, and not how")
 
 
 AnyResource = Resource[Any, Any]

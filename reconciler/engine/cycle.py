@@ -13,13 +13,14 @@ from typing import Any
 import structlog
 
 from reconciler.crypto.sealing import SealingSettings
-from reconciler.engine import viewing
+from reconciler.engine import removing, viewing
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.history import History, Reported
 from reconciler.engine.kind import Kinds
+from reconciler.engine.leaving import RemovalSettings, followed, leaving
 from reconciler.engine.loss import Loss, doubting, losses
 from reconciler.engine.naming import chosen_item
-from reconciler.engine.repositories import Repositories
+from reconciler.engine.repositories import Preview, Repositories
 from reconciler.engine.result import BUSY, KindView, Look, PassResult
 from reconciler.engine.stages import apply, observe, publish, report
 from reconciler.engine.stages import plan as planning
@@ -33,6 +34,7 @@ from reconciler.model.loaded import Loaded
 from reconciler.model.observation import Finding
 from reconciler.model.outcome import Condition, ItemReport, Outcome
 from reconciler.model.plan import ItemPlan, Plan
+from reconciler.model.removal import Leaving, Step
 from reconciler.settings.giving import Reader, Reading, Sections, Writing
 from reconciler.settings.program import ScheduleSettings
 
@@ -71,14 +73,14 @@ class Cycle:
             name: tuple(make(sections) for make in kind.resources) for name, kind in kinds.items()
         }
 
-    def look(self, *, only: Sequence[str] = (), merged: Mapping[str, bytes] = {}) -> Look:
+    def look(self, *, only: Sequence[str] = (), as_if: Preview | None = None) -> Look:
         """Load, observe and plan; writes nothing. `only` limits it to these items (SLUG or KIND/SLUG).
 
-        `merged`: files by path, as if a pull request with them was merged into the config repository.
+        `as_if`: a commit that would be in the config repository.
         """
         self.sections.renew()
         with closing(History.reading(self.sections, self.kinds)) as history:
-            fetched = self.repositories.fetched(history.problems, merged)
+            fetched = self.repositories.fetched(history.problems, as_if)
             with closing(Reading(self.sections, given=fetched.readers)) as read:
                 look = self._look(fetched.config, read, history, only)
                 return replace(look, reports=tuple(self._foreseen(look, look.plan)))
@@ -125,7 +127,7 @@ class Cycle:
                 Writing(self.sections, given={**fetched.readers, ManifestEdits: lambda: edits})
             ) as write:
                 outcomes = {
-                    item.id: apply.apply(
+                    item.id: (removing.apply if item.id in look.leaving else apply.apply)(
                         item,
                         look.views[item.id.kind],
                         write,
@@ -172,28 +174,67 @@ class Cycle:
         history.problems += foreign_recipients(loaded, self.kinds, self._trusted())
         postponed = postpone(loaded, now)
         active = _selected(loaded, only, postponed)
+        gone = self._leaving(loaded, config, history, only, now)
         views: dict[str, KindView] = {}
         planned: list[ItemPlan] = []
+        removed: list[ItemPlan] = []
         lost: list[Loss] = []
         for kind in self.kinds:
             members = [item for item in active if item.kind == kind]
-            view = self._view(kind, members, loaded, read, history, now)
+            outgoing = {
+                item.slug: each
+                for item, each in gone.items()
+                if item.kind == kind and each.step is not Step.HELD
+            }
+            view = self._view(kind, members, [*outgoing.values()], loaded, read, history, now)
             plans = planning.plan(view, [item.slug for item in members])
             if many := losses(view, plans, make_anew):
                 lost += many
                 view = doubting(view, many)
                 plans = planning.plan(view, [item.slug for item in members])
             views[kind] = view
+            removed += removing.plan(view, outgoing)
             planned += plans
-        history.problems += map(str, lost)
+        alarms = [*map(str, lost), *removing.alarms(gone)]
+        history.problems += alarms
         return Look(
-            now, loaded, views, Plan(tuple(planned)), tuple(history.problems), postponed, alarm=bool(lost)
+            now,
+            loaded,
+            views,
+            Plan((*removed, *planned)),
+            tuple(history.problems),
+            postponed,
+            alarm=bool(alarms),
+            leaving=gone,
+            whole=not only,
         )
+
+    def _leaving(
+        self, loaded: Loaded, config: Snapshot, history: History, only: Sequence[str], now: datetime
+    ) -> dict[ItemId, Leaving]:
+        """Return the items whose file is gone; of those that were not chosen, nothing is known to be."""
+        if not loaded.gone:
+            return {}
+        names = [*(item.id for item in loaded.items), *sorted(loaded.gone)]
+        chosen = {chosen_item(name, names) for name in only}
+        found = leaving(
+            loaded,
+            config,
+            self.kinds,
+            followed(history.followed(self._branch(config.branch)), config),
+            now=now,
+            grace=self.sections.get(RemovalSettings).grace,
+        )
+        return {item: each for item, each in found.items() if not only or item in chosen}
+
+    def _branch(self, name: str) -> str:
+        return f"{self.repositories.config.location.address}#{name}"
 
     def _view(
         self,
         kind: str,
         members: Sequence[Item[Any]],
+        outgoing: Sequence[Leaving],
         loaded: Loaded,
         read: Reading,
         history: History,
@@ -207,13 +248,13 @@ class Cycle:
             read,
             history.verifications,
             self.sections.places(),
+            outgoing,
             now=now,
             verify_within=self.sections.get(ScheduleSettings).verify_within,
         )
 
     def _foreseen(self, look: Look, plans: Iterable[ItemPlan]) -> Iterator[ItemReport]:
         """Yield the reports of items whose plan is carried out as it stands."""
-        items = {item.id: item for item in look.loaded.items}
         for each in plans:
             view = look.views[each.id.kind]
             outcomes = tuple(
@@ -224,13 +265,17 @@ class Cycle:
                 )
                 for resource in view.resources
             )
-            yield report.report(items[each.id], view.kind, outcomes, look.loaded)
+            yield self._report(look, each.id, outcomes)
+
+    def _report(self, look: Look, item: ItemId, outcomes: tuple[Outcome, ...]) -> ItemReport:
+        if leaving := look.leaving.get(item):
+            return removing.report(leaving, item, look.loaded, outcomes)
+        return report.report(look.items[item], self.kinds[item.kind], outcomes, look.loaded)
 
     def _changing(self, look: Look) -> list[Reported]:
         """Return the items that this pass is about to change, with what is foreseen of them."""
-        items = {item.id: item for item in look.loaded.items}
         foreseen = self._foreseen(look, [each for each in look.plan if each.changes])
-        return [(items[each.id], each) for each in foreseen]
+        return [(look.items[each.id], each) for each in foreseen]
 
     def _conclude(
         self,
@@ -241,14 +286,11 @@ class Cycle:
         trailers: Mapping[str, str],
     ) -> PassResult:
         """Report, publish status files, and record what was seen."""
-        items = {item.id: item for item in look.loaded.items}
-        done: list[Reported] = []
+        reports: list[ItemReport] = []
         for item, came in outcomes.items():
-            view = look.views[item.kind]
-            amended = publish.amend(came, pushed.refused.get(item), view.resources)
-            done.append((items[item], report.report(items[item], view.kind, amended, look.loaded)))
-        reports = [each for _, each in done]
-        resting = list(report.at_rest(look.loaded))
+            resources = look.views[item.kind].resources
+            reports.append(self._report(look, item, publish.amend(came, pushed.refused.get(item), resources)))
+        resting = [*report.at_rest(look.loaded), *removing.held(look.leaving, look.loaded)]
         stated = publish.statuses(
             self.repositories,
             report.status_changes([*reports, *resting], look.loaded, self.kinds, now=look.now),
@@ -264,9 +306,17 @@ class Cycle:
             for view in look.views.values()
             for pair, seen in observe.verified(view, look.now, self.sections.places()).items()
         }
-        history.record(done, {each.id: each.status for each in resting}, verified)
+        if look.whole and not stated.problems:
+            seen_last = stated.head or look.loaded.commit
+            verified |= history.following(self._branch(look.loaded.branch), seen_last, look.now)
+        history.record(
+            [(look.items[each.id], each) for each in reports],
+            {each.id: each.status for each in resting},
+            verified,
+        )
+        postponed = {*look.postponed, *(look.loaded.gone - look.leaving.keys())}
         return PassResult(
-            reports=(*reports, *resting, *report.as_written(look.loaded, look.postponed, self.kinds)),
+            reports=(*reports, *resting, *report.as_written(look.loaded, postponed, self.kinds)),
             broken=look.loaded.broken,
             problems=(*history.problems, *pushed.problems, *stated.problems),
             changes=sum(o.condition is Condition.CHANGED for each in reports for o in each.outcomes),
@@ -291,7 +341,8 @@ class Cycle:
 
 
 def _selected(loaded: Loaded, only: Sequence[str], postponed: frozenset[ItemId]) -> list[Item[Any]]:
-    chosen = {chosen_item(name, [item.id for item in loaded.items]) for name in only}
+    names = [*(item.id for item in loaded.items), *sorted(loaded.gone)]
+    chosen = {chosen_item(name, names) for name in only}
     return [
         item
         for item in loaded.items

@@ -7,13 +7,14 @@ pass off; with a database that does not answer it says so and goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import structlog
 
-from reconciler.clients.pass_store import PassStore, PassStoreWriter, Verifications
+from reconciler.clients.pass_store import PassStore, PassStoreWriter, Verification, Verifications
 from reconciler.engine.kind import Kind, Ledger
 from reconciler.model.errors import NotConfigured, ReconcilerError, Unavailable
 from reconciler.model.item import Item, ItemId
@@ -22,6 +23,8 @@ from reconciler.settings.giving import Reading, Sections, Writing
 
 log = structlog.get_logger()
 
+NOBODY = ItemId("", "")
+"""In whose name it is kept which commit of a branch was seen last, as what a verification has proven."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 Reported = tuple[Item[Any], ItemReport]
@@ -115,6 +118,17 @@ class History:
             self._guarded(name, partial(ledger.record, _of(name, done), statuses))
         if self._answers:
             self._try_to(lambda: store.save_verifications(verified))
+
+    def followed(self, branch: str) -> str | None:
+        """Return the commit of a branch that the last whole pass has seen; None when nobody remembers."""
+        found = (self.verifications or {}).get((NOBODY, branch))
+        return found.proof if found else None
+
+    def following(self, branch: str, commit: str, now: datetime) -> Verifications:
+        """Return what is to be recorded so that the next pass knows this one's commit; nothing if it does."""
+        if not commit or self.followed(branch) == commit:
+            return {}
+        return {(NOBODY, branch): Verification(now, commit)}
 
     def close(self) -> None:
         """Let go of the lock."""

@@ -66,7 +66,7 @@ def parse(
         raise InvalidFiles(_explain(path, loaded, kind.spec, each) for each in error.errors()) from None
     try:
         contradictions, slug = spec.contradictions(), spec.slug or spec.default_slug()
-        breaches = [] if sections is None else list(kind.limits(sections, spec))
+        breaches = [*kind.removals(spec), *([] if sections is None else kind.limits(sections, spec))]
         spec.claim()  # asked here once, so that nobody after this meets a defect of it
     except ConfigurationError as error:
         raise InvalidFiles([InvalidFile(path, error.message, remedy=error.remedy)]) from error

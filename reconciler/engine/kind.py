@@ -12,6 +12,7 @@ from reconciler.model.decision import WaitingReason
 from reconciler.model.item import Identity, Item, Spec
 from reconciler.model.json import Object
 from reconciler.model.outcome import ItemReport
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Sections
 
 
@@ -103,6 +104,8 @@ class Kind:
             inputs = {*resource.needs, *resource.uses, *resource.trusts}
             if early := inputs - known.keys():
                 raise ValueError(f"{resource.name} stands before {', '.join(sorted(early))}, which it needs")
+            if not getattr(resource, "on_remove", ()):
+                raise ValueError(f"{resource.name} does not say what becomes of its thing (on_remove)")
             if resource.name in known:
                 raise ValueError(f"{self.name} has two resources called {resource.name}")
             if self.after_commit is None and any(known[name] for name in inputs):
@@ -113,6 +116,18 @@ class Kind:
             raise ValueError(
                 f"{self.proof.resource} proves the identity, and is not the first of {self.name}"
             )
+
+    def removals(self, spec: Spec) -> Iterator[Breach]:
+        """Yield what a file asks for that is no way to remove things of this kind."""
+        ways = {each.name: each.on_remove for each in self.resources}
+        for name, wish in (spec.on_remove or {}).items():
+            if name not in ways:
+                yield Breach(
+                    ("onRemove", name), f"{self.name} has no {name}", f"write one of {', '.join(ways)}"
+                )
+            elif OnRemove(wish) not in ways[name]:
+                can = " or ".join(ways[name])
+                yield Breach(("onRemove", name), f"{name} cannot be removed by {wish}", f"write {can}")
 
     @property
     def human_keys(self) -> dict[str, tuple[str, ...]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from reconciler.git.build_gate import Gate, find_binary
-from reconciler.git.edits import File
+from reconciler.git.edits import Edit, File, Gone
 from reconciler.git.locations import (
     Location,
     ManifestRepositorySettings,
@@ -19,6 +19,21 @@ from reconciler.git.repository import Repository
 from reconciler.git.snapshot import Snapshot
 from reconciler.model.errors import SystemFault
 from reconciler.settings.giving import Reader, Sections
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A commit that nobody made: files by path that it would write, and paths that it would take away."""
+
+    merged: Mapping[str, bytes] = field(default_factory=dict)
+    without: Sequence[str] = ()
+    message: str = "Preview\n"
+
+    @property
+    def edits(self) -> list[Edit]:
+        """What it is made of."""
+        files = [File(item=None, path=path, content=content) for path, content in self.merged.items()]
+        return [*files, *(Gone(item=None, path=path) for path in self.without)]
 
 
 @dataclass(frozen=True)
@@ -65,13 +80,12 @@ class Repositories:
         """Raise ConfigurationError when what is to build the manifests is no program, before it is needed."""
         find_binary(self._sections.get(ManifestRepositorySettings).kustomize)
 
-    def fetched(self, problems: list[str], merged: Mapping[str, bytes] = {}) -> Fetched:
+    def fetched(self, problems: list[str], as_if: Preview | None = None) -> Fetched:
         """Fetch the config repository, and the manifests' once somebody asks; a fault of those is a problem.
 
-        `merged`: files by path, as if they were in the config repository.
+        `as_if`: what the config repository would be with one more commit.
         """
-        files = [File(item=None, path=path, content=content) for path, content in merged.items()]
-        config = self.config.preview(files) if files else self.config.fetch()
+        config = self.config.preview(as_if.edits, as_if.message) if as_if else self.config.fetch()
 
         @cache
         def manifests() -> Snapshot | SystemFault:

@@ -11,11 +11,12 @@ from typing import Any
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.kind import Kind
 from reconciler.model.errors import InvalidFile
-from reconciler.model.item import ItemId
+from reconciler.model.item import Item, ItemId
 from reconciler.model.loaded import Loaded
 from reconciler.model.observation import Finding
 from reconciler.model.outcome import Condition, ItemReport
 from reconciler.model.plan import Plan
+from reconciler.model.removal import Leaving
 
 AGAIN = timedelta(seconds=3)
 """After which to ask whether another pass has ended."""
@@ -67,6 +68,16 @@ class Look:
     """What a pass with this plan would come to. Empty when a pass follows, which has its own."""
     alarm: bool = False
     """Much of a system is gone at once; what of it, one of the problems says."""
+    leaving: Mapping[ItemId, Leaving] = field(default_factory=dict)
+    """The items whose file is gone."""
+    whole: bool = True
+    """No item was left out because others were asked for."""
+
+    @property
+    def items(self) -> Mapping[ItemId, Item[Any]]:
+        """The items that have a file, and those that had one."""
+        gone = {item: each.item for item, each in self.leaving.items() if each.item is not None}
+        return {**{item.id: item for item in self.loaded.items}, **gone}
 
     @property
     def changed_when_audited(self) -> tuple[tuple[ItemId, str], ...]:

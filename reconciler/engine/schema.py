@@ -27,7 +27,9 @@ def json_schema(kinds: Kinds) -> dict[str, Any]:
         required = {} if kind is kinds.first else {"required": ["kind"]}
         reference = references[kind.spec, "validation"]
         branches.append({"if": {**named, **required}, "then": reference})
-        definitions[reference["$ref"].rpartition("/")[2]]["properties"]["kind"] = {
+        properties = definitions[reference["$ref"].rpartition("/")[2]]["properties"]
+        properties["onRemove"]["propertyNames"] = {"enum": [each.name for each in kind.resources]}
+        properties["kind"] = {
             "const": name,
             "description": "What the file asks for.",
             **({"default": name} if kind is kinds.first else {}),

@@ -76,7 +76,7 @@ class Clone:
         try:
             return bytes(self._store().read(pygit2.Oid(hex=object_id))[1])
         except (KeyError, pygit2.GitError) as error:
-            raise self._damage() from error
+            raise self.damage() from error
 
     def write(self, kind: str, content: bytes) -> str:
         """Keep an object."""
@@ -90,7 +90,7 @@ class Clone:
         try:
             found = self.open().get(commit)
         except pygit2.GitError as error:
-            raise self._damage() from error
+            raise self.damage() from error
         return found is not None and found.type == ObjectType.COMMIT
 
     def root_of(self, commit: str) -> str:
@@ -98,7 +98,7 @@ class Clone:
         try:
             found = self.open()[commit].peel(pygit2.Tree)
         except (KeyError, pygit2.GitError) as error:
-            raise self._damage() from error
+            raise self.damage() from error
         return str(found.id)
 
     def is_ancestor(self, older: str, newer: str) -> bool:
@@ -107,7 +107,7 @@ class Clone:
         try:
             return older == newer or self.open().descendant_of(newer, older)
         except (KeyError, pygit2.GitError) as error:
-            raise self._damage() from error
+            raise self.damage() from error
 
     def commit(self, root: str, parent: str, author: tuple[str, str], message: str) -> str:
         """Make a commit that no ref names yet. `parent` is empty for the first."""
@@ -135,6 +135,7 @@ class Clone:
             remedy = "set work.directory to a folder that can be written"
             raise Unavailable("git", f"cannot make a clone in {self.directory}", remedy=remedy) from error
 
-    def _damage(self) -> Damaged:
+    def damage(self) -> Damaged:
+        """Throw the clone away; return the error that says so."""
         self.discard()
         return Damaged("git", "the local clone is damaged and was thrown away", remedy="run again")

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 import structlog
 
+from reconciler.git.exclusion import exclude
 from reconciler.git.inclusion import Inclusions, Kustomizations, included
 from reconciler.git.kustomize_paths import followed
 from reconciler.git.status_text import HumanKeys, dump_status, load_status, merge
@@ -145,6 +146,29 @@ class Included(Edit):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Excluded(Edit):
+    """The build of the folder `root` does not include the folder `path`, whose files stay."""
+
+    root: str
+
+    def apply(self, draft: Draft) -> bool:
+        """Take the line away that names it, keeping every other byte."""
+        answer = exclude(draft, self.root, [self.path])[self.path]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gone(Edit):
+    """There is nothing at the path: no file, and no folder with all that was in it."""
+
+    def apply(self, draft: Draft) -> bool:
+        """Remove it."""
+        return draft.remove(self.path)
+
+
+@dataclass(frozen=True, kw_only=True)
 class StatusKeys(Edit):
     """A status file says this, except for what people write there.
 
@@ -224,6 +248,7 @@ def apply_edits(
     outcomes: dict[int, EditOutcome] = {}
     entries: dict[int, ListEntry] = {}
     folders: dict[int, Included] = {}
+    excluded: dict[int, Excluded] = {}
     for index, edit in enumerate(edits):
         if edit.guard is not None and not edit.guard.holds(draft):
             outcomes[index] = EditOutcome(edit, Fate.LEFT_OUT, *edit.guard.broken)
@@ -231,8 +256,11 @@ def apply_edits(
             entries[index] = edit
         elif isinstance(edit, Included):
             folders[index] = edit
+        elif isinstance(edit, Excluded):
+            excluded[index] = edit
         else:
             outcomes[index] = _attempt(draft, edit)
+    _attempt_exclusions(draft, excluded, outcomes)
     refused = {outcome.edit.item for outcome in outcomes.values() if outcome.fate is Fate.REFUSED}
     for index, edit in (entries | folders).items():
         if edit.item in refused:
@@ -278,6 +306,26 @@ def _attempt(draft: Draft, edit: Edit) -> EditOutcome:
     except Exception as error:  # a defect that one item meets is that item's, and never the pass's
         log.debug("traceback", exc_info=True)
         return _defect(edit, error)
+
+
+def _attempt_exclusions(
+    draft: Draft, excluded: Mapping[int, Excluded], outcomes: dict[int, EditOutcome]
+) -> None:
+    """Take folders out of what is built: the tree is gone through for all of them at once."""
+    for root in {edit.root for edit in excluded.values()}:
+        group = {index: edit for index, edit in excluded.items() if edit.root == root}
+        try:
+            answers = exclude(draft, root, [edit.path for edit in group.values()])
+        except Exception as error:  # as for any other edit
+            log.debug("traceback", exc_info=True)
+            outcomes |= {index: _defect(edit, error) for index, edit in group.items()}
+            continue
+        for index, edit in group.items():
+            answer = answers[edit.path]
+            if isinstance(answer, InvalidFile | Collision):
+                outcomes[index] = _refused(edit, answer)
+            else:
+                outcomes[index] = EditOutcome(edit, Fate.APPLIED if answer else Fate.UNCHANGED)
 
 
 def _attempt_entries(

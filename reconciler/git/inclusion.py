@@ -84,13 +84,15 @@ class Inclusions:
 
     `folders`, `files`: with the naming of their objects; files are those that a kustomization outside of
     their folder lists. `listing`: by folder, how many folders directly in it are listed by which
-    kustomization, as its (folder, path). `broken`: why some of it could not be looked into.
+    kustomization, as its (folder, path). `named_in`: the same of each path that is brought
+    in. `broken`: why some of it could not be looked into.
     """
 
     root: str
     folders: Mapping[str, Naming]
     files: Mapping[str, Naming]
     listing: Mapping[str, Counter[tuple[str, str]]]
+    named_in: Mapping[str, tuple[str, str]]
     broken: InvalidFile | None
 
     def naming(self, draft: Draft, folder: str) -> Naming | None:
@@ -109,6 +111,20 @@ class Inclusions:
             remedy = "list the folder in place of its files: files of it come and go"
             raise InvalidFile(path, "is listed by some of its files, and not as a folder", remedy=remedy)
         return None
+
+    def lines(self, draft: Draft, folder: str) -> dict[str, tuple[str, frozenset[str]]]:
+        """Return what brings a folder in: by a kustomization's path, its folder and the paths it names."""
+        path = followed(draft, folder)
+        if path is None:
+            return {}
+        files = [each for each in self.files if posixpath.dirname(each) == path]
+        own = [path] if path in self.folders else files
+        found: dict[str, tuple[str, frozenset[str]]] = {}
+        for each in own:
+            if place := self.named_in.get(each):
+                above, file = place
+                found[file] = above, found.get(file, (above, frozenset()))[1] | {each}
+        return found
 
     def naming_to_be(self, draft: Draft, folder: str) -> Naming:
         """Return how the objects of a folder will be named that is not built yet, once it is listed."""
@@ -150,7 +166,7 @@ def included(
     walk = _Walk(draft, path, reader or Kustomizations(), over_root or Naming())
     if draft.kind(path) is EntryKind.FOLDER:
         walk.visit(path, Naming())
-    return Inclusions(path, walk.folders, walk.files, walk.listing(), walk.broken)
+    return Inclusions(path, walk.folders, walk.files, walk.listing(), walk.named_in, walk.broken)
 
 
 class _Walk:
@@ -163,6 +179,7 @@ class _Walk:
         self._over_root = over_root
         self.folders: dict[str, Naming] = {}
         self.files: dict[str, Naming] = {}
+        self.named_in: dict[str, tuple[str, str]] = {}
         self._listed_in: dict[str, tuple[str, str]] = {}
         self._changes: dict[str, Naming] = {}
         self.broken: InvalidFile | None = None
@@ -200,6 +217,7 @@ class _Walk:
         """Note what one entry of a kustomization names."""
         if path in self.folders:
             return
+        self.named_in.setdefault(path, (folder, file))
         above = posixpath.dirname(path)
         kind = self._draft.kind(path)
         if kind in {EntryKind.FILE, EntryKind.EXECUTABLE}:

@@ -30,11 +30,15 @@ LONGEST_PAUSE = 0.5
 
 @dataclass(frozen=True)
 class PushResult:
-    """What came of a push: its commit (empty without a difference), the branch after it, every fate."""
+    """What came of a push: its commit (empty without a difference), the branch after it, every fate.
+
+    `onto`: the commit that it follows.
+    """
 
     commit: str
     snapshot: Snapshot
     outcomes: tuple[EditOutcome, ...]
+    onto: str = ""
 
     def fates(self, fate: Fate) -> tuple[EditOutcome, ...]:
         """Return the outcomes of that fate."""
@@ -74,19 +78,25 @@ class Repository:
         """Return another branch as it is on the server now; Missing when it is gone."""
         return Snapshot(self._clone, self._remote.fetch(self._clone.open(), name), name, self._follow)
 
-    def preview(self, edits: Sequence[Edit]) -> Snapshot:
+    def preview(self, edits: Sequence[Edit], message: str = "Preview\n") -> Snapshot:
         """Return the branch as it would be with these edits. Nothing is pushed: that commit stays here."""
         snapshot = self.fetch()
         draft = snapshot.draft(self._clone)
         apply_edits(draft, edits)
-        commit = self._clone.commit(draft.write(), snapshot.commit, self.location.author, "Preview\n")
+        commit = self._clone.commit(draft.write(), snapshot.commit, self.location.author, message)
         return Snapshot(self._clone, commit, snapshot.branch, self._follow)
 
     def push(
-        self, edits: Sequence[Edit], message: str, trailers: Mapping[str, str] | None = None
+        self,
+        edits: Sequence[Edit],
+        message: str,
+        trailers: Mapping[str, str] | None = None,
+        *,
+        always: bool = False,
     ) -> PushResult:
         """Make one commit of all edits and push it, never by force; no commit when nothing would differ.
 
+        `always`: a commit all the same, for what its message says.
         Edits whose guard no longer holds on the server are left out. Denied when the server refuses,
         Collision when others are always faster, Unavailable when it cannot be reached.
         """
@@ -97,17 +107,18 @@ class Repository:
             draft = snapshot.draft(self._clone)
             outcomes = tuple(apply_edits(draft, edits))
             root = draft.write()
-            if root == snapshot.root:
+            if root == snapshot.root and not always:
                 return PushResult("", snapshot, outcomes)
             commit = self._clone.commit(root, snapshot.commit, self.location.author, text)
             fault = self._send(commit, snapshot)
             if fault is None:
-                return PushResult(commit, self._confirmed(commit, snapshot.branch), outcomes)
+                confirmed = self._confirmed(commit, snapshot.branch)
+                return PushResult(commit, confirmed, outcomes, snapshot.commit)
             self._pause(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - jitter between writers
             newer = self._follow()
             if newer.contains(commit):
                 # It arrived, only the answer was lost.
-                return PushResult(commit, newer, outcomes)
+                return PushResult(commit, newer, outcomes, snapshot.commit)
             standing += newer.commit == snapshot.commit
             if newer.commit == snapshot.commit and (isinstance(fault, Denied) or standing >= MOST_FAULTS):
                 raise fault

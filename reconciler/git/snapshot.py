@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from reconciler.git import past
 from reconciler.git.clone import Clone
+from reconciler.git.past import Removal
 from reconciler.git.tree import EMPTY_TREE, Draft, Entry, EntryKind, Memory, Objects
 from reconciler.model.errors import Missing
 
@@ -67,6 +69,19 @@ class Snapshot:
         """Tell whether that commit is this one or came before it; False for one that nobody knows."""
         known = bool(self.commit and _COMMIT.fullmatch(commit)) and self._clone.has(commit)
         return known and self._clone.is_ancestor(commit, self.commit)
+
+    def removals(self, paths: Iterable[str]) -> dict[str, Removal]:
+        """Return, by path, the newest commit that took it away; nothing for what none has."""
+        return past.removals(self._clone, self.commit, paths) if self.commit else {}
+
+    def messages_since(self, commit: str) -> Iterator[str]:
+        """Yield the messages of the commits up to this one that a known commit does not have."""
+        return past.messages(self._clone, self.commit, commit)
+
+    def follows(self, older: str, newer: str) -> bool:
+        """Tell whether `newer` is the commit `older` or follows it; False where one is not known."""
+        known = all(_COMMIT.fullmatch(each) and self._clone.has(each) for each in (older, newer))
+        return known and self._clone.is_ancestor(older, newer)
 
     def at(self, revision: str) -> Snapshot:
         """Return the repository at another commit; one that is unknown after another fetch is Missing."""

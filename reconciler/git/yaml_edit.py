@@ -19,7 +19,7 @@ from reconciler.git.yaml_list import BOUNDS, Found, ListItem, fail, locate, mean
 from reconciler.model.errors import InvalidFile
 from reconciler.model.yaml_text import position_of, start_of, text_of
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 PLAIN_PATH = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_./-]*")
 """A path that needs no quotes."""
 
@@ -40,10 +40,10 @@ def insert_entries(path: str, content: bytes, key: str, values: Iterable[str]) -
     if not missing:
         return content, set()
     after = _Editor(path, text, key, found).insert(missing)
-    if not _is_the_same(found, _reread(path, after, key), missing):
+    if not _is_the_same(found, reread(path, after, key), missing):
         message = f"{key} cannot be edited without changing something else"
         fail(path, message, f"add {missing[0]} to it by hand", found.place)
-    mark = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK) else b""
+    mark = BYTE_ORDER_MARK if content.startswith(BYTE_ORDER_MARK) else b""
     return mark + after.encode(), set(missing)
 
 
@@ -177,7 +177,17 @@ def _spliced(text: str, pieces: dict[int, str]) -> str:
     return "".join([*parts, text[last:]])
 
 
-def _reread(path: str, after: str, key: str) -> Found | None:
+def spliced_out(text: str, places: Iterable[tuple[int, int]]) -> str:
+    """Return the text without what is at these places, which do not overlap."""
+    parts: list[str] = []
+    last = 0
+    for begin, end in sorted(places):
+        parts.append(text[last:begin])
+        last = max(last, end)
+    return "".join([*parts, text[last:]])
+
+
+def reread(path: str, after: str, key: str) -> Found | None:
     """Find the list in the text that is proposed. What is wrong with that is not what people wrote."""
     try:
         return locate(path, after, key)

@@ -17,6 +17,7 @@ class Action(StrEnum):
 
     CREATE = "create"
     UPDATE = "update"
+    DISABLE = "disable"
     DELETE = "delete"
     ADOPT = "adopt"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Generic, Self, TypeVar
+from typing import Annotated, Generic, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -59,6 +59,9 @@ class Spec(Strict):
     """Leave everything as it is: look at nothing, change nothing."""
     adopt: bool = False
     """Take over things of the right name that somebody else made, instead of reporting a conflict."""
+    on_remove: Mapping[str, Literal["keep", "disable", "delete"]] | None = None
+    """What becomes of its things when the file is removed, by resource, where that is to be something else
+    than usual (docs/removal.md)."""
 
     @abstractmethod
     def default_slug(self) -> str:

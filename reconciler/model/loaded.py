@@ -27,6 +27,7 @@ class Loaded:
     gone: frozenset[ItemId] = frozenset()
     unreadable_statuses: Mapping[ItemId, InvalidFile] = field(default_factory=dict)
     moving: Mapping[ItemId, str] = field(default_factory=dict)
+    branch: str = ""
 
     def status(self, item: ItemId) -> Object:
         """Return what the item's status file says; empty when there is none that can be read."""

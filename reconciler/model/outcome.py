@@ -37,6 +37,7 @@ class Status(StrEnum):
     PENDING = "pending"
     RUNNING = "running"
     COMPLETED = "completed"
+    REMOVED = "removed"
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ class ItemReport:
     source: str = ""
     identity: Identity | None = None
     """What the item is, as far as this pass knows; None leaves what its status file says."""
+    removal: Object | None = None
+    """What the status file is to say of its way out; None for an item that has a file."""
 
     @property
     def slug(self) -> str:

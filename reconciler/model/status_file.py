@@ -21,11 +21,15 @@ _WRITTEN = {Condition.CHANGED: Condition.OK}
 
 @dataclass(frozen=True)
 class StatusChange:
-    """A status document that differs from the one in git, and what was consumed of it, by section."""
+    """A status document that differs from the one in git, and what was consumed of it, by section.
+
+    `gone`: the item is no more, and neither is its document.
+    """
 
     id: ItemId
     document: Mapping[str, Json]
     consumed: Mapping[str, Mapping[str, str]]
+    gone: bool = False
 
 
 def status_path(item: ItemId) -> str:
@@ -77,6 +81,8 @@ def document(
         new["phase"] = report.phase
     if report.todo:
         new["next"] = report.todo
+    if report.removal is not None:
+        new["removal"] = dict(report.removal)
     new["resources"] = resources
     for outcome in report.outcomes:
         if key := sections.get(outcome.resource):
@@ -89,13 +95,15 @@ def document(
 
 def restated(report: ItemReport, old: Object) -> dict[str, Json]:
     """Return the old document with another status and nothing else touched (suspended, offboarding)."""
-    new = {key: value for key, value in old.items() if key != "next"}
+    new = {key: value for key, value in old.items() if key not in {"next", "removal"}}
     first: dict[str, Json] = {
         "status": report.status,
         "kind": report.kind,
         "source": report.source,
         "next": report.todo,
     }
+    if report.removal is not None:
+        first["removal"] = dict(report.removal)
     return {**first, **{key: value for key, value in new.items() if key not in first}}
 
 

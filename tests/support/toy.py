@@ -22,6 +22,7 @@ from reconciler.model.decision import (
 from reconciler.model.item import Item, Source, Spec
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Sections, Writing
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,6 +78,7 @@ def resource(
         state: ClassVar[type[State]] = Thing
         provides: ClassVar[tuple[str, ...]] = ("value",)
         deferred: ClassVar[bool] = is_deferred
+        on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.KEEP,)
 
         def observe(
             self, targets: Sequence[Target[ThingSpec]], read: Reading

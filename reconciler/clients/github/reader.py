@@ -47,6 +47,7 @@ class GitHub(Reader):
         self._retry = Retry()
         self._reading = threading.Lock()
         self._kept: dict[RepositoryName, Found] = {}
+        self._names: dict[int, str | None] = {}
 
     @classmethod
     def connect(cls, sections: Sections) -> Self:
@@ -79,6 +80,17 @@ class GitHub(Reader):
         if isinstance(found, SystemFault):
             raise found
         return found
+
+    def name_of_number(self, number: int) -> str | None:
+        """Return the full name of the repository with that number, None when there is none; once a pass."""
+        if number not in self._names:
+            try:
+                raw = self._get(f"/repositories/{number}")
+                said = f"GET /repositories/{number}"
+                self._names[number] = queries.sensible(said, lambda answer: str(answer["full_name"]), raw)
+            except Missing:
+                self._names[number] = None
+        return self._names[number]
 
     def default_branch(self, full_name: str) -> str:
         """Return the default branch's name, which even an empty repository has."""

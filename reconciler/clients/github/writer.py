@@ -9,7 +9,7 @@ import base64
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +21,7 @@ from reconciler.clients.github.batches import Found
 from reconciler.clients.github.models import Board, BoardField, PullRequest, RepositoryName
 from reconciler.clients.github.reader import GitHub
 from reconciler.clients.github.refusals import graphql_fault
+from reconciler.model.errors import Missing
 from reconciler.settings.giving import Writer
 
 
@@ -103,14 +104,26 @@ class GitHubWriter(GitHub, Writer):
         return queries.sensible("creating a webhook", lambda raw: int(raw["id"]), made)
 
     def update_hook(
-        self, place: str, number: int, *, url: str, events: Sequence[str], secret: SecretStr
+        self,
+        place: str,
+        number: int,
+        *,
+        url: str,
+        events: Sequence[str],
+        secret: SecretStr | None,
+        active: bool = True,
     ) -> None:
         """Set everything of a webhook in one request.
 
-        The secret is always sent: GitHub removes the one that an update leaves out.
+        The secret is sent wherever there is one: GitHub removes the one that an update leaves out.
         """
-        body = {"active": True, "events": list(events), "config": _config(url, secret)}
+        body = {"active": active, "events": list(events), "config": _config(url, secret)}
         self._write("PATCH", f"/{place}/hooks/{number}", body)
+
+    def delete_hook(self, place: str, number: int) -> None:
+        """Remove a webhook; nothing happens when it is gone."""
+        with suppress(Missing):
+            self._write("DELETE", f"/{place}/hooks/{number}", None)
 
     def create_deploy_key(self, full_name: str, *, title: str, key: str) -> None:
         """Register a public key that may read and write."""
@@ -174,5 +187,6 @@ def _option(option: tuple[str, str]) -> dict[str, str]:
     return {"name": name, "color": color, "description": ""}
 
 
-def _config(url: str, secret: SecretStr) -> dict[str, str]:
-    return {"url": url, "content_type": "json", "insecure_ssl": "0", "secret": secret.get_secret_value()}
+def _config(url: str, secret: SecretStr | None) -> dict[str, str]:
+    given = {"secret": secret.get_secret_value()} if secret else {}
+    return {"url": url, "content_type": "json", "insecure_ssl": "0", **given}

@@ -61,10 +61,12 @@ def apply(
         elif not isinstance(answer, Needed):
             outcome = outcome_of(resource, answer, target.remembered)
         elif stopping():
-            outcome = _unknown(resource, "not done, because the pass had to stop")
+            outcome = not_done(resource, "not done, because the pass had to stop")
         else:
             finding = view.findings[resource.name][plan.id.slug]
-            outcome = _change(resource, target, answer.change, finding, outcomes, write, announce, look_again)
+            outcome = carry_out(
+                resource, target, answer.change, finding, outcomes, write, announce, look_again
+            )
         outcomes[resource.name] = outcome
     return tuple(outcomes.values())
 
@@ -162,7 +164,7 @@ def _outcome(resource: AnyResource, answer: Settled | Waiting | Failed, settled:
     )
 
 
-def _change(
+def carry_out(
     resource: AnyResource,
     target: Target[Any],
     change: Change,
@@ -172,15 +174,17 @@ def _change(
     announce: Announce,
     look_again: LookAgain,
 ) -> Outcome:
+    """Make one change, and return what came of it, whatever happens."""
+    act = resource.apply_removal if target.leaving else resource.apply
     announce(change)
     try:
         after = resolve(change.after, {name: outcome.outputs for name, outcome in outcomes.items()})
         assert isinstance(after, Mapping)  # noqa: S101 - `after` is an object, and so is what it resolves to
         ready = replace(change, after=after)
-        return _outcome(resource, resource.apply(target, ready, write), Condition.CHANGED)
+        return _outcome(resource, act(target, ready, write), Condition.CHANGED)
     except Unavailable as error:
         reason = f"may or may not have happened: {error.message}"
-        return _unknown(resource, reason, error.retry_after, error.remedy)
+        return not_done(resource, reason, error.retry_after, error.remedy)
     except Collision as error:
         return _collided(resource, target, error, finding, look_again)
     except ReconcilerError as error:
@@ -209,7 +213,7 @@ def _collided(
 ) -> Outcome:
     """Tell a race from a refusal: whoever lost a race sees another world now; a refusal comes for ever."""
     if look_again(resource, target) != before:
-        return _unknown(resource, f"{error.message}; the next pass looks again")
+        return not_done(resource, f"{error.message}; the next pass looks again")
     return Outcome(
         resource.name,
         resource.phase,
@@ -226,9 +230,10 @@ def _inputs(resource: AnyResource, outcomes: Mapping[str, Outcome]) -> dict[str,
     }
 
 
-def _unknown(
+def not_done(
     resource: AnyResource, reason: str, retry_after: float | None = None, remedy: str = ""
 ) -> Outcome:
+    """Return the outcome of a change of which nobody knows whether it was made."""
     wait = timedelta(seconds=5.0 if retry_after is None else retry_after)
     return Outcome(
         resource.name, resource.phase, Condition.UNKNOWN, reason=reason, remedy=remedy, again_in=wait

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,6 +41,7 @@ def targets(
     verifications: Verifications | None,
     proofs: Mapping[str, str],
     places: str = "",
+    leaving: Set[str] = frozenset(),
     *,
     now: datetime,
     verify_within: timedelta,
@@ -49,7 +50,8 @@ def targets(
 
     `verifications` None means that nobody keeps them, so everything is read. `proofs`: by slug, what each
     item was proven to be; what was read of another item, which had the slug before, does not count. Nor does
-    what was read at other places, as when an address was wrong for a while.
+    what was read at other places, as when an address was wrong for a while. `leaving`: slugs of those whose
+    file is gone.
     """
     kinds = {item.kind for item in items}
     siblings = {
@@ -82,6 +84,7 @@ def targets(
                 verify=not trusted,
                 verified_at=verified_at,
                 siblings=siblings,
+                leaving=item.slug in leaving,
             )
         )
     return made
@@ -150,6 +153,8 @@ def observe(
 
 def _unasked(resource: AnyResource, target: Target[Any]) -> Finding[Any] | None:
     """Return what stands for an item that the resource is not asked about; None when it is."""
+    if target.leaving:
+        return None  # whatever its file said in the end, of what was made before that much may be there
     try:
         return None if resource.unwanted(target) is None else Absent()
     except ConfigurationError:

@@ -37,6 +37,8 @@ def proofs(view: KindView) -> dict[str, str]:
     assert proof is not None  # noqa: S101 - the caller asked
     found: dict[str, str] = {}
     for slug, target in view.targets[proof.resource].items():
+        if target.leaving:
+            continue
         planned = _plan_item(view, slug)[proof.resource]
         given = _given(view.resources[0], planned, target) or {}
         if (value := given.get(proof.output)) is not None and not isinstance(value, Later):

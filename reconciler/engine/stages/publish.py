@@ -14,7 +14,8 @@ from reconciler.engine.contract import AnyResource
 from reconciler.engine.kind import Kind
 from reconciler.engine.repositories import Repositories
 from reconciler.git.build_gate import Gate
-from reconciler.git.edits import Edit, EditOutcome, Fate, File, Guard, StatusKeys
+from reconciler.git.edits import Edit, EditOutcome, Fate, File, Gone, Guard, StatusKeys
+from reconciler.git.status_text import HumanKeys
 from reconciler.model.errors import Denied, ReconcilerError
 from reconciler.model.item import ItemId
 from reconciler.model.loaded import Loaded
@@ -42,6 +43,8 @@ class Published:
     refused: Mapping[ItemId, Refused] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     together: tuple[Edit, ...] = ()
+    head: str = ""
+    """The last commit, if nobody else's lies between it and what the pass has looked at."""
 
 
 def manifests(
@@ -151,16 +154,8 @@ def statuses(
     this pass has made for it.
     """
     guards = _guards(loaded, or_gone=True)
-    edits: list[Edit] = [
-        StatusKeys(
-            item=change.id,
-            guard=guards.get(change.id),
-            path=status_path(change.id),
-            moved_from=loaded.moving.get(change.id, ""),
-            document=change.document,
-            human=kinds[change.id.kind].human_keys,
-            consumed=change.consumed,
-        )
+    edits = [
+        _status_edit(change, guards.get(change.id), loaded, kinds[change.id.kind].human_keys)
         for change in changes
     ]
     if public_key:
@@ -175,6 +170,7 @@ def statuses(
         return Published(problems=(str(error),))
     return Published(
         commits=(pushed.commit,) if pushed.commit else (),
+        head=pushed.commit if pushed.onto == loaded.commit else "",
         refused=_refusals(pushed.outcomes),
         problems=tuple(
             dict.fromkeys(
@@ -183,6 +179,21 @@ def statuses(
                 if written.fate in _NOT_DONE
             )
         ),
+    )
+
+
+def _status_edit(change: StatusChange, guard: Guard | None, loaded: Loaded, human: HumanKeys) -> Edit:
+    path, lies_at = status_path(change.id), loaded.moving.get(change.id, "")
+    if change.gone:
+        return Gone(item=change.id, guard=guard, path=lies_at or path)
+    return StatusKeys(
+        item=change.id,
+        guard=guard,
+        path=path,
+        moved_from=lies_at,
+        document=change.document,
+        human=human,
+        consumed=change.consumed,
     )
 
 
@@ -217,8 +228,16 @@ def _refusals(outcomes: Iterable[EditOutcome]) -> dict[ItemId, Refused]:
 
 
 def _guards(loaded: Loaded, *, or_gone: bool = False) -> dict[ItemId, Guard]:
-    """Return what holds while an item's file is as this pass has read it."""
-    return {item.id: Guard(item.source.path, item.source.blob, or_gone) for item in loaded.items}
+    """Return what holds while an item's file is as this pass has read it; a file that is gone stays so."""
+    there = {item.id: Guard(item.source.path, item.source.blob, or_gone) for item in loaded.items}
+    gone = {
+        item: Guard(source, "", or_gone=True) for item in loaded.gone if (source := _source(loaded, item))
+    }
+    return {**there, **gone}
+
+
+def _source(loaded: Loaded, item: ItemId) -> str:
+    return str(loaded.status(item).get("source", ""))
 
 
 def _guard(guards: Mapping[ItemId, Guard], item: ItemId | None) -> Guard | None:

@@ -21,14 +21,9 @@ from reconciler.model.status_file import (
     identity,
     mapping,
     restated,
-    status_path,
     summary,
 )
 
-GONE = (
-    "Its file is no longer in projects/. Nothing was deleted. Put the file back, or remove by hand what it "
-    "made and then delete {path}."
-)
 UNREADABLE = "Mend its status file, or delete it and let the next pass write it anew: {error}"
 FROZEN = "Frozen as last known: {source} is broken, see its error. Nothing is looked at or changed meanwhile."
 SUSPENDED = "Suspended by its file: nothing is looked at or changed. Remove `suspend: true` to go on."
@@ -63,19 +58,15 @@ def at_rest(loaded: Loaded) -> Iterator[ItemReport]:
             yield unreadable(item, error)
         elif item.spec.suspend:
             yield ItemReport(item.id, Status.SUSPENDED, "", SUSPENDED, (), item.source.path)
-    for gone in sorted(loaded.gone):
-        source = str(loaded.status(gone).get("source", ""))
-        path = loaded.moving.get(gone) or status_path(gone)
-        yield ItemReport(gone, Status.OFFBOARDING, "", GONE.format(path=path), (), source)
 
 
 def as_written(loaded: Loaded, postponed: Set[ItemId], kinds: Mapping[str, Kind]) -> Iterator[ItemReport]:
     """Yield the reports of items whose status file stays as it is, whatever it says."""
     for frozen in sorted(loaded.frozen):
         yield _frozen(frozen, kinds[frozen.kind], loaded.status(frozen))
-    for item in loaded.items:
-        if item.id in postponed and (old := loaded.status(item.id)):
-            yield written(item.id, kinds[item.kind], old)
+    for item in sorted(postponed):
+        if old := loaded.status(item):
+            yield written(item, kinds[item.kind], old)
 
 
 def unreadable(item: Item[Any], error: InvalidFile) -> ItemReport:
@@ -140,6 +131,9 @@ def status_changes(
     changes: list[StatusChange] = []
     for each in reports:
         if each.id in loaded.unreadable_statuses:
+            continue
+        if each.status == Status.REMOVED:
+            changes.append(StatusChange(each.id, {}, {}, gone=True))
             continue
         kind = kinds[each.kind]
         old = loaded.status(each.id)

@@ -31,6 +31,7 @@ STYLES: Mapping[str, str] = {
     Status.FAILED: "bold red",
     Status.SUSPENDED: "dim",
     Status.OFFBOARDING: "magenta",
+    Status.REMOVED: "dim",
     Condition.OK: "green",
     Condition.SKIPPED: "dim",
     Condition.WAITING: "yellow",

@@ -26,6 +26,7 @@ from reconciler.faces.cli.options import (
     sandbox_here,
     tell_unmerged,
 )
+from reconciler.faces.cli.removal_commands import offboard
 from reconciler.faces.cli.sandbox_commands import sandbox as sandbox_group
 from reconciler.faces.cli.service_commands import mcp, serve, token
 from reconciler.faces.cli.terminal import say, say_json, say_markdown
@@ -134,6 +135,7 @@ def plan(
     sandbox: bool,
 ) -> None:
     """Show what a pass would change. Writes nothing anywhere."""
+    from reconciler.engine.repositories import Preview
     from reconciler.engine.validation import as_merged
     from reconciler.faces.cli import plan_view
     from reconciler.faces.cli.console import console
@@ -149,7 +151,7 @@ def plan(
     merged, unreadable = as_merged(projects) if projects else ({}, [])
     with progress() as steps:
         steps.looking()
-        look = cycle.look(only=slugs, merged=merged)
+        look = cycle.look(only=slugs, as_if=Preview(merged) if merged else None)
     if form == "json":
         say_json(plan_view.plan_json(look))
     elif form == "markdown":
@@ -263,7 +265,7 @@ def schema() -> None:
     say_json(json_schema(known_kinds()))
 
 
-for command in (sandbox_group, serve, mcp, token):
+for command in (offboard, sandbox_group, serve, mcp, token):
     reconcile.add_command(command)
 
 

@@ -17,11 +17,13 @@ from reconciler.model.decision import Action, Change
 from reconciler.model.errors import InvalidFile
 from reconciler.model.json import Json, Later, Object, canonical
 from reconciler.model.outcome import Condition
+from reconciler.model.removal import stamp
 
 SIGNS: Mapping[Action, tuple[str, str]] = {
     Action.CREATE: ("+", "green"),
     Action.UPDATE: ("~", "yellow"),
-    Action.DELETE: ("-", "red"),
+    Action.DISABLE: ("!", "bold magenta"),
+    Action.DELETE: ("-", "bold red"),
     Action.ADOPT: ("=", "cyan"),
 }
 LONGEST_VALUE = 160
@@ -30,8 +32,12 @@ LONGEST_VALUE = 160
 def plan_text(out: Console, look: Look) -> None:
     """Print every change with what it sets, by item, then a count."""
     names = short_names(item.id for item in look.plan)
+    for line in _leaving_lines(look):
+        out.print(line, style="bold red")
     for item in look.plan:
-        if item.changes:
+        if item.changes and item.id in look.leaving:
+            out.print(f"{names[item.id]} is being REMOVED: its file is gone", style="bold red")
+        elif item.changes:
             out.print(names[item.id], style="bold")
         for change in item.changes:
             sign, style = SIGNS[change.action]
@@ -51,13 +57,23 @@ def plan_text(out: Console, look: Look) -> None:
     out.print(f"Plan: {words}. Digest {look.plan.digest[:12]}. Nothing was written.")
 
 
+def _leaving_lines(look: Look) -> list[str]:
+    """Say of every item whose file is gone how far it has come."""
+    return [
+        f"REMOVAL of {item}: {each.step}"
+        + (f", until {stamp(each.until)}" if each.until else "")
+        + (f": {each.reason} — {each.remedy}" if each.reason else "")
+        for item, each in look.leaving.items()
+    ]
+
+
 QUIET = "No changes: everything is as the files say, or waits for something."
 REST = "No changes: everything else is as its file says, or waits."
 UNREAD = "No changes that can be told, for what is unknown above may differ. All else is as its file says."
 
 
 def plan_json(look: Look) -> dict[str, Json]:
-    """Return the plan for machines: {digest, changes: […], broken: […], problems: […], troubles: […]}."""
+    """Return the plan for machines: {digest, changes, leaving, broken, problems, troubles}, each a list."""
     changes: list[Json] = [
         {
             "kind": change.item.kind,
@@ -73,6 +89,9 @@ def plan_json(look: Look) -> dict[str, Json]:
     return {
         "digest": look.plan.digest,
         "changes": changes,
+        "leaving": [
+            {"kind": item.kind, "slug": item.slug, **each.section} for item, each in look.leaving.items()
+        ],
         "broken": display.broken_json(_broken(look)),
         "problems": list(look.problems),
         "troubles": [
@@ -100,6 +119,7 @@ def plan_markdown(look: Look) -> str:
                 remedy = f" — {outcome.remedy}" if outcome.remedy else ""
                 place = f"{names.get(each.id, each.id)}, {outcome.resource}"
                 wrong.append(f"- **{outcome.condition}** {markdown(f'{place}: {outcome.reason}{remedy}')}")
+    wrong = [*(f"- **{markdown(line)}**" for line in _leaving_lines(look)), *wrong]
     lines += [*wrong, *([""] if wrong else [])]
     changes = look.plan.changes
     if not changes:

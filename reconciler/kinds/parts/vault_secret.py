@@ -20,6 +20,7 @@ from reconciler.model.item import SpecT
 from reconciler.model.json import Object
 from reconciler.model.mark import Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 
@@ -45,6 +46,7 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
     state: ClassVar[type[State]] = VaultSecretState
     provides: ClassVar[tuple[str, ...]] = ("version",)
     audited: ClassVar[bool] = True
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.DELETE, OnRemove.KEEP)
     folder: ClassVar[str]
     key: ClassVar[str]
     settings: ClassVar[tuple[type[Settings], ...]] = (VaultSettings,)
@@ -69,8 +71,12 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
         """List the folder; read one by one what must be verified."""
         vault = read.get(Vault)
         names, unknown = self.secret_names(targets, read)
+        # What is on its way out is looked for where it was: what it was named after may be gone by now.
+        names = {**names, **{target.slug: name for target in targets if (name := self._left_at(target))}}
         there = vault.names(self.folder)
-        found: dict[str, Observation[VaultSecretState]] = {**unknown}
+        found: dict[str, Observation[VaultSecretState]] = {
+            slug: each for slug, each in unknown.items() if slug not in names
+        }
         due: list[Target[SpecT]] = []
         for target in (target for target in targets if target.slug in names):
             version = target.remembered.get("version")
@@ -135,6 +141,37 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
         if isinstance(seen, Absent) or seen.state.whose is not Whose.OURS or not seen.state.complete:
             raise Collision(self.system, f"{path} changed while we wrote it")
         return Settled({"version": seen.state.version, "path": path})
+
+    def plan_removal(self, target: Target[SpecT], seen: Seen[VaultSecretState], wish: OnRemove) -> Decision:
+        """Leave it until the very end, when nothing that uses it is there any more."""
+        path = self._path(self._left_at(target))
+        if isinstance(seen, Absent) or (isinstance(seen, Known) and not seen.state.whose.ours):
+            return Settled(note="" if isinstance(seen, Absent) else f"{path} is not ours, and stays")
+        if wish is OnRemove.DISABLE:
+            return Settled(target.remembered)
+        summary = f"delete the secret at {path} with all its versions"
+        return Needed(Change(target.id, self.name, Action.DELETE, summary, before={"path": path}))
+
+    def apply_removal(self, target: Target[SpecT], change: Change, write: Writing) -> Settled:
+        """Delete what carries our mark, also where it was before it was moved."""
+        vault = write.get(VaultWriter)
+        for name in dict.fromkeys([self._left_at(target), *self.former_names(target)]):
+            known = vault.metadata(self._path(name)) if name else None
+            if known is not None and target.mark.whose(known.metadata).ours:
+                vault.delete(self._path(name))
+        return Settled()
+
+    def name_by_slug(self, target: Target[SpecT]) -> str:
+        """Return the name under `folder` if the slug alone gives it, else ""."""
+        return ""
+
+    def _left_at(self, target: Target[SpecT]) -> str:
+        """Return the name under which the secret of an item on its way out was kept; "" for any other."""
+        if not target.leaving:
+            return ""
+        path = target.remembered.get("path")
+        name = path.removeprefix(f"{self.folder}/") if isinstance(path, str) else self.name_by_slug(target)
+        return name if name != path and "/" not in name else ""
 
     def former_names(self, target: Target[SpecT]) -> Sequence[str]:
         """Return names under `folder` that it may have had before."""

@@ -10,4 +10,10 @@ AUTH = WaitingReason(
     "waiting_auth", "somebody has to log in ([docs/sealing.md](docs/sealing.md))", person=True
 )
 
-WAITS = (MERGE, SYNC, AUTH)
+ARCHIVED = WaitingReason(
+    "suspended",
+    "`suspend: true` in its file, or its repository is archived: nothing is looked at, or changed",
+    person=True,
+)
+
+WAITS = (ARCHIVED, MERGE, SYNC, AUTH)

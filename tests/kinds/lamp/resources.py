@@ -13,7 +13,7 @@ from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
 from reconciler.crypto.sealing import Opened, Refusal, SealingSettings, unseal
 from reconciler.engine.contract import Resource, SealedForm, Target
 from reconciler.engine.one_by_one import read_each
-from reconciler.git.edits import File
+from reconciler.git.edits import File, Gone
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.manifest_tree import ManifestEdits, ManifestTree
 from reconciler.git.tree import object_id_of
@@ -31,6 +31,7 @@ from reconciler.model.decision import (
 from reconciler.model.errors import Collision
 from reconciler.model.json import Object, json_object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 from tests.kinds.lamp.spec import LampSpec
 
@@ -60,6 +61,8 @@ class LampFile(Resource[LampSpec, FileState]):
     provides: ClassVar[tuple[str, ...]] = ("blob",)
     deferred: ClassVar[bool] = True
     settings: ClassVar[tuple[type[Settings], ...]] = (ManifestRepositorySettings,)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.DELETE, OnRemove.KEEP)
+    kept: ClassVar[str] = "its file"
     ending: ClassVar[str]
     adoptable: ClassVar[bool] = True
 
@@ -92,6 +95,16 @@ class LampFile(Resource[LampSpec, FileState]):
         edit = File(item=target.id, path=self._path(target), content=self._content(target))
         write.get(ManifestEdits).record(target.id, self.name, [edit])
         return Settled({"blob": change.after["blob"]})
+
+    def plan_removal(self, target: Target[LampSpec], seen: Seen[FileState], wish: OnRemove) -> Decision:
+        if isinstance(seen, Absent) or seen.state.lamp != target.slug or wish is OnRemove.DISABLE:
+            return Settled(target.remembered)
+        return Needed(Change(target.id, self.name, Action.DELETE, f"delete {self._path(target)}"))
+
+    def apply_removal(self, target: Target[LampSpec], change: Change, write: Writing) -> Applied:
+        edit = Gone(item=target.id, path=self._path(target))
+        write.get(ManifestEdits).record(target.id, self.name, [edit])
+        return Settled()
 
     def _path(self, target: Target[LampSpec]) -> str:
         return f"lamps/{target.slug}{self.ending}"
@@ -151,6 +164,8 @@ class Bulb(Resource[LampSpec, BulbState]):
         handed_over="Nothing to do: the bulb is there, and the next pass screws it in.",
     )
     settings: ClassVar[tuple[type[Settings], ...]] = (SealingSettings, VaultSettings)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.KEEP, OnRemove.DELETE)
+    kept: ClassVar[str] = "the bulb"
 
     def observe(
         self, targets: Sequence[Target[LampSpec]], read: Reading
@@ -207,6 +222,19 @@ class Bulb(Resource[LampSpec, BulbState]):
         used = {"sealed": str(target.section["sealed"])}
         return Settled({"held": True}, section={"state": "stored"}, consumed=used)
 
+    def plan_removal(self, target: Target[LampSpec], seen: Seen[BulbState], wish: OnRemove) -> Decision:
+        assert isinstance(seen, Known)
+        if not (seen.state.held and seen.state.ours) or wish is OnRemove.DISABLE:
+            return Settled(target.remembered)
+        return Needed(Change(target.id, self.name, Action.DELETE, "throw the bulb away"))
+
+    def apply_removal(self, target: Target[LampSpec], change: Change, write: Writing) -> Applied:
+        vault, path = write.get(VaultWriter), f"{FOLDER}/{target.slug}"
+        found = vault.metadata(path)
+        if found is not None and target.mark.whose(found.metadata).ours:
+            vault.delete(path)
+        return Settled()
+
     def _change(self, target: Target[LampSpec], step: str, summary: str) -> Needed:
         action = Action.ADOPT if step == "adopt" else Action.UPDATE
         return Needed(Change(target.id, self.name, action, summary, after={"step": step}))
@@ -228,6 +256,7 @@ class Glow(Resource[LampSpec, FileState]):
     system: ClassVar[str] = "git"
     state: ClassVar[type[State]] = FileState
     needs: ClassVar[tuple[str, ...]] = ("manifests", "notice")
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.KEEP,)
 
     def observe(
         self, targets: Sequence[Target[LampSpec]], read: Reading

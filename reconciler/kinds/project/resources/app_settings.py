@@ -14,12 +14,15 @@ from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.json import Json, Object, canonical, digest
-from reconciler.model.mark import Whose
+from reconciler.model.mark import MANAGER, Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 MARK = "meshSix"
 """The settings key with our mark, the repository's name for people, and under `sets` which keys we set."""
+GIVEN_UP = "givenUp"
+"""In our mark: the project that had the entry is no more, and whoever has that slug next may have it."""
 OURS = frozenset({MARK, "cloudflareDomain", "terminalStreamingRate"})
 """The settings keys that this resource may set or remove. All others belong to somebody else."""
 
@@ -47,6 +50,8 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
     uses: ClassVar[tuple[str, ...]] = ("registry",)
     audited: ClassVar[bool] = True
     settings: ClassVar[tuple[type[Settings], ...]] = (AuthServiceSettings,)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.DELETE, OnRemove.KEEP)
+    kept: ClassVar[str] = "the entry at the auth-service"
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
@@ -80,7 +85,7 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
             return Settled(_outputs(desired))
         action, summary = (
             (Action.UPDATE, "set")
-            if _whose(target, before).ours
+            if _whose(target, before).ours or _is_given_up(before)
             else (Action.ADOPT, "take over the entry and set")
         )
         summary = f"{summary} name and settings"
@@ -103,6 +108,31 @@ class AppSettings(Resource[ProjectSpec, AppSettingsState]):
             text = canonical(merged)
             service.update_project(target.slug, display_name=desired.display_name, settings_json=text)
         return Settled(_outputs(desired))
+
+    def plan_removal(
+        self, target: Target[ProjectSpec], seen: Seen[AppSettingsState], wish: OnRemove
+    ) -> Decision:
+        """Give the entry up in the end: the auth-service has no request that deletes one."""
+        if isinstance(seen, Absent) or not _whose(target, seen.state).ours or _is_given_up(seen.state):
+            return Settled(note="" if isinstance(seen, Absent) else f"the entry {target.slug} is not ours")
+        if wish is OnRemove.DISABLE:
+            return Settled(target.remembered)
+        keys = sorted(OURS & seen.state.settings.keys() - {MARK})
+        summary = "take our settings out of the entry, and let the next project of that name have it"
+        return Needed(Change(target.id, self.name, Action.DELETE, summary, before={"keys": keys}))
+
+    def apply_removal(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Read the entry anew; leave in it what others put there, and a mark that says that it is free."""
+        service = write.get(AuthServiceWriter)
+        project = service.project(target.slug)
+        if project is None or not is_ours(target, project):
+            return Settled()
+        found = _object(project.settings_json) or {}
+        left = {key: value for key, value in found.items() if key not in OURS}
+        mark: Object = {**target.mark.words("managedBy"), GIVEN_UP: True}
+        text = canonical({**left, MARK: mark})
+        service.update_project(target.slug, display_name=project.display_name, settings_json=text)
+        return Settled()
 
 
 def is_ours(target: Target[ProjectSpec], project: AuthProject) -> bool:
@@ -149,7 +179,7 @@ def _conflict(target: Target[ProjectSpec], found: AppSettingsState) -> Failed | 
             conflict=True,
         )
     whose = _whose(target, found)
-    if target.spec.adopt or whose.ours:
+    if target.spec.adopt or whose.ours or _is_given_up(found):
         return None
     mark = found.settings.get(MARK)
     repository = mark.get("repository") if isinstance(mark, Mapping) else None
@@ -169,6 +199,11 @@ def _whose(target: Target[ProjectSpec], found: AppSettingsState) -> Whose:
         # Marks named the repository once, and no slug: the entry's name is that.
         mark = {**mark, target.item.kind: target.slug}
     return target.mark.whose(mark, "managedBy")
+
+
+def _is_given_up(found: AppSettingsState) -> bool:
+    mark = found.settings.get(MARK)
+    return isinstance(mark, Mapping) and mark.get("managedBy") == MANAGER and mark.get(GIVEN_UP) is True
 
 
 def _seen(project: AuthProject | None) -> Known[AppSettingsState] | Absent:

@@ -10,6 +10,7 @@ from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
 from reconciler.crypto.sealing import SealingSettings
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
+from reconciler.kinds.project.resources.app_settings import is_ours
 from reconciler.kinds.project.resources.login import (
     HANDED_OVER,
     SEALED,
@@ -35,8 +36,10 @@ from reconciler.model.decision import (
     Settled,
     Waiting,
 )
+from reconciler.model.errors import Rejected
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 
@@ -64,6 +67,8 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
     human_keys: ClassVar[tuple[str, ...]] = (SEALED,)
     audited: ClassVar[bool] = True
     settings: ClassVar[tuple[type[Settings], ...]] = (AuthServiceSettings, VaultSettings, SealingSettings)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.DELETE, OnRemove.KEEP)
+    kept: ClassVar[str] = "the login at the auth-service"
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
@@ -73,7 +78,7 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
         found: dict[str, Observation[CredentialsState]] = {}
         due: list[Target[ProjectSpec]] = []
         for target in targets:
-            if target.spec.skip_auth or _awaits_login(target):
+            if (target.spec.skip_auth and not target.leaving) or _awaits_login(target):
                 found[target.slug] = Absent()
             elif not target.verify:
                 found[target.slug] = Remembered(CredentialsState(present=True), target.verified_at)
@@ -126,6 +131,29 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
         vault.delete(path)
         vault.annotate(path, {**target.mark.words(), HANDED_OVER: login})
         return self._done(target, login, tokens)
+
+    def plan_removal(
+        self, target: Target[ProjectSpec], seen: Seen[CredentialsState], wish: OnRemove
+    ) -> Decision:
+        """Put an end to the login, in the end: it could not be had back without a person."""
+        if isinstance(seen, Absent) or not seen.state.present:
+            return Settled()
+        if wish is OnRemove.DISABLE:
+            return Settled(target.remembered)
+        summary = "put an end to the login at the auth-service"
+        return Needed(Change(target.id, self.name, Action.DELETE, summary, before={"present": True}))
+
+    def apply_removal(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Push credentials that have expired, which set the others aside: it has no request that deletes."""
+        service = write.get(AuthServiceWriter)
+        project = service.project(target.slug)
+        if project is None or not is_ours(target, project):
+            return Settled(note="the auth-service's entry is not ours, and stays")
+        service.end_credentials(target.slug)
+        health = service.health(target.slug)
+        if health is not None and health.present:
+            raise Rejected(self.system, "goes on having the login that was put an end to")
+        return Settled()
 
     def _done(self, target: Target[ProjectSpec], login: str, tokens: Tokens | None) -> Settled:
         """Say that it is stored; the sealed entry has served if it holds just what was pushed."""

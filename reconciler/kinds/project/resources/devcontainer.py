@@ -11,7 +11,7 @@ from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project.manifests import devcontainer_text as text_of
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.resources.devcontainer_choice import Choice, choose, unchosen
-from reconciler.kinds.project.resources.repository_reads import name_of, read_repositories
+from reconciler.kinds.project.resources.repository_reads import read_repositories, repository_of
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.waits import MERGE
 from reconciler.model.decision import (
@@ -28,6 +28,7 @@ from reconciler.model.decision import (
 from reconciler.model.errors import InvalidFile
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 NO_DIRECT_COMMIT = {
@@ -87,6 +88,9 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
             )
         return Skipped(f"environments are not configured: set {setting} to turn them on", unconfigured=True)
 
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.KEEP,)
+    kept: ClassVar[str] = "the dev container file in the repository"
+
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[DevcontainerState]]:
@@ -127,7 +131,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
         """Look again, then commit to the branch, or to a branch of our own with a pull request."""
         github = write.get(GitHubWriter)
-        repository = github.repository(name_of(target))
+        repository = repository_of(target, github)
         if standing := self._standing(target, self._look(target, repository, github)):
             return standing
         file = self._choice(target, repository).file
@@ -180,7 +184,7 @@ class Devcontainer(Resource[ProjectSpec, DevcontainerState]):
         state = self._look(target, repository, github)
         if state.pull_request_state == "merged" and not state.has_feature:
             # It may have been merged after the bulk read.
-            state = self._look(target, github.repository(name_of(target)), github)
+            state = self._look(target, repository_of(target, github), github)
         return _seen(state)
 
     def _look(

@@ -13,13 +13,18 @@ from reconciler.crypto import ssh_keys
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project import vault_paths
-from reconciler.kinds.project.resources.repository_reads import name_of, read_repositories
+from reconciler.kinds.project.resources.repository_reads import (
+    own_repository,
+    read_repositories,
+    repository_of,
+)
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.errors import Rejected
 from reconciler.model.json import Object
 from reconciler.model.mark import Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Writing
 
 PRIVATE_KEY = "privateKey"
@@ -56,6 +61,7 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
     needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
     provides: ClassVar[tuple[str, ...]] = ("publicKey",)
     audited: ClassVar[bool] = True
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.DELETE,)
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
@@ -65,8 +71,15 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
         there, missing = read_repositories(targets, read)
         seen: dict[str, Observation[GitAccessState]] = {**missing}
         due: list[Target[ProjectSpec]] = []
-        for target in (target for target in targets if target.slug in there):
+        for target in targets:
             present = secret_name(target.slug) in stored
+            if target.leaving and target.slug in missing and present:
+                # The private half is there still, though the repository is not.
+                if isinstance(missing[target.slug], Absent):
+                    seen[target.slug] = Known(GitAccessState(public_key=None))
+                continue
+            if target.slug not in there:
+                continue
             if known := _told(target, there[target.slug], present=present):
                 seen[target.slug] = known
             else:
@@ -112,7 +125,7 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
         """Vault first, then GitHub; each step looks before it writes."""
         vault, github = write.get(VaultWriter), write.get(GitHubWriter)
-        full_name = github.repository(name_of(target)).full_name
+        full_name = repository_of(target, github).full_name
         registered = github.deploy_keys(full_name)
         secret = vault.read(path(target.slug))
         if secret is None:
@@ -130,6 +143,50 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
             if key.number is not None and _is_lost(target, key, public):
                 github.delete_deploy_key(full_name, key.number)
         return Settled({"publicKey": public})
+
+    def plan_removal(
+        self, target: Target[ProjectSpec], seen: Seen[GitAccessState], wish: OnRemove
+    ) -> Decision:
+        """Take the deploy key from GitHub at once, and in the end the private half from Vault.
+
+        Until then it can be registered again, and whoever has the private half can do nothing with it.
+        """
+        if isinstance(seen, Absent):
+            return Settled()
+        state = seen.state
+        if not state.whose.ours:
+            return Settled(note=f"the key at {path(target.slug)} is not ours, and stays")
+        if state.registered != "no" or state.lost:
+            before: Object = {"deployKey": title(target.slug)}
+            action = Action.DISABLE if wish is OnRemove.DISABLE else Action.DELETE
+            summary = "remove the deploy key from GitHub"
+            return Needed(Change(target.id, self.name, action, summary, before))
+        if wish is OnRemove.DISABLE:
+            return Settled({"publicKey": state.public_key} if state.public_key else target.remembered)
+        summary = f"delete the private key at {path(target.slug)} with all its versions"
+        change = Change(
+            target.id, self.name, Action.DELETE, summary, {"vault": path(target.slug)}, {"vault": None}
+        )
+        return Needed(change)
+
+    def apply_removal(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Take the key from GitHub first; only then is the private half deleted, if it is to be."""
+        vault, github = write.get(VaultWriter), write.get(GitHubWriter)
+        secret = vault.read(path(target.slug))
+        if secret is not None and not target.mark.whose(secret.metadata).ours:
+            return Settled(note=f"the key at {path(target.slug)} is not ours, and stays")
+        public = secret.metadata.get(PUBLIC_KEY, "") if secret else ""
+        if repository := own_repository(target, github):
+            for key in github.deploy_keys(repository.full_name):
+                ours = _same(key, public)
+                if key.number is not None and (ours or _is_lost(target, key, public)):
+                    github.delete_deploy_key(repository.full_name, key.number)
+        if change.action is Action.DISABLE:
+            return Settled({"publicKey": public})
+        known = vault.metadata(path(target.slug))
+        if known is not None and target.mark.whose(known.metadata).ours:
+            vault.delete(path(target.slug))
+        return Settled()
 
 
 def title(slug: str) -> str:
@@ -154,7 +211,8 @@ def _told(
     if "deployKeys" in repository.unread:
         return Unknown("GitHub did not tell the deploy keys", "the token or App needs administration: read")
     if not present:
-        return Absent()
+        state = _state(target, repository.deploy_keys, "", Whose.OURS) if target.leaving else None
+        return Known(state) if state and state.lost else Absent()
     return None if repository.more_deploy_keys else _remembered(target, repository.deploy_keys)
 
 
@@ -181,7 +239,8 @@ def _remembered(target: Target[ProjectSpec], keys: Sequence[DeployKey]) -> Remem
     if target.verify or not isinstance(public, str):
         return None
     state = _state(target, keys, public, Whose.OURS)
-    return Remembered(state, target.verified_at) if state.registered == "read-write" else None
+    wanted = "no" if target.leaving else "read-write"
+    return Remembered(state, target.verified_at) if state.registered == wanted else None
 
 
 def _state(
@@ -243,4 +302,4 @@ def _private(secret: VaultSecret) -> SecretStr:
 
 
 def _same(key: DeployKey, public: str) -> bool:
-    return key.key.split()[:2] == public.split()[:2]
+    return bool(public) and key.key.split()[:2] == public.split()[:2]

@@ -101,6 +101,7 @@ def remembered_hook(outputs: Object) -> HookState | None:
         url=url,
         events=tuple(str(event) for event in events),
         written=version if isinstance(version, str) else None,
+        active=outputs.get("active") is not False,
     )
 
 

@@ -15,11 +15,14 @@ from reconciler.model.errors import Missing
 from reconciler.model.json import Json, Object
 from reconciler.model.mark import Mark, Whose
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 MARKER = "managed_by"
 MONTHLY = "1mo"
 """Resets on the first of the calendar month. A budget without a duration is never reset."""
+PUT_ASIDE = "offboarding"
+"""The key's metadata that say that we blocked it; one that somebody else blocked stays so."""
 _UNSET: Mapping[str, Json] = {"models": [], "maxBudget": None, "budgetDuration": None, "defaultModel": None}
 """What a team has when nobody set anything: every model, no budget, no default model. Keys as in plans.
 
@@ -43,11 +46,16 @@ class TeamState(State):
 
 
 class KeyState(State):
-    """A key. `version` is the Vault version of the value that was registered."""
+    """A key. `version` is the Vault version of the value that was registered.
+
+    `put_aside`: it was us who blocked it, when the project's file was gone.
+    """
 
     whose: Whose = Whose.OURS
     team_id: str | None = None
     version: str | None = None
+    blocked: bool = False
+    put_aside: bool = False
 
 
 class LiteLLMState(State):
@@ -73,6 +81,8 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
     needs: ClassVar[tuple[str, ...]] = ("validate-repo", "llm-key")
     provides: ClassVar[tuple[str, ...]] = ("teamId",)
     settings: ClassVar[tuple[type[Settings], ...]] = (LiteLLMSettings,)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.DELETE, OnRemove.DISABLE, OnRemove.KEEP)
+    kept: ClassVar[str] = "the team and its key"
 
     def unwanted(self, target: Target[ProjectSpec]) -> Skipped | None:
         """No team where the project file says so."""
@@ -120,7 +130,8 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
         }
         before = _before(team_id, team, key, after)
         marked = team and team.whose is Whose.OURS
-        if marked and not (key and key.whose is not Whose.OURS) and before == after and {*sets} == {*wishes}:
+        usable = not key or (key.whose is Whose.OURS and not key.put_aside)
+        if marked and usable and before == after and {*sets} == {*wishes}:
             return Settled({"teamId": team_id})
         action = Action.CREATE if not team else Action.UPDATE if team.whose.ours else Action.ADOPT
         only_key = marked and {**before, "keyVersion": None} == {**after, "keyVersion": None}
@@ -142,6 +153,41 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
         self._register(target, change, client, write)
         return Settled({"teamId": team_id})
 
+    def plan_removal(self, target: Target[ProjectSpec], seen: Seen[LiteLLMState], wish: OnRemove) -> Decision:
+        """Block the key at once, and delete it in the end. The team stays: what was spent is told by it."""
+        key = None if isinstance(seen, Absent) else seen.state.key
+        team: Object = {"teamId": _team_id(target)}
+        if key is None or not key.whose.ours:
+            return Settled(team, note=f"the team {_team_id(target)}, with what it has spent, stays")
+        alias = key_alias(target.slug)
+        if wish is OnRemove.DELETE:
+            change = Change(target.id, self.name, Action.DELETE, f"delete the key {alias}", {"key": alias})
+            return Needed(change)
+        if not key.blocked or not key.put_aside:
+            change = Change(
+                target.id,
+                self.name,
+                Action.DISABLE,
+                f"block the key {alias}",
+                {"key": alias},
+                {"blocked": True},
+            )
+            return Needed(change, team)
+        return Settled(team)
+
+    def apply_removal(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Block or delete every key of that alias that carries our mark."""
+        client = write.get(LiteLLMWriter)
+        for key in client.keys_named(key_alias(target.slug)):
+            if not _whose(key.metadata, target.mark).ours:
+                continue
+            if change.action is Action.DELETE:
+                client.delete_key(key.token)
+            else:
+                metadata = {**(key.metadata or {}), PUT_ASIDE: True}
+                client.update_key(key.token, {"blocked": True, "metadata": metadata})
+        return Settled({"teamId": _team_id(target)})
+
     def _register(
         self, target: Target[ProjectSpec], change: Change, client: LiteLLMWriter, write: Writing
     ) -> None:
@@ -150,8 +196,10 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
             raise Missing("Vault", "the key to register is gone; the next pass makes a new one")
         alias, value = key_alias(target.slug), secret.data["key"]
         registered = client.key(value)
-        kept = (registered and registered.metadata) or {}
+        kept = dict((registered and registered.metadata) or {})
+        back = {"blocked": False} if kept.pop(PUT_ASIDE, None) else {}
         fields = {
+            **back,
             "key_alias": alias,
             "team_id": change.after["team"],
             "metadata": {**kept, **target.mark.words(MARKER), "vault_version": change.after["keyVersion"]},
@@ -247,6 +295,8 @@ def _key_state(keys: Sequence[Key], mark: Mark) -> KeyState | None:
         whose=_whose(key.metadata, mark),
         team_id=key.team_id,
         version=version if isinstance(version, str) else None,
+        blocked=bool(key.blocked),
+        put_aside=bool((key.metadata or {}).get(PUT_ASIDE)),
     )
 
 

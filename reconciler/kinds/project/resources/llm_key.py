@@ -43,6 +43,10 @@ class LlmKey(VaultSecretResource[ProjectSpec]):
 
     def secret_name(self, target: Target[ProjectSpec], outputs: Mapping[str, Object]) -> str:
         """Return the slug and what it is; a slug has no dot."""
+        return self.name_by_slug(target)
+
+    def name_by_slug(self, target: Target[ProjectSpec]) -> str:
+        """Return the same: nothing else is in it."""
         return f"{target.slug}.llm-key"
 
     def generate(self) -> SecretStr:

@@ -16,7 +16,7 @@ from pydantic import Field
 from reconciler.clients.litellm import LiteLLMSettings
 from reconciler.clients.vault import VaultSettings
 from reconciler.engine.contract import Resource, Target
-from reconciler.git.edits import Folder, Included
+from reconciler.git.edits import Edit, Excluded, Folder, Gone, Included
 from reconciler.git.inclusion import Naming
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.manifest_tree import NEW_KUSTOMIZATION, ManifestEdits, ManifestTree
@@ -39,6 +39,7 @@ from reconciler.model.json import Json, Later, Object
 from reconciler.model.latest import Latest
 from reconciler.model.mark import Whose
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.model.yaml_read import load_documents
 from reconciler.settings.giving import Reading, Sections, Settings, Writing
 
@@ -91,6 +92,8 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
     deferred: ClassVar[bool] = True
     # Vault's and LiteLLM's it reads only where a project has something of them: else these need not be right.
     settings: ClassVar[tuple[type[Settings], ...]] = (PodsSettings, ManifestRepositorySettings)
+
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.DELETE, OnRemove.DISABLE)
 
     def __init__(self, sections: Sections) -> None:
         super().__init__(sections)
@@ -162,6 +165,39 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
             ),
         )
         return Settled({"tree": ManifestTree.id_of(files)})
+
+    def plan_removal(
+        self, target: Target[ProjectSpec], seen: Seen[ManifestsState], wish: OnRemove
+    ) -> Decision:
+        """Take the environment out of what is built at once, and its folder out of the tree in the end.
+
+        What is in the folder says how its volumes are called, which outlive it.
+        """
+        state, folder = ManifestsState() if isinstance(seen, Absent) else seen.state, _folder(target.slug)
+        if state.files and not state.whose.ours:
+            return Settled(note=f"{folder} is not ours, by its marker, and stays")
+        if wish is OnRemove.DISABLE:
+            if not state.line:
+                return Settled(target.remembered)
+            summary = f"take {folder} out of the kustomization: its pod stops, its volumes stay"
+            change = Change(
+                target.id, self.name, Action.DISABLE, summary, {"listed": True}, {"listed": False}
+            )
+            return Needed(change, target.remembered)
+        if not (state.files or state.line) or state.link:
+            return Settled(note=f"{folder} is a link to {state.link}, which stays" if state.link else "")
+        before: Object = {"files": sorted(state.files), "listed": state.line}
+        change = Change(target.id, self.name, Action.DELETE, f"delete {folder}", before)
+        return _conflict(target, state) or Needed(change)
+
+    def apply_removal(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Record the edits, as `apply` does."""
+        path = f"{self._base}/{_folder(target.slug)}"
+        edits: list[Edit] = [Excluded(item=target.id, root=self._base, path=path)]
+        if change.action is Action.DELETE:
+            edits.append(Gone(item=target.id, path=path))
+        write.get(ManifestEdits).record(target.id, self.name, edits)
+        return Settled(target.remembered if change.action is Action.DISABLE else {})
 
     @property
     def _base(self) -> str:

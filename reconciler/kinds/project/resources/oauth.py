@@ -34,11 +34,12 @@ from reconciler.kinds.project.resources.login_steps import LoginSteps, has_login
 from reconciler.kinds.project.resources.tokens import MADE_UP, WHAT, SealedLogin, fields_to_seal
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.vault_paths import OAUTH
-from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Skipped
+from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
 from reconciler.model.errors import NotConfigured
 from reconciler.model.json import Json, Object
 from reconciler.model.mark import Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 ASK_AGAIN = timedelta(minutes=15)
@@ -99,6 +100,9 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         AuthServiceSettings,
     )
 
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.DELETE, OnRemove.KEEP)
+    kept: ClassVar[str] = "what Vault has of its logins"
+
     def unwanted(self, target: Target[ProjectSpec]) -> Skipped | None:
         """Nobody logs in where the project file says so."""
         if target.spec.skip_auth:
@@ -111,6 +115,13 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         """Look at entries, at Vault for logins under way, at the auth-service where nothing else tells."""
         self._check_configured(read)
         vault, service = read.get(Vault), read.get(AuthService)
+        here = vault.names(OAUTH)
+        leaving: dict[str, Observation[OAuthState]] = {
+            target.slug: Known(OAuthState()) if target.slug in here else Absent()
+            for target in targets
+            if target.leaving
+        }
+        targets = [target for target in targets if not target.leaving]
         found: dict[str, Observation[OAuthState]] = {
             target.slug: Known(OAuthState()) for target in targets if _is_handed_over(target)
         }
@@ -121,6 +132,7 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         readable = [target for target in targets if target.slug in states]
         asked = [target for target in readable if _asks_service(target, states[target.slug])]
         return {
+            **leaving,
             **found,
             **{target.slug: _unasked(target, states[target.slug]) for target in readable},
             **read_each(asked, read, lambda target: _stored(service, target, states[target.slug])),
@@ -154,6 +166,25 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         )
         keys = self.sections.get(SealingSettings).keys
         return LoginSteps(target, answers, keys, write).take_step(change)
+
+    def plan_removal(self, target: Target[ProjectSpec], seen: Seen[OAuthState], wish: OnRemove) -> Decision:
+        """Let a login be until the end; then Vault forgets it, and which requests there were."""
+        if isinstance(seen, Absent):
+            return Settled()
+        if wish is OnRemove.DISABLE:
+            return Settled(target.remembered, section=target.section or None)
+        path = vault_path(target.slug)
+        return Needed(
+            Change(target.id, self.name, Action.DELETE, f"delete the logins at {path}", {"vault": path})
+        )
+
+    def apply_removal(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Delete what carries our mark."""
+        vault, path = write.get(VaultWriter), vault_path(target.slug)
+        known = vault.metadata(path)
+        if known is not None and target.mark.whose(known.metadata).ours:
+            vault.delete(path)
+        return Settled()
 
     def _without_entry(self, target: Target[ProjectSpec], state: OAuthState, answers: Answers) -> Decision:
         device_flow = self.sections.get(OAuthSettings).flow == "device"

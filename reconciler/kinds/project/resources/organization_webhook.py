@@ -22,7 +22,7 @@ from reconciler.kinds.project.resources.hooks import (
     state_of,
     twins_note,
 )
-from reconciler.kinds.project.resources.repository_reads import name_of, read_repositories
+from reconciler.kinds.project.resources.repository_reads import read_repositories, repository_of
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.vault_paths import RECEIVER, organization
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
@@ -30,6 +30,7 @@ from reconciler.model.errors import Denied, Missing, Rejected
 from reconciler.model.json import Object
 from reconciler.model.mark import Mark, Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 SECRET = "secret"  # noqa: S105 - the name of a key
@@ -67,6 +68,8 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
     """Of the latter it uses nothing; but a Vault in which that is lost has no copy that can be believed."""
     audited: ClassVar[bool] = True
     settings: ClassVar[tuple[type[Settings], ...]] = (WebhookSettings,)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.KEEP,)
+    kept: ClassVar[str] = "the webhook of the organization"
 
     def unwanted(self, target: Target[ProjectSpec]) -> Skipped | Failed | None:
         """Skip without an address or a secret; an error when one was taken away."""
@@ -133,7 +136,7 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
         secret = settings.organization_secret
         assert settings.url and secret  # noqa: S101, PT018 - without them it is unwanted
         github, vault = write.get(GitHubWriter), write.get(VaultWriter)
-        repository = github.repository(name_of(target))
+        repository = repository_of(target, github)
         state = self._state(repository, github, vault, self._copy(vault))
         decision = self._compared(target, state)
         if not isinstance(decision, Needed):

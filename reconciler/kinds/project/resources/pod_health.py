@@ -25,6 +25,7 @@ from reconciler.kinds.project.waits import SYNC
 from reconciler.model.decision import Change, Decision, Failed, Settled, Waiting
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 SOON = timedelta(seconds=2)
@@ -69,6 +70,8 @@ class PodHealth(Resource[ProjectSpec, PodState]):
     audited: ClassVar[bool] = True
     """For the health URL, which is asked one by one. The pods themselves are read in every pass."""
     settings: ClassVar[tuple[type[Settings], ...]] = (PodsSettings, ManifestRepositorySettings)
+
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.KEEP,)
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading

@@ -12,11 +12,12 @@ from pydantic import Field
 from reconciler.clients.github import Board, GitHub, GitHubRepository, GitHubSettings, GitHubWriter
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
-from reconciler.kinds.project.resources.repository_reads import name_of, read_repositories
+from reconciler.kinds.project.resources.repository_reads import read_repositories, repository_of
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.json import Json, Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State, Unknown
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 STATUS = "Status"
@@ -92,6 +93,8 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
     needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
     provides: ClassVar[tuple[str, ...]] = ("boardId", "number", "url", "fields", "fieldIds", "statusOptions")
     settings: ClassVar[tuple[type[Settings], ...]] = (GitHubSettings,)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.KEEP,)
+    kept: ClassVar[str] = "the project board"
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
@@ -140,7 +143,7 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
         """Find or make the board, then mark it, then add what it lacks; each step is safe to repeat."""
         github = write.get(GitHubWriter)
-        repository = github.repository(name_of(target))
+        repository = repository_of(target, github)
         title = title_of(target.spec.spelled(repository.full_name))
         begun = begun_title(repository.number)
         board = _search(target, repository, github)

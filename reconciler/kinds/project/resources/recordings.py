@@ -14,6 +14,7 @@ from reconciler.model.decision import Action, Change, Decision, Needed, Settled
 from reconciler.model.errors import SystemFault
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State, Unknown
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 PLACES, MARKER = "repos/", ".keep"
@@ -40,6 +41,8 @@ class Recordings(Resource[ProjectSpec, RecordingsState]):
     state: ClassVar[type[State]] = RecordingsState
     needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
     settings: ClassVar[tuple[type[Settings], ...]] = (S3Settings, PostgresSettings)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.KEEP,)
+    kept: ClassVar[str] = "the place of its recordings"
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading

@@ -18,6 +18,7 @@ from reconciler.model.decision import Action, Change, Decision, Failed, Needed, 
 from reconciler.model.errors import Collision
 from reconciler.model.json import Json, Object, canonical
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 MANAGED_BY = "mesh-six-reconciler"
@@ -57,6 +58,8 @@ class RegistryRowResource(Resource[ProjectSpec, RegistryState]):
     state: ClassVar[type[State]] = RegistryState
     needs: ClassVar[tuple[str, ...]] = ("validate-repo", "project-board")
     settings: ClassVar[tuple[type[Settings], ...]] = (PostgresSettings, GitHubSettings)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.DELETE, OnRemove.KEEP)
+    kept: ClassVar[str] = "the row of repo_registry"
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
@@ -113,6 +116,25 @@ class RegistryRowResource(Resource[ProjectSpec, RegistryState]):
             raise Collision(self.system, f"the row {target.slug} of repo_registry changed")
         registry.register(wanted.row(target.slug), over=over)
         return Settled({"serviceName": target.slug})
+
+    def plan_removal(
+        self, target: Target[ProjectSpec], seen: Seen[RegistryState], wish: OnRemove
+    ) -> Decision:
+        """Let the row be until the end: it starts nothing, and others look things up in it until then."""
+        row = None if isinstance(seen, Absent) else seen.state.row
+        if row is None or not _is_ours(row.metadata, _repository(target)):
+            return Settled()
+        if wish is OnRemove.DISABLE:
+            return Settled(target.remembered)
+        summary = f"delete the row {target.slug} of repo_registry"
+        return Needed(Change(target.id, self.name, Action.DELETE, summary, before={"repoUrl": row.repo_url}))
+
+    def apply_removal(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Settled:
+        """Delete the row, if it still is the one that we made for this repository."""
+        repository = _repository(target)
+        if repository is not None:
+            write.get(RegistryWriter).unregister(target.slug, MANAGED_BY, repository)
+        return Settled()
 
     def _wanted(self, target: Target[ProjectSpec], outputs: Mapping[str, Object]) -> _Columns:
         repository, board = outputs["validate-repo"], outputs["project-board"]
@@ -238,6 +260,11 @@ def _seen(row: RegistryRow | None, others: list[str]) -> Known[RegistryState] | 
         more=row.more,
     )
     return Known(RegistryState(row=state, others=tuple(sorted(others))))
+
+
+def _repository(target: Target[ProjectSpec]) -> int | None:
+    """Return the repository's number; None while it is not proven."""
+    return int(target.proof) if target.proof.isdecimal() else None
 
 
 def _is_ours(metadata: Mapping[str, Json], repository: Json) -> bool:

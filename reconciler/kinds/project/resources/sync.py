@@ -17,6 +17,7 @@ from reconciler.clients.argocd_answers import FAILED
 from reconciler.engine.contract import Resource, Target
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.manifest_tree import ManifestTree
+from reconciler.kinds.project.resources import sync_removal
 from reconciler.kinds.project.resources.sync_state import (
     DeploymentView,
     SeenObject,
@@ -37,6 +38,7 @@ from reconciler.model.decision import (
 )
 from reconciler.model.json import Later, Object
 from reconciler.model.observation import Known, Observation, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 SOON = timedelta(seconds=2)
@@ -47,8 +49,8 @@ MAKE_BUILDABLE = "make `kubectl kustomize` of the manifests build again; until t
 class Sync(Resource[ProjectSpec, SyncState]):
     """The deployment of one project's manifests by Argo CD.
 
-    It never deletes or prunes an object, never names a revision, never terminates an operation, and never
-    syncs objects of others.
+    It never names a revision, never terminates an operation, and never syncs objects of others. It has
+    objects pruned only of a project whose file is gone, and never a claim.
     """
 
     name: ClassVar[str] = "sync"
@@ -57,6 +59,7 @@ class Sync(Resource[ProjectSpec, SyncState]):
     state: ClassVar[type[State]] = SyncState
     needs: ClassVar[tuple[str, ...]] = ("manifests",)
     settings: ClassVar[tuple[type[Settings], ...]] = (ManifestRepositorySettings,)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.DELETE, OnRemove.KEEP)
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
@@ -65,7 +68,10 @@ class Sync(Resource[ProjectSpec, SyncState]):
         application = read.get(ArgoCD).application()
         manifests = read.get(ManifestTree)
         view = DeploymentView(application, manifests, self.sections.get(ManifestRepositorySettings).path)
-        return {target.slug: Known(view.of(target.slug)) for target in targets}
+        return {
+            target.slug: Known(view.left_of(target.slug) if target.leaving else view.of(target.slug))
+            for target in targets
+        }
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[SyncState], outputs: Mapping[str, Object]
@@ -97,6 +103,18 @@ class Sync(Resource[ProjectSpec, SyncState]):
         if wanted and not argo.sync(wanted):
             return _wait("another operation of Argo CD is in progress", target)
         return _wait("Argo CD was asked to sync its objects", target, kept=change.after)
+
+    def plan_removal(self, target: Target[ProjectSpec], seen: Seen[SyncState], wish: OnRemove) -> Decision:
+        """Have nothing of it in the cluster but its volumes, from the beginning: its pod is to stop."""
+        assert isinstance(seen, Known)  # noqa: S101 - observe gives nothing else
+        return sync_removal.plan(target, seen.state, self.name)
+
+    def apply_removal(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Ask for a comparison or for the pruning of its objects."""
+        argo = write.get(ArgoCDWriter)
+        path = self.sections.get(ManifestRepositorySettings).path
+        view = DeploymentView(argo.application(), write.get(ManifestTree), path)
+        return sync_removal.apply(target, change, argo, view.left(target.slug))
 
 
 def _not_compared(target: Target[ProjectSpec], state: SyncState, tree: str) -> Decision:

@@ -11,13 +11,17 @@ from pydantic.dataclasses import dataclass
 from reconciler.clients.argocd_answers import Application, ObjectStatus, sanitised
 from reconciler.git.inclusion import Naming
 from reconciler.git.manifest_tree import ManifestTree
+from reconciler.kinds.project.manifests.render import claim_names
 from reconciler.kinds.project.resources.deployed_tree import DeployedTree
 from reconciler.model.observation import State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class SeenObject:
-    """One object of the project. `failure`: what the last operation said when it could not apply it."""
+    """One object of the project. `failure`: what the last operation said when it could not apply it.
+
+    `prunable`: it is in the cluster, and in no manifest any more.
+    """
 
     kind: str
     name: str
@@ -25,6 +29,7 @@ class SeenObject:
     health: str = ""
     message: str = ""
     failure: str = ""
+    prunable: bool = False
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -51,6 +56,7 @@ class SyncState(State):
     line: bool = False
     comparison_error: str = ""
     automated: bool = True
+    prunes: bool = True
     busy: bool = False
     operation_phase: str = ""
     operation_message: str = ""
@@ -88,6 +94,7 @@ class DeploymentView:
             "follows": self._tree.follows(),
             "comparison_error": application.comparison_error,
             "automated": application.automated,
+            "prunes": application.prunes,
             "busy": application.busy,
             "operation_phase": state.phase if state else "",
             "operation_message": sanitised(state.message) if state else "",
@@ -111,6 +118,20 @@ class DeploymentView:
             objects=tuple(self._object(item) for item in self.objects(slug)),
         )
 
+    def left_of(self, slug: str) -> SyncState:
+        """Return what concerns a project whose manifests are to leave."""
+        return SyncState(**self._common, objects=tuple(self._object(item) for item in self.left(slug)))
+
+    def left(self, slug: str) -> list[ObjectStatus]:
+        """Return the application's objects that are called as an environment's are, its StatefulSet or not.
+
+        All of them are named after it, alone or before a dot; claims of old with a hyphen.
+        """
+        naming, own = self._tree.naming(slug), environment(slug)
+        older = {*claim_names(slug, "", older=True).values()}
+        named = [(item, naming.own(item.name) or "") for item in self._application.status.resources]
+        return [item for item, name in named if name.partition(".")[0] == own or name in older]
+
     def objects(self, slug: str) -> list[ObjectStatus]:
         """Return the application's objects that are the environment's, as the build names them."""
         naming = self._tree.naming(slug)
@@ -126,6 +147,7 @@ class DeploymentView:
             health=item.health.status,
             message=sanitised(item.health.message),
             failure=self._failures.get((item.kind, item.name), ""),
+            prunable=item.requires_pruning,
         )
 
 
@@ -135,7 +157,12 @@ def _by_owner(application: Application, naming: Naming) -> dict[str, list[Object
     `env-a.hosts` belongs to `env-a`, since no slug has a dot. `env-a-b-worktrees`, as claims were called
     once, belongs to `env-a-b` and not to `env-a`: the longest name of a StatefulSet wins.
     """
-    resources = application.status.resources
+    # Claims outlive what they were made for, also one that had this slug before: they are no part of it.
+    resources = [
+        item
+        for item in application.status.resources
+        if not (item.requires_pruning and item.kind == "PersistentVolumeClaim")
+    ]
     own = [(name, item) for item in resources if (name := naming.own(item.name)) is not None]
     workloads = {name for name, item in own if item.kind == "StatefulSet"}
     grouped: dict[str, list[ObjectStatus]] = {}

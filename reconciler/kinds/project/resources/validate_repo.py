@@ -12,9 +12,11 @@ from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project.limits import ProjectsSettings, repository_refused
 from reconciler.kinds.project.resources.repository_reads import read_repositories
 from reconciler.kinds.project.spec import ProjectSpec
-from reconciler.model.decision import Change, Decision, Failed, Settled
+from reconciler.kinds.project.waits import ARCHIVED
+from reconciler.model.decision import Change, Decision, Failed, Settled, Waiting
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 
@@ -67,6 +69,7 @@ class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
     )
     section: ClassVar[str] = "repository"
     settings: ClassVar[tuple[type[Settings], ...]] = (GitHubSettings, ProjectsSettings)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.KEEP,)
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
@@ -104,8 +107,8 @@ class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
                 remedy="check repoOwner and repoName, and the repositories that the token or App may access",
             )
         state = seen.state
-        wrong = _identity(target, state) or self._allowed(state)
-        if wrong := wrong or self._condition(state) or _branch(target, state):
+        first = _identity(target, state) or self._allowed(state) or _archived(state)
+        if wrong := first or self._condition(state) or _branch(target, state):
             return wrong
         note = ""
         if state.full_name.lower() != target.spec.full_name.lower():
@@ -136,10 +139,6 @@ class ValidateRepo(Resource[ProjectSpec, RepositoryState]):
         return Failed(*refused) if refused else None
 
     def _condition(self, state: RepositoryState) -> Failed | None:
-        if state.archived:
-            return Failed(
-                f"the repository {state.full_name} is archived", remedy="unarchive it, or suspend the project"
-            )
         if state.disabled:
             return Failed(
                 f"GitHub has disabled the repository {state.full_name}", remedy="ask GitHub's support"
@@ -188,6 +187,19 @@ def _identity(target: Target[ProjectSpec], state: RepositoryState) -> Failed | N
             remedy=f"keep one file, the one that names {state.full_name}",
         )
     return None
+
+
+def _archived(state: RepositoryState) -> Waiting | None:
+    """Let everything be as it is: nothing can be written there, and what was made may be wanted again."""
+    if not state.archived:
+        return None
+    return Waiting(
+        f"the repository {state.full_name} is archived",
+        ARCHIVED,
+        todo="Its repository is archived, and nothing is changed meanwhile. Unarchive it to go on, or remove "
+        "its file from projects/ to offboard it.",
+        outputs={},
+    )
 
 
 def _branch(target: Target[ProjectSpec], state: RepositoryState) -> Failed | None:

@@ -23,12 +23,17 @@ from reconciler.kinds.project.resources.hooks import (
     state_of,
     twins_note,
 )
-from reconciler.kinds.project.resources.repository_reads import name_of, read_repositories
+from reconciler.kinds.project.resources.repository_reads import (
+    own_repository,
+    read_repositories,
+    repository_of,
+)
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
 from reconciler.model.errors import Missing
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 
@@ -49,13 +54,16 @@ class Webhook(Resource[ProjectSpec, HookState]):
     needs: ClassVar[tuple[str, ...]] = ("validate-repo", "webhook-secret")
     audited: ClassVar[bool] = True
     settings: ClassVar[tuple[type[Settings], ...]] = (WebhookSettings,)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.DELETE, OnRemove.DISABLE, OnRemove.KEEP)
+    kept: ClassVar[str] = "the webhook"
 
     def observe(
         self, targets: Sequence[Target[ProjectSpec]], read: Reading
     ) -> Mapping[str, Observation[HookState]]:
         """Ask for each repository's webhooks where it must be verified; GraphQL has none."""
         if self.sections.get(WebhookSettings).missing():
-            return {target.slug: Absent() for target in targets}
+            unset = Unknown("webhook.url is not set", "set it, so that the webhook can be found")
+            return {target.slug: unset if target.leaving else Absent() for target in targets}
         there, missing = read_repositories(targets, read)
         found: dict[str, Observation[HookState]] = {**missing}
         due: list[Target[ProjectSpec]] = []
@@ -103,7 +111,7 @@ class Webhook(Resource[ProjectSpec, HookState]):
         settings = self.sections.get(WebhookSettings)
         assert settings.url is not None  # noqa: S101 - plan skips it otherwise
         github, vault = write.get(GitHubWriter), write.get(VaultWriter)
-        full_name = github.repository(name_of(target)).full_name
+        full_name = repository_of(target, github).full_name
         path = _secret_path(full_name)
         secret = vault.read(path)
         if secret is None or "secret" not in secret.data:
@@ -124,6 +132,42 @@ class Webhook(Resource[ProjectSpec, HookState]):
         vault.annotate(path, {NOTE: f"{number}: {change.after['secretVersion']}"})
         return Settled(outputs_of(number, settings.url, events, change.after["secretVersion"]))
 
+    def plan_removal(self, target: Target[ProjectSpec], seen: Seen[HookState], wish: OnRemove) -> Decision:
+        """Have GitHub send nothing more, and in the end have no webhook of ours."""
+        if isinstance(seen, Absent):
+            return Settled()
+        state = seen.state
+        if wish is OnRemove.DELETE:
+            summary = f"delete the webhook to {state.url}"
+            return Needed(Change(target.id, self.name, Action.DELETE, summary, {"url": state.url}))
+        if state.active:
+            summary = f"switch the webhook to {state.url} off"
+            change = Change(
+                target.id, self.name, Action.DISABLE, summary, {"active": True}, {"active": False}
+            )
+            return Needed(change)
+        return Settled(_switched_off(state.hook_id, state.url, state.events, state.written))
+
+    def apply_removal(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Look again, then switch it off or delete it."""
+        github, vault = write.get(GitHubWriter), write.get(VaultWriter)
+        repository = own_repository(target, github)
+        if repository is None:
+            return Settled()
+        place, path = f"repos/{repository.full_name}", _secret_path(repository.full_name)
+        secret = vault.read(path)
+        number, version = noted(secret.metadata if secret else {})
+        hook = ours(github.hooks(place), self.sections.get(WebhookSettings).url or "", number)
+        if hook is None:
+            return Settled()
+        if change.action is Action.DELETE:
+            github.delete_hook(place, hook.id)
+            return Settled()
+        value = secret.data.get("secret") if secret else None
+        events = sorted(hook.events)
+        github.update_hook(place, hook.id, url=hook.url, events=events, secret=value, active=False)
+        return Settled(_switched_off(hook.id, hook.url, events, version if value else None))
+
     def _look(
         self, target: Target[ProjectSpec], repository: GitHubRepository, read: Reading
     ) -> Observation[HookState]:
@@ -141,6 +185,10 @@ class Webhook(Resource[ProjectSpec, HookState]):
         if hook is None:
             return Absent()
         return Known(state_of(hook, hooks, written if hook.id == number else None))
+
+
+def _switched_off(number: int, url: str, events: Sequence[str], version: str | None) -> Object:
+    return {**outputs_of(number, url, events, version), "active": False}
 
 
 def _secret_path(full_name: str) -> str:

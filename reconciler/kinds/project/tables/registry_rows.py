@@ -47,6 +47,11 @@ _ANOTHER = """
     SELECT 1 FROM repo_registry
     WHERE owner = %(owner)s AND name = %(name)s AND service_name <> %(service_name)s
 """
+_DELETE = """
+    DELETE FROM repo_registry
+    WHERE service_name = %(name)s AND metadata ->> 'managedBy' = %(manager)s
+        AND metadata ->> 'repositoryId' = %(repository)s
+"""
 _REQUIRED = {"service_name", "repo_url", "board_id", "execution_mode", "metadata"}
 """Columns without which the row would not say what it is for; others are written where the table has them."""
 MORE = (
@@ -100,7 +105,7 @@ class Registry(Postgres):
 
 
 class RegistryWriter(Registry, Writer):
-    """Writes rows too; never removes one."""
+    """Writes rows too, and removes what carries our mark."""
 
     _columns: frozenset[str] = frozenset()
 
@@ -140,6 +145,10 @@ class RegistryWriter(Registry, Writer):
             )
         if not self.rows(statement, {**given, "over": over}):
             raise Collision(SYSTEM, f"repo_registry row {row.service_name} is another repository's by now")
+
+    def unregister(self, name: str, manager: str, repository: int) -> None:
+        """Delete the row of that name whose metadata name us and this repository; nothing for any other."""
+        self.rows(_DELETE, {"name": name, "manager": manager, "repository": str(repository)})
 
     def _clashes(self, row: RegistryRow) -> bool:
         """Tell whether another row has the owner and name, where the table wants these to be unique."""

@@ -56,6 +56,13 @@ def refusal(manifest: Manifest, live: Live | None) -> str | None:
     return judge(manifest.name, before, after) if judge else None
 
 
+def stays(live: Live) -> bool:
+    """Tell whether an object says of itself that it is not to be pruned."""
+    metadata = live["manifest"].get("metadata") or {}
+    options = str((metadata.get("annotations") or {}).get("argocd.argoproj.io/sync-options", ""))
+    return "Prune=false" in [option.strip() for option in options.split(",")]
+
+
 def applied(manifest: Manifest, live: Live | None, now: float) -> Live:
     """Return the object as it is after an accepted apply at that time."""
     rolled_out = live["rolledOutAt"] if live else now

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from reconciler.sandbox.emulators.argocd.cluster import Live, applied, refusal
+from reconciler.sandbox.emulators.argocd.cluster import Live, applied, refusal, stays
 from reconciler.sandbox.emulators.argocd.kustomize import BuildError, Kustomize, Manifest
 from reconciler.sandbox.emulators.argocd.setup import Setup, Target, result
 from reconciler.sandbox.emulators.store import Store
@@ -260,7 +260,14 @@ class Controller:
             operation["results"].append(result(manifest, refused, created=live is None))
             if refused is None and not operation.get("dryRun"):
                 changed[key] = applied(manifest, live, at)
-        gone = [key for key in self.live if key not in manifests] if operation["prune"] else []
+        gone = [
+            key
+            for key, live in self.live.items()
+            if operation["prune"]
+            and key not in manifests
+            and (operation["resources"] is None or key in operation["resources"])
+            and not stays(live)
+        ]
         self._keep(changed, gone)
         if operation["resources"] is None:
             digests = {key: item.digest for key, item in manifests.items()}

@@ -30,7 +30,12 @@ def _known(systems: Systems, name: str) -> Any:
     return {
         "teams": [{field: team.get(field) for field in TEAM} for team in teams],
         "keys": [
-            {**{field: each.get(field) for field in KEY}, "is the one in Vault": each["token"] == token}
+            {
+                **{field: each.get(field) for field in KEY},
+                # None and False are the same to LiteLLM
+                "blocked": bool(each.get("blocked")),
+                "is the one in Vault": each["token"] == token,
+            }
             for each in keys
         ],
     }

@@ -185,23 +185,32 @@ def test_suspended_is_left_alone_and_goes_on_afterwards(clean_sandbox: Sandbox, 
     assert status(clean_sandbox, "acme-widgets") == before
 
 
-def test_a_removed_file_deletes_nothing_and_may_come_back(clean_sandbox: Sandbox, someone: Person) -> None:
+def test_a_removed_file_disables_everything_and_may_come_back(
+    clean_sandbox: Sandbox, someone: Person
+) -> None:
     before = status(clean_sandbox, "acme-widgets")
     someone.write({FILE: None})
-    mark, manifests = clean_sandbox.mark(), commits(clean_sandbox)[1]
-    result = cycle_of(clean_sandbox).run()
+    result = settle_at_once(clean_sandbox)
     assert result.exit_code == 0
     assert statuses(result) == {"acme-widgets": Status.OFFBOARDING, "acme-gears": Status.COMPLETED}
     said = status(clean_sandbox, "acme-widgets")
     assert said["status"] == "offboarding"
-    assert "Nothing was deleted" in said["next"]
-    assert said["resources"] == before["resources"]
-    assert wrote(clean_sandbox, mark) == []
-    assert commits(clean_sandbox)[1] == manifests
+    assert "Put the file of acme-widgets back" in said["next"]
+    assert said["removal"]["state"] == "disabled"
+    assert said["resources"].keys() == before["resources"].keys()
+    heads = commits(clean_sandbox)
+    mark = clean_sandbox.mark()
     assert cycle_of(clean_sandbox).run().commits == ()
+    assert wrote(clean_sandbox, mark) == []
+    assert commits(clean_sandbox) == heads
     someone.write({FILE: WIDGETS})
     assert settle_at_once(clean_sandbox).exit_code == 0
-    assert status(clean_sandbox, "acme-widgets") == before
+    after = status(clean_sandbox, "acme-widgets")
+    assert "removal" not in after
+    assert {name: each["state"] for name, each in after["resources"].items()} == {
+        name: each["state"] for name, each in before["resources"].items()
+    }
+    assert after["status"] == before["status"]
 
 
 def test_all_files_vanished_and_history_rewritten_loses_nothing(

@@ -1,0 +1,85 @@
+"""Takes folders out of what the build of a folder includes: the lines that name them, wherever they are.
+
+The opposite of `inclusion.Inclusions.place`. Touches no file of the folders themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from reconciler.git.inclusion import Inclusions, included
+from reconciler.git.kustomize_paths import followed, joined
+from reconciler.git.tree import Draft
+from reconciler.git.yaml_edit import entries
+from reconciler.git.yaml_removal import remove_entries
+from reconciler.model.errors import Collision, InvalidFile
+
+_KEYS = ("resources", "bases", "components")
+
+
+def exclude(draft: Draft, root: str, folders: Iterable[str]) -> Mapping[str, bool | InvalidFile | Collision]:
+    """Take the folders out; by folder, whether anything had to change, or why it could not be.
+
+    The tree is gone through once before and once after, and not for each of a thousand folders.
+    """
+    asked = list(dict.fromkeys(folders))
+    before = included(draft, root)
+    answers: dict[str, bool | InvalidFile | Collision] = {}
+    named: dict[str, tuple[str, set[str]]] = {}
+    for folder in asked:
+        try:
+            answers[folder] = before.naming(draft, folder) is not None
+        except InvalidFile as error:
+            answers[folder] = error
+            continue
+        for file, (above, paths) in before.lines(draft, folder).items():
+            named.setdefault(file, (above, set()))[1].update(paths)
+    failed: dict[str, InvalidFile | Collision] = {}
+    for file, (above, several) in named.items():
+        try:
+            _remove_lines(draft, file, above, several)
+        except (InvalidFile, Collision) as error:
+            failed[file] = error
+    return {**answers, **_still_there(draft, root, before, answers, failed)} if named else answers
+
+
+def _remove_lines(draft: Draft, file: str, above: str, paths: set[str]) -> None:
+    content = draft.read(file)
+    if content is None:
+        return
+    for key in _KEYS:
+        values = [name for name in entries(file, content, key) if _leads_to(draft, above, name) in paths]
+        content, _ = remove_entries(file, content, key, values)
+    draft.put(file, content)
+
+
+def _leads_to(draft: Draft, above: str, entry: str) -> str | None:
+    path = joined(above, entry)
+    return None if path is None else followed(draft, path)
+
+
+def _still_there(
+    draft: Draft,
+    root: str,
+    before: Inclusions,
+    answers: Mapping[str, bool | InvalidFile | Collision],
+    failed: Mapping[str, InvalidFile | Collision],
+) -> dict[str, InvalidFile | Collision]:
+    """Return what is built all the same, and why."""
+    after = included(draft, root)
+    left: dict[str, InvalidFile | Collision] = {}
+    for folder, answer in answers.items():
+        if answer is not True:
+            continue
+        files = before.lines(draft, folder)
+        reason = next((failed[file] for file in files if file in failed), None)
+        try:
+            built = after.naming(draft, folder) is not None
+        except InvalidFile as error:
+            left[folder] = error
+            continue
+        if built:
+            file = next(iter(files), root)
+            remedy = f"take the line that names {folder} out of it by hand"
+            left[folder] = reason or InvalidFile(file, f"goes on naming {folder}", remedy=remedy)
+    return left
