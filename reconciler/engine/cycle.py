@@ -34,7 +34,7 @@ from reconciler.model.loaded import Loaded
 from reconciler.model.observation import Finding
 from reconciler.model.outcome import Condition, ItemReport, Outcome
 from reconciler.model.plan import ItemPlan, Plan
-from reconciler.model.removal import Leaving, Step
+from reconciler.model.removal import Leaving
 from reconciler.settings.giving import Reader, Reading, Sections, Writing
 from reconciler.settings.program import ScheduleSettings
 
@@ -181,11 +181,7 @@ class Cycle:
         lost: list[Loss] = []
         for kind in self.kinds:
             members = [item for item in active if item.kind == kind]
-            outgoing = {
-                item.slug: each
-                for item, each in gone.items()
-                if item.kind == kind and each.step is not Step.HELD
-            }
+            outgoing = {item.slug: each for item, each in gone.items() if item.kind == kind and each.goes}
             view = self._view(kind, members, [*outgoing.values()], loaded, read, history, now)
             plans = planning.plan(view, [item.slug for item in members])
             if many := losses(view, plans, make_anew):

@@ -115,6 +115,9 @@ class _Look:
     def answer(self) -> Leaving:
         """Return how far it has come by what the pass before has written."""
         removal = self.removal
+        if removal is None and self._nothing_made and self._file_asks_for_another:
+            # A slug that was corrected before anything was made: there is nothing to take away.
+            return Leaving(Step.REMOVING, self.now)
         if removal is None:
             return self._held(
                 f"no commit of {self.config.branch} took {printable(self.source)} away",
@@ -136,9 +139,9 @@ class _Look:
             return replace(known, reason=self._unfollowed(removal), remedy=self._name_it())
         known = replace(known, commit=removal.commit)
         step, since = self._written_step(removal)
-        if doubt := self._doubt(removal):
-            until, remedy = self._until(step, since), "mend that file, or take it away"
-            return replace(known, step=step, since=since, until=until, reason=doubt, remedy=remedy)
+        if not known.acknowledged and (doubt := self._broken(removal) or self._same(item)):
+            until, (reason, remedy) = self._until(step, since), doubt
+            return replace(known, step=step, since=since, until=until, reason=reason, remedy=remedy)
         step, since = self._next_step(step, since, removal)
         return replace(known, step=step, since=since, until=self._until(step, since))
 
@@ -187,17 +190,26 @@ class _Look:
         return f"{removal.commit[:10]} took its file away before the last pass, which has not seen that"
 
     def _name_it(self) -> str:
-        return f"put the file back, or confirm it with `reconcile offboard {self.id.slug}`"
+        return f"put its file back, or confirm the removal with `reconcile offboard {self.id.slug}`"
 
-    def _doubt(self, removal: Removal) -> str:
+    def _broken(self, removal: Removal) -> tuple[str, str] | None:
         """Say which broken file may be the item's new place: one that was not there, or not so, before."""
         earlier = self.config.at(removal.before)
         for path in dict.fromkeys(error.path for error in self.loaded.broken):
             if path.startswith("status/") or not (there := self.config.entry(path)):
                 continue
             if (then := earlier.entry(path)) is None or then.id != there.id:
-                return f"{printable(path)} is broken, and may be what became of its file"
-        return ""
+                reason = f"{printable(path)} is broken, and may be what became of its file"
+                return reason, f"mend that file, or {self._name_it()}"
+        return None
+
+    def _same(self, item: Item[Any]) -> tuple[str, str] | None:
+        """Say which file asks for the same thing by another slug: it may be meant to be the same item."""
+        for other in self.loaded.items:
+            if other.kind == item.kind and other.spec.claim() == item.spec.claim():
+                reason = f"{printable(other.source.path)} asks for {item.spec.claim()}, too, as {other.slug}"
+                return reason, f"write `slug: {item.slug}` there, or {self._name_it()}"
+        return None
 
     def _written_step(self, removal: Removal) -> tuple[Step, datetime]:
         """Return how far it had come, and since when; anything strange counts as not begun."""
@@ -215,11 +227,7 @@ class _Look:
 
     def _next_step(self, step: Step, since: datetime, removal: Removal) -> tuple[Step, datetime]:
         if step is Step.HELD:
-            nothing_made = not any(
-                entry(self.document, resource.name).get("outputs")
-                for resource in self.kinds[self.id.kind].resources
-            )
-            return (Step.REMOVING if nothing_made else Step.DISABLED), self.now
+            return (Step.REMOVING if self._nothing_made else Step.DISABLED), self.now
         # Nobody can make the waiting shorter by writing an earlier time into the file.
         began = max(since, removal.moment) if removal.moment <= self.now else since
         if step is Step.DISABLED and self.now >= began + self.grace:
@@ -231,6 +239,15 @@ class _Look:
         ):
             return Step.REMOVING, self.now
         return step, since
+
+    @property
+    def _nothing_made(self) -> bool:
+        resources = self.kinds[self.id.kind].resources
+        return not any(entry(self.document, resource.name).get("outputs") for resource in resources)
+
+    @property
+    def _file_asks_for_another(self) -> bool:
+        return any(item.source.path == self.source for item in self.loaded.items)
 
     @property
     def _notice(self) -> timedelta:

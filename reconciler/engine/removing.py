@@ -119,7 +119,8 @@ def _stands(resource: AnyResource, view: KindView, outcomes: Mapping[str, Outcom
 
 def report(each: Leaving, item: ItemId, loaded: Loaded, outcomes: tuple[Outcome, ...]) -> ItemReport:
     """Return the report of an item that is on its way out; `outcomes` is empty while it is held."""
-    removed = each.step is Step.REMOVING and bool(outcomes) and all(o.condition in DONE for o in outcomes)
+    done = each.item is None or (bool(outcomes) and all(o.condition in DONE for o in outcomes))
+    removed = each.step is Step.REMOVING and done
     return ItemReport(
         item,
         Status.REMOVED if removed else Status.OFFBOARDING,
@@ -133,8 +134,8 @@ def report(each: Leaving, item: ItemId, loaded: Loaded, outcomes: tuple[Outcome,
 
 
 def held(leaving: Mapping[ItemId, Leaving], loaded: Loaded) -> list[ItemReport]:
-    """Return the reports of those about which nothing is done."""
-    return [report(each, item, loaded, ()) for item, each in leaving.items() if each.step is Step.HELD]
+    """Return the reports of those about which nothing is done, or nothing has to be."""
+    return [report(each, item, loaded, ()) for item, each in leaving.items() if not each.goes]
 
 
 def alarms(leaving: Mapping[ItemId, Leaving]) -> list[str]:

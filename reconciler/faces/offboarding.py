@@ -109,9 +109,8 @@ def _edit(loaded: Loaded, item: ItemId) -> Edit | None:
 
 def _going(look: Look, item: ItemId) -> Going:
     leaving = look.leaving.get(item)
-    if leaving is None or leaving.step is Step.HELD:
-        why = leaving.reason if leaving else "it was never looked at by a pass, so nothing was made for it"
-        return Going(item, (), (), (), (why,) if leaving else ())
+    if leaving is None or not leaving.goes:
+        return Going(item, (), (), (), (leaving.reason,) if leaving and leaving.reason else ())
     view = look.views[item.kind]
     first = next(each for each in look.plan if each.id == item).planned
     (last,) = removing.plan(view, {item.slug: replace(leaving, step=Step.REMOVING)})

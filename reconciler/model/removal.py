@@ -58,6 +58,11 @@ class Leaving:
     acknowledged: bool = False
 
     @property
+    def goes(self) -> bool:
+        """Whether its things are to be looked at, since something may have to be done about them."""
+        return self.step is not Step.HELD and self.item is not None
+
+    @property
     def section(self) -> dict[str, Json]:
         """What the status file remembers of it."""
         written: dict[str, Json] = {"state": str(self.step), "since": stamp(self.since)}

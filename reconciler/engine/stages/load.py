@@ -59,14 +59,14 @@ def load(snapshot: Snapshot, kinds: Kinds, sections: Sections | None) -> Loaded:
             broken.extend(errors.found)
     statuses = _statuses(snapshot, kinds)
     good, clashes = refuse_clashes(items, _standing(items, statuses.documents))
-    good, changed, meant = _refuse_changed(good, statuses.documents, kinds)
+    good, changed = _refuse_changed(good, statuses.documents, kinds)
     broken += [*clashes, *changed, *statuses.errors]
     broken_paths = {error.path for error in broken}
     claimed = {item.id for item in good}
     frozen = frozenset(
         each
         for each, document in statuses.documents.items()
-        if each not in claimed and (each in meant or str(document.get("source")) in broken_paths)
+        if each not in claimed and str(document.get("source")) in broken_paths
     )
     return Loaded(
         commit=snapshot.commit,
@@ -103,36 +103,28 @@ def foreign_recipients(loaded: Loaded, kinds: Kinds, trusted: Set[str]) -> Itera
 
 def _refuse_changed(
     items: Iterable[Item[Any]], statuses: Mapping[ItemId, Object], kinds: Kinds
-) -> tuple[list[Item[Any]], list[InvalidFile], set[ItemId]]:
+) -> tuple[list[Item[Any]], list[InvalidFile]]:
     """Refuse every file that asks for something else than the item that its status file was written for.
 
-    Else nobody would take care of what was made for that one, nor tell of it. Returned last: items that a
-    refused file means by another slug, in whatever place. Such a file is no removal of theirs.
+    Else nobody would take care of what was made for that one, nor tell of it.
     """
     everyone = list(items)
     claimed = {item.id for item in everyone}
     before: dict[str, list[ItemId]] = {}
-    same: dict[tuple[str, str], list[ItemId]] = {}
     for each, document in statuses.items():
         if each not in claimed:
             before.setdefault(str(document.get("source")), []).append(each)
-            if written := identity(document):
-                same.setdefault((each.kind, written.claim), []).append(each)
     good: list[Item[Any]] = []
     errors: list[InvalidFile] = []
-    meant: set[ItemId] = set()
     for item in everyone:
         others = before.get(item.source.path, [])
-        if item.id not in statuses:
-            others = [*others, *same.get((item.kind, item.spec.claim()), [])]
         wrong = _another_kind(item, others) or _another_slug(item, others, statuses)
         wrong = wrong or _another_thing(item, statuses, kinds)
         if wrong:
             errors.append(InvalidFile(item.source.path, wrong[0], remedy=wrong[1]))
-            meant.update(others)
         else:
             good.append(item)
-    return good, errors, meant
+    return good, errors
 
 
 def _another_kind(item: Item[Any], others: Iterable[ItemId]) -> tuple[str, str] | None:

@@ -228,11 +228,14 @@ def _refusals(outcomes: Iterable[EditOutcome]) -> dict[ItemId, Refused]:
 
 
 def _guards(loaded: Loaded, *, or_gone: bool = False) -> dict[ItemId, Guard]:
-    """Return what holds while an item's file is as this pass has read it; a file that is gone stays so."""
+    """Return what holds while an item's file is as this pass has read it; a file that is gone stays so.
+
+    Where the file of an item that is gone asks for another one, it goes on doing that.
+    """
     there = {item.id: Guard(item.source.path, item.source.blob, or_gone) for item in loaded.items}
-    gone = {
-        item: Guard(source, "", or_gone=True) for item in loaded.gone if (source := _source(loaded, item))
-    }
+    blobs = {item.source.path: item.source.blob for item in loaded.items}
+    sources = {item: _source(loaded, item) for item in loaded.gone}
+    gone = {item: Guard(path, blobs.get(path, ""), or_gone=True) for item, path in sources.items() if path}
     return {**there, **gone}
 
 

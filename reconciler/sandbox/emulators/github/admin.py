@@ -50,8 +50,11 @@ class Admin:
         return _public(self._world.repositories.ensure(wish))
 
     def change_repository(self, owner: str, name: str, wish: Mapping[str, Any]) -> Document:
-        """Rename, transfer, archive, protect…; `files` are committed past every protection."""
+        """Rename, transfer, archive, delete, protect…; `files` are committed past every protection."""
         repository = self._repository(owner, name)
+        if wish.get("deleted"):
+            self._world.repositories.forget(repository)
+            return {"deleted": True}
         if wish.get("files"):
             files = {path: text if text is None else text.encode() for path, text in wish["files"].items()}
             branch = repository["defaultBranch"]

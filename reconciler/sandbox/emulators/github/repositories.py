@@ -95,6 +95,11 @@ class Repositories:
         self._store.put(REPOSITORIES, str(number), dict(document))
         self._store.put(NAMES, f"{document['owner']}/{document['name']}".lower(), {"id": number})
 
+    def forget(self, document: Mapping[str, Any]) -> None:
+        """Delete the repository; its name is free."""
+        self._store.delete(NAMES, f"{document['owner']}/{document['name']}".lower())
+        self._store.delete(REPOSITORIES, str(document["id"]))
+
     def touch(self, document: Mapping[str, Any]) -> None:
         """Note that it was pushed to."""
         self.save({**document, "updatedAt": self.now()})

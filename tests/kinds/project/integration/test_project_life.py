@@ -42,6 +42,10 @@ def rename(sandbox: Sandbox, name: str) -> None:
     sandbox.emulator("github", "PATCH", "/_emulator/repositories/acme/widgets", {"name": name})
 
 
+def delete(sandbox: Sandbox) -> None:
+    sandbox.emulator("github", "PATCH", "/_emulator/repositories/acme/widgets", {"deleted": True})
+
+
 def statuses(result: PassResult) -> dict[str, str]:
     return {each.slug: each.status for each in result.reports}
 
@@ -96,7 +100,7 @@ def test_a_renamed_repository_is_recognised_by_its_number(clean_sandbox: Sandbox
 def test_a_repository_made_again_is_another_one(
     clean_sandbox: Sandbox, someone: Person, tmp_path: Path
 ) -> None:
-    rename(clean_sandbox, "attic")  # its name is free then, as after a deletion
+    delete(clean_sandbox)
     made_outside(clean_sandbox, KINDS, tmp_path / "projects")
     mark = clean_sandbox.mark()
     result = cycle_of(clean_sandbox).run()
@@ -158,7 +162,7 @@ def test_another_repository_is_told_by_a_status_file_from_before_too(
     clean_sandbox: Sandbox, someone: Person, tmp_path: Path
 ) -> None:
     as_before_kinds(someone)
-    rename(clean_sandbox, "attic")
+    delete(clean_sandbox)
     made_outside(clean_sandbox, KINDS, tmp_path / "projects")
     mark = clean_sandbox.mark()
     assert cycle_of(clean_sandbox).run().exit_code == 1
