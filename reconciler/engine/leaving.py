@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, ClassVar
 
 from reconciler.engine.item_file import InvalidFiles, parse
@@ -76,8 +77,9 @@ def leaving(
     """Return every item whose file is gone, with how far it has come."""
     sources = {gone: str(loaded.status(gone).get("source", "")) for gone in sorted(loaded.gone)}
     found = config.removals(sources.values())
+    past = _Past(config, loaded)
     looks = {
-        gone: _Look(gone, source, loaded, config, kinds, before, now, grace, found.get(source))
+        gone: _Look(gone, source, loaded, config, past, kinds, before, now, grace, found.get(source))
         for gone, source in sources.items()
     }
     answers = {gone: look.answer() for gone, look in looks.items()}
@@ -90,6 +92,18 @@ def acknowledged(messages: Iterable[str]) -> frozenset[str]:
     return frozenset(name for names in named for name in re.split(r"[,\s]+", names) if name)
 
 
+class _Past:
+    """What many items ask: a thousand files that one commit took away are looked into once."""
+
+    def __init__(self, config: Snapshot, loaded: Loaded) -> None:
+        self.claims = {(item.kind, item.spec.claim()): item for item in loaded.items}
+        """Who asks for what."""
+        self.names = cache(lambda commit: acknowledged(config.messages_since(commit)))
+        """Who is named in the messages of the commits since that one."""
+        self.at = cache(config.at)
+        """The branch as it was at a commit."""
+
+
 @dataclass(frozen=True)
 class _Look:
     """One item whose file is gone."""
@@ -98,6 +112,7 @@ class _Look:
     source: str
     loaded: Loaded
     config: Snapshot
+    past: _Past
     kinds: Kinds
     before: Followed
     now: datetime
@@ -169,8 +184,7 @@ class _Look:
         )
 
     def _is_named(self, removal: Removal) -> bool:
-        names = acknowledged(self.config.messages_since(removal.before))
-        return not names.isdisjoint({str(self.id), self.id.slug})
+        return not self.past.names(removal.before).isdisjoint({str(self.id), self.id.slug})
 
     def _was_followed(self, removal: Removal) -> bool:
         """Tell whether it was removed on the branch that the passes have followed, and since the last one."""
@@ -194,7 +208,7 @@ class _Look:
 
     def _broken(self, removal: Removal) -> tuple[str, str] | None:
         """Say which broken file may be the item's new place: one that was not there, or not so, before."""
-        earlier = self.config.at(removal.before)
+        earlier = self.past.at(removal.before)
         for path in dict.fromkeys(error.path for error in self.loaded.broken):
             if path.startswith("status/") or not (there := self.config.entry(path)):
                 continue
@@ -205,11 +219,11 @@ class _Look:
 
     def _same(self, item: Item[Any]) -> tuple[str, str] | None:
         """Say which file asks for the same thing by another slug: it may be meant to be the same item."""
-        for other in self.loaded.items:
-            if other.kind == item.kind and other.spec.claim() == item.spec.claim():
-                reason = f"{printable(other.source.path)} asks for {item.spec.claim()}, too, as {other.slug}"
-                return reason, f"write `slug: {item.slug}` there, or {self._name_it()}"
-        return None
+        other = self.past.claims.get((item.kind, item.spec.claim()))
+        if other is None:
+            return None
+        reason = f"{printable(other.source.path)} asks for {item.spec.claim()}, too, as {other.slug}"
+        return reason, f"write `slug: {item.slug}` there, or {self._name_it()}"
 
     def _written_step(self, removal: Removal) -> tuple[Step, datetime]:
         """Return how far it had come, and since when; anything strange counts as not begun."""

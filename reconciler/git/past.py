@@ -33,13 +33,13 @@ def removals(clone: Clone, head: str, paths: Iterable[str]) -> dict[str, Removal
 
     One walk for all of them, which ends with the last one found.
     """
-    open_ones = {path for path in paths if path.isprintable()}
+    open_ones = {path for path in paths if path and path.isprintable()}
     found: dict[str, Removal] = {}
     for commit in _commits(clone, head, set()) if open_ones else ():
         for parent in commit.parents:
             if parent.tree_id == commit.tree_id:
                 continue
-            for path in [each for each in open_ones if _differs(commit.tree, parent.tree, each)]:
+            for path in _touched(commit.tree, parent.tree, open_ones):
                 moment = datetime.fromtimestamp(max(commit.commit_time, 0), UTC)
                 blob = str(parent.tree[path].id)
                 found[path] = Removal(str(commit.id), str(parent.id), blob, moment)
@@ -68,9 +68,20 @@ def _commits(clone: Clone, head: str, hidden: set[str]) -> Iterator[pygit2.Commi
         raise clone.damage() from error
 
 
-def _differs(now: pygit2.Tree, before: pygit2.Tree, path: str) -> bool:
-    """Tell whether `before` has a file there and `now` has nothing. Most commits leave its folder alone."""
-    folder = path.partition("/")[0]
-    if folder in now and folder in before and now[folder].id == before[folder].id:
-        return False
-    return path not in now and path in before and isinstance(before[path], pygit2.Blob)
+def _touched(now: pygit2.Tree, before: pygit2.Tree, paths: Iterable[str]) -> list[str]:
+    """Return the paths at which `before` has a file and `now` has nothing.
+
+    Most commits leave the folders alone that they are in: then no path is looked up.
+    """
+    folders = {path.partition("/")[0] for path in paths}
+    same = {name for name in folders if name in now and name in before and now[name].id == before[name].id}
+    if same == folders:
+        return []
+    return [
+        path
+        for path in paths
+        if path.partition("/")[0] not in same
+        and path not in now
+        and path in before
+        and isinstance(before[path], pygit2.Blob)
+    ]

@@ -72,13 +72,15 @@ class Shown:
 
     `more`: makes one more of what it makes or, if it makes nothing, something in its system; it counts as
     written, and is the item's as far as that can be. `take_away`: takes from a settled item what the resource
-    says `ok` of, and nothing that those before it say `ok` of.
+    says `ok` of, and nothing that those before it say `ok` of. `left`: what is left when the item is removed
+    although the thing is to be taken away, and why; "" where nothing is.
     """
 
     made: Made | MakesNothing
     foreign: Rival | Neighbour
     more: Act
     take_away: Act
+    left: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from reconciler.model.outcome import Outcome
 from tests.support.contract import judge
 from tests.support.contract.judge import Complaint, Meeting
 from tests.support.contract.record import Looked
+from tests.support.contract.removal import taken_away
 from tests.support.contract.walk import World
 
 ONCE, TWICE = "onlyonce", "doubled"
@@ -35,6 +36,7 @@ def _held(world: World, kind: Kind) -> Iterator[Complaint]:
     for met in _meetings(world, kind):
         yield from judge.meeting(met, evidence.resources[met.resource])
     if not unsettled:
+        yield from taken_away(world, kind)
         yield from _robbed(world, kind)
 
 

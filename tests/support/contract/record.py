@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from reconciler.model.decision import Applied, Change, Decision, Failed
 from reconciler.model.errors import SystemFault
 from reconciler.model.json import Object
 from reconciler.model.observation import Observation, Seen
+from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import R, Reader, Reading, Writing
 from tests.support.evidence import Made, Shown
 from tests.support.systems import GIT, Systems
@@ -130,17 +131,47 @@ def recorded(resource: type[AnyResource], book: Book, *, verify: bool = False) -
         return decision
 
     def apply(self: AnyResource, target: Target[Any], change: Change, write: Writing) -> Applied:
-        before, mark = book.found(self.name), book.systems.mark()
-        applied = resource.apply(self, target, change, write)
-        wrote, once = book.systems.written(mark), book.found(self.name)
-        done = Done(self.name, self.deferred, before, once, once, wrote)
-        if book.doubled and not isinstance(applied, Failed):
-            second = resource.apply(self, target, change, write)
-            done = replace(done, twice=book.found(self.name), second=second)
-        book.done.append(done)
-        return applied
+        return _applied(self, target, change, write, resource.apply, book)
 
-    return type(resource.__name__, (resource,), {"observe": observe, "plan": plan, "apply": apply})
+    def plan_removal(self: AnyResource, target: Target[Any], seen: Seen[Any], wish: OnRemove) -> Decision:
+        mark = book.systems.mark()
+        decision = resource.plan_removal(self, target, seen, wish)
+        again = resource.plan_removal(self, target, seen, wish)
+        wavering = None if again == decision else again
+        book.looked.append(Looked(self.name, book.systems.written(mark), wavering=wavering))
+        return decision
+
+    def apply_removal(self: AnyResource, target: Target[Any], change: Change, write: Writing) -> Applied:
+        return _applied(self, target, change, write, resource.apply_removal, book)
+
+    methods = {
+        "observe": observe,
+        "plan": plan,
+        "apply": apply,
+        "plan_removal": plan_removal,
+        "apply_removal": apply_removal,
+    }
+    return type(resource.__name__, (resource,), methods)
+
+
+def _applied(
+    resource: AnyResource,
+    target: Target[Any],
+    change: Change,
+    write: Writing,
+    act: Callable[[AnyResource, Target[Any], Change, Writing], Applied],
+    book: Book,
+) -> Applied:
+    """Carry out a change once, or twice, and write down what came of it."""
+    before, mark = book.found(resource.name), book.systems.mark()
+    applied = act(resource, target, change, write)
+    wrote, once = book.systems.written(mark), book.found(resource.name)
+    done = Done(resource.name, resource.deferred, before, once, once, wrote)
+    if book.doubled and not isinstance(applied, Failed):
+        second = act(resource, target, change, write)
+        done = replace(done, twice=book.found(resource.name), second=second)
+    book.done.append(done)
+    return applied
 
 
 class _Noting(Reading):

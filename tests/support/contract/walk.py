@@ -18,6 +18,7 @@ from reconciler.model.decision import Change
 from reconciler.model.item import ItemId
 from reconciler.model.outcome import Condition, ItemReport, Outcome
 from reconciler.model.status_file import entry, status_path
+from reconciler.settings.giving import Sections
 from reconciler.settings.program import ScheduleSettings
 from tests.support.contract.record import Book, Done, Found, Looked, recorded
 from tests.support.evidence import Evidence
@@ -88,6 +89,19 @@ class World:
             (folder / f"{kind}-{name}.yaml").write_text(text, encoding="utf-8")
         self.systems.sandbox.merge_projects(folder)
         made_outside(self.systems.sandbox, self.kinds, folder)
+
+    @property
+    def sections(self) -> Sections:
+        """The sandbox's configuration."""
+        return self._sections
+
+    def recording(self, kind: Kind, book: Book | None) -> Kinds:
+        """Return the kinds, with the resources of one of them written down in a book."""
+        if book is None:
+            return self.kinds
+        made = tuple(recorded(each, book) for each in kind.resources)
+        replaced = replace(kind, resources=made)
+        return Kinds(replaced if each.name == kind.name else each for each in self.kinds.values())
 
     def id(self, kind: str, name: str) -> ItemId:
         """Return the item that the sample of that name asks for."""

@@ -35,8 +35,13 @@ def _their_entry(systems: Systems, name: str) -> Look:
 def _credentials(systems: Systems, name: str) -> Any:
     kept = (systems.store("auth-service").get("auth_credentials", slug_of(name)) or {"all": []})["all"]
     # Those before are kept as a record; a push repeated after a kill takes the place of its first.
-    valid = [each for each in kept if "invalidatedAt" not in each]
-    return [[each["accessToken"], each["refreshToken"], each["expiresAt"]] for each in valid]
+    # What is over and cannot be renewed logs nobody in: it is how a login is put an end to.
+    valid = [
+        each
+        for each in kept
+        if "invalidatedAt" not in each and (each.get("refreshToken") or each["expiresAt"] > "2001")
+    ]
+    return [[each["accessToken"], each.get("refreshToken"), each["expiresAt"]] for each in valid]
 
 
 def _totals(systems: Systems) -> Mapping[str, int]:
@@ -70,6 +75,7 @@ SHOWN: Mapping[str, Shown] = {
         foreign=Rival(_their_entry),
         more=lambda systems, name: _make_entry(systems, f"{slug_of(name)}-{another()}"),
         take_away=lambda systems, name: systems.store("auth-service").delete("auth_projects", slug_of(name)),
+        left="the entry, marked as free, since no request deletes one",
     ),
     "credentials": Shown(
         made=made(
@@ -90,5 +96,6 @@ SHOWN: Mapping[str, Shown] = {
         take_away=lambda systems, name: systems.store("auth-service").delete(
             "auth_credentials", slug_of(name)
         ),
+        left="the record of credentials that were set aside, since no request deletes any",
     ),
 }

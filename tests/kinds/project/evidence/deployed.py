@@ -152,6 +152,7 @@ SHOWN: Mapping[str, Shown] = {
         foreign=_NEIGHBOUR,
         more=_ask_to_sync,
         take_away=lambda systems, name: _degrade(systems, f"ExternalSecret/{_environment(name)}"),
+        left="the volumes",
     ),
     "pod-health": Shown(
         made=MakesNothing("it waits for the pod"),

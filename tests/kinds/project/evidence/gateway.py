@@ -68,5 +68,6 @@ SHOWN: Mapping[str, Shown] = {
         foreign=Rival(_their_team),
         more=_key,
         take_away=lambda systems, name: systems.store("litellm").delete("teams", _team_id(systems, name)),
+        left="the team, which tells what was spent",
     )
 }
