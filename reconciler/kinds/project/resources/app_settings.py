@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
-from reconciler.model.json import Json, Object, canonical, digest
+from reconciler.model.json import Json, Object, canonical, digest, json_object
 from reconciler.model.mark import Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
 from reconciler.settings.giving import Reading, Settings, Writing
@@ -190,10 +189,9 @@ def _object(text: str | None) -> dict[str, Any] | None:
     if not text:
         return {}
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        return json_object(text.encode())
+    except UnicodeEncodeError:
         return None
-    return found if isinstance(found, dict) else None
 
 
 def _outputs(desired: AppSettingsState) -> dict[str, Json]:
