@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import ClassVar
 
-from reconciler.clients.auth_service import AuthService, AuthServiceSettings, AuthServiceWriter
+from reconciler.clients.auth_service import (
+    AuthService,
+    AuthServiceSettings,
+    AuthServiceWriter,
+    CredentialHealth,
+    same_instant,
+)
 from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
 from reconciler.crypto.sealing import SealingSettings
 from reconciler.engine.contract import Resource, Target
@@ -35,9 +43,12 @@ from reconciler.model.decision import (
     Settled,
     Waiting,
 )
+from reconciler.model.errors import Senseless
 from reconciler.model.json import Object
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
 from reconciler.settings.giving import Reading, Settings, Writing
+
+NEWER = "the auth-service had a login that expires later, which stays; the tokens were not handed over"
 
 
 class CredentialsState(State):
@@ -51,8 +62,9 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
     """The credentials of one project at the auth-service.
 
     It pushes only tokens of a login, and only to an entry of the auth-service that `settings` found to be
-    ours. It never deletes credentials there, and removes from Vault only what it has just handed over.
-    Handing over happens at least once: after a kill in between, the same tokens are pushed again.
+    ours. It never deletes credentials there, nor puts older ones in the place of newer ones, and removes
+    from Vault only what it has seen arrive there, or what something newer is there for. Handing over happens
+    at least once: after a kill in between, the same tokens are pushed again.
     """
 
     name: ClassVar[str] = "credentials"
@@ -107,7 +119,11 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
         )
 
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
-        """Push the tokens, and only then forget them."""
+        """Push the tokens, look whether they have arrived, and only then forget them.
+
+        A login that expires later than they do is a newer one, which somebody else brought or which was
+        refreshed since: it stays, and they are forgotten.
+        """
         vault, service = write.get(VaultWriter), write.get(AuthServiceWriter)
         login, path = str(change.after["login"]), vault_path(target.slug)
         secret = vault.read(path)
@@ -117,15 +133,20 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
             return self._done(target, login, None) if health and health.present else _lost(target)
         if not (whose := target.mark.whose(secret.metadata)).ours:
             return Failed(f"Vault has a secret at {path} that {whose.history}", "remove it", conflict=True)
-        service.push_credentials(
-            target.slug,
-            access_token=tokens.access_token,
-            refresh_token=tokens.refresh_token,
-            expires_at=tokens.expires_at,
-        )
+        newer = _outlasts(service.health(target.slug), tokens)
+        if not newer:
+            service.push_credentials(
+                target.slug,
+                access_token=tokens.access_token,
+                refresh_token=tokens.refresh_token,
+                expires_at=tokens.expires_at,
+            )
+            if not _has(service.health(target.slug), tokens, target.now):
+                raise Senseless(service.system, "confirmed tokens that it does not have")
         vault.delete(path)
         vault.annotate(path, {**target.mark.words(), HANDED_OVER: login})
-        return self._done(target, login, tokens)
+        done = self._done(target, login, tokens)
+        return replace(done, note=NEWER) if newer else done
 
     def _done(self, target: Target[ProjectSpec], login: str, tokens: Tokens | None) -> Settled:
         """Say that it is stored; the sealed entry has served if it holds just what was pushed."""
@@ -135,6 +156,24 @@ class Credentials(Resource[ProjectSpec, CredentialsState]):
         opened = open_sealed(target.section, sealing.keys, target.id, target.now)
         served = tokens and isinstance(opened, SealedLogin) and same_tokens(tokens, opened.tokens)
         return Settled({"login": login}, section=section, consumed={SEALED: text} if served and text else {})
+
+
+def _outlasts(health: CredentialHealth | None, tokens: Tokens) -> bool:
+    """Tell whether the auth-service has a login that expires later than these tokens."""
+    until = health.valid_until if health else None
+    return until is not None and until > tokens.expires_at and not same_instant(until, tokens.expires_at)
+
+
+def _has(health: CredentialHealth | None, tokens: Tokens, now: datetime) -> bool:
+    """Tell whether the auth-service has these tokens, or what it has made of them since.
+
+    Of tokens that have expired it only tells that there is something to refresh.
+    """
+    if health is None:
+        return False
+    if health.valid_until is None:
+        return tokens.expires_at <= now and health.has_refresh_token
+    return _outlasts(health, tokens) or same_instant(health.valid_until, tokens.expires_at)
 
 
 def _awaits_login(target: Target[ProjectSpec]) -> bool:
