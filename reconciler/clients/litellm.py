@@ -23,7 +23,7 @@ PAGE = 100
 """Rows asked for at once: the most that LiteLLM gives."""
 MOST_PAGES = 1_000
 """Of one list: a number of pages beyond that is none."""
-_LISTS = {"/v2/team/list", "/key/list"}
+_TEAMS = "/v2/team/list"
 
 
 class LiteLLMSettings(Settings):
@@ -118,7 +118,7 @@ class LiteLLM(Reader):
     @cached_property
     def teams(self) -> Mapping[str, Team]:
         """Every team by its id; one request per hundred."""
-        rows = self._pages("/v2/team/list", {"page_size": PAGE}, "teams")
+        rows = self._pages(_TEAMS, {"page_size": PAGE}, "teams")
         return {team.team_id: team for team in (_read(Team, row) for row in rows)}
 
     @cached_property
@@ -229,12 +229,12 @@ class LiteLLMWriter(LiteLLM, Writer):
 def _is_own(status: int, path: str, error: Mapping[str, Any]) -> bool:
     """Tell whether it is how LiteLLM refuses; another 404 is of a path that is not there.
 
-    That of a list is no absence of anything, whoever says it.
+    That of the teams' list, which there always is, is no absence of anything, whoever says it.
     """
     inner = error.get("error")
     if isinstance(inner, dict) and isinstance(inner.get("message"), str):
         return status != 404 or str(inner.get("code")) == "404"
-    return path in _LISTS if status == 404 else "detail" in error
+    return path == _TEAMS if status == 404 else "detail" in error
 
 
 def _message(response: httpx.Response) -> str:

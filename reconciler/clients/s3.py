@@ -96,6 +96,9 @@ class _Pool(urllib3.PoolManager):
         answer = super().urlopen(method, url, *args, **kw)
         try:
             body = b"".join(within_bounds(answer.stream(65536)))
+        except Endless:
+            answer.close()
+            raise
         finally:
             answer.release_conn()
         headers = urllib3.HTTPHeaderDict(answer.headers)

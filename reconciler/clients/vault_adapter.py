@@ -58,7 +58,11 @@ class _Bounded:
         self.close = raw.close
 
     def stream(self, size: int, *, decode_content: bool) -> Iterator[bytes]:
-        return within_bounds(self._raw.stream(size, decode_content=decode_content))
+        try:
+            yield from within_bounds(self._raw.stream(size, decode_content=decode_content))
+        except Endless:
+            self.close()
+            raise
 
 
 class VaultAdapter(RawAdapter):  # type: ignore[misc] # hvac has no types
