@@ -1,4 +1,4 @@
-"""What answers in a system's place is not believed: neither that something is absent, nor that it is empty."""
+"""What answers in a system's place is not believed: not that a thing is absent, nor that it is empty."""
 
 from __future__ import annotations
 
