@@ -156,7 +156,7 @@ class Connection:
             )
         except GitHubException as error:
             raise _fault(said, error) from error
-        except (ValueError, TypeError, OverflowError, OSError, AttributeError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError) as error:
             # githubkit reads `Retry-After` as a number of seconds that it can reckon with, and GitHub's
             # proxies may write a date; and it reads the answer to an App's login as if it were always one.
             raise Unavailable(SYSTEM, f"{said} answered with a rate limit that makes no sense") from error
