@@ -38,6 +38,7 @@ from reconciler.kinds.project import vault_paths
 from reconciler.kinds.project.manifests.devcontainer_text import DEFAULT_PATH, default_text
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.manifests.render import Inputs, render_environment
+from reconciler.kinds.project.resources.board_claims import marker, title_of
 from reconciler.kinds.project.resources.git_access import title as key_title
 from reconciler.kinds.project.resources.hooks import NOTE
 from reconciler.kinds.project.resources.litellm_team import key_alias
@@ -47,8 +48,6 @@ from reconciler.kinds.project.resources.project_board import (
     FIELDS,
     OPTIONS,
     STATUS,
-    marker,
-    title_of,
 )
 from reconciler.kinds.project.spec import KIND, ProjectSpec
 from reconciler.kinds.project.tables.registry_rows import RegistryRow, RegistryWriter

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Self
 
 from pydantic import AliasChoices, Field, ValidationError
 
+from reconciler.clients.answers import body_of, object_in
 from reconciler.clients.argocd_answers import Application, ObjectStatus, ResourceTree
-from reconciler.clients.http import JsonClient, fault_of
-from reconciler.model.errors import ConfigurationError, Denied, Missing, Rejected
+from reconciler.clients.http import JsonClient
+from reconciler.model.errors import ConfigurationError, Denied, Missing, Senseless
 from reconciler.settings.giving import HeaderSecret, HostOrWebAddress, Reader, Sections, Settings, Writer
 
 REFRESH_TIMEOUT = 45.0
@@ -60,9 +61,8 @@ class ArgoCD(Reader):
     def __init__(self, settings: ArgoSettings) -> None:
         token = settings.token.get_secret_value() if settings.token else ""
         self._settings = settings
-        self._http = JsonClient(
-            self.system, settings.server or "", headers={"Authorization": f"Bearer {token}"}
-        )
+        headers = {"Authorization": f"Bearer {token}"}
+        self._http = JsonClient(self.system, settings.server or "", own=_is_own, headers=headers)
 
     @classmethod
     def connect(cls, sections: Sections) -> Self:
@@ -89,16 +89,25 @@ class ArgoCD(Reader):
     def _tree(self) -> ResourceTree:
         answer = self._get("/resource-tree")
         try:
-            return ResourceTree.model_validate(answer)
+            tree = ResourceTree.model_validate(answer)
         except ValidationError as error:
-            raise Rejected(self.system, "the resource tree makes no sense") from error
+            raise Senseless(self.system, "the resource tree makes no sense") from error
+        if not answer.get("nodes") and self._application.status.deployed:
+            # Argo CD leaves empty lists out, so that anybody's `{}` looks like a tree without an object.
+            raise Senseless(self.system, "the resource tree is empty, and the application has live objects")
+        return tree
 
     def _read_application(self, **options: Any) -> Application:  # noqa: ANN401 - httpx's own
-        answer = self._get("", **options)
+        return self._application_in(self._get("", **options))
+
+    def _application_in(self, answer: object) -> Application:
         try:
-            return Application.model_validate(answer)
+            application = Application.model_validate(answer)
         except ValidationError as error:
-            raise Rejected(self.system, "the application makes no sense") from error
+            raise Senseless(self.system, "the application makes no sense") from error
+        if application.metadata.name != self._settings.application:
+            raise Senseless(self.system, "told of another application than the one it was asked for")
+        return application
 
     def _get(self, below: str, *, params: Mapping[str, str] | None = None, **options: Any) -> Any:  # noqa: ANN401 - JSON
         try:
@@ -149,9 +158,11 @@ class ArgoCDWriter(ArgoCD, Writer):
         body = {"name": self._settings.application, **self._scope(), "prune": prune, "resources": chosen}
         path = self._path("/sync")
         response = self._http.send("POST", path, json=body)
-        if response.status_code == 400 and "another operation" in response.text:
+        if response.status_code == 400 and "another operation" in str(
+            object_in(response.content).get("message")
+        ):
             return False
-        if fault := fault_of(self.system, "POST", path, response):
+        if fault := self._http.fault_of("POST", path, response):
             if isinstance(fault, Denied):
                 raise Denied(
                     self.system,
@@ -159,4 +170,12 @@ class ArgoCDWriter(ArgoCD, Writer):
                     remedy="allow the token to sync it, or wait for the end of the sync window",
                 )
             raise fault
+        content_type = response.headers.get("content-type", "")
+        self._application_in(body_of(self.system, f"POST {path}", response.content, content_type))
         return True
+
+
+def _is_own(status: int, path: str, error: Mapping[str, Any]) -> bool:
+    """Tell whether it is how Argo CD refuses: with the code that gRPC has for it, which is 5 for a 404."""
+    code = error.get("code")
+    return isinstance(code, int) and isinstance(error.get("message"), str) and (status != 404 or code == 5)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass
 
@@ -97,7 +96,7 @@ class OperationState(_Answer):
 
     phase: str = ""
     message: str = ""
-    finished_at: datetime | None = None
+    finished_at: AwareDatetime | None = None
     sync_result: SyncResult = SyncResult()
 
 
@@ -167,14 +166,24 @@ class _Status(_Answer):
     sync: _Sync = _Sync()
     health: ObjectHealth = Field(default_factory=ObjectHealth)
     operation_state: OperationState | None = None
-    reconciled_at: datetime | None = None
+    reconciled_at: AwareDatetime | None = None
     resources: tuple[ObjectStatus, ...] = ()
     conditions: tuple[AppCondition, ...] = ()
+
+    @property
+    def deployed(self) -> bool:
+        """Whether it says that at least one object of the application is in the cluster as it should be."""
+        return any(each.status == "Synced" for each in self.resources)
+
+
+class _Metadata(_Answer):
+    name: str
 
 
 class Application(_Answer):
     """The Application, cut to what decides whether a commit has been synced."""
 
+    metadata: _Metadata
     spec: _Spec
     operation: Mapping[str, Any] | None = None
     status: _Status = _Status()

@@ -7,14 +7,24 @@ and are never read back.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictBool,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 from reconciler.clients.http import JsonClient
-from reconciler.model.errors import Missing, Rejected
+from reconciler.model.errors import Missing, Senseless
 from reconciler.settings.giving import HeaderSecret, Reader, Sections, Settings, WebAddress, Writer
 
 SYSTEM = "auth-service"
@@ -53,16 +63,31 @@ class AuthProject(_Answer):
 
 
 class CredentialHealth(_Answer):
-    """What may be known of a project's credentials without reading them."""
+    """What may be known of a project's credentials without reading them.
 
-    has_valid_credential: bool
-    has_refresh_token: bool
-    expires_at: datetime | None = None
+    `expires_at`: of the credential that is valid now; None when none is.
+    """
+
+    project_id: str
+    has_valid_credential: StrictBool
+    has_refresh_token: StrictBool
+    expires_at: AwareDatetime | None = None
 
     @property
     def present(self) -> bool:
         """Whether it has what it needs to log in, if only by a refresh."""
         return self.has_valid_credential or self.has_refresh_token
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """When the credential expires that is valid now; None when none is."""
+        return self.expires_at if self.has_valid_credential else None
+
+
+class _Pushed(_Answer):
+    id: str
+    project_id: str
+    expires_at: AwareDatetime
 
 
 class AuthService(Reader):
@@ -75,7 +100,7 @@ class AuthService(Reader):
         headers = {"Accept": "application/json"}
         if settings.token:
             headers["Authorization"] = f"Bearer {settings.token.get_secret_value()}"
-        self._http = JsonClient(SYSTEM, settings.url or "", headers=headers)
+        self._http = JsonClient(SYSTEM, settings.url or "", own=_is_own, headers=headers)
         self._health: dict[str, CredentialHealth | None] = {}
 
     @classmethod
@@ -90,7 +115,7 @@ class AuthService(Reader):
     def project(self, slug: str) -> AuthProject | None:
         """Return the project, or None when there is none."""
         try:
-            return _read(AuthProject, self._http.get(_path(slug)))
+            return _project(slug, self._http.get(_path(slug)))
         except Missing:
             return None
 
@@ -102,9 +127,12 @@ class AuthService(Reader):
 
     def _ask_health(self, slug: str) -> CredentialHealth | None:
         try:
-            return _read(CredentialHealth, self._http.get(f"{_path(slug)}/health"))
+            health = _read(CredentialHealth, self._http.get(f"{_path(slug)}/health"))
         except Missing:
             return None
+        if health.project_id != slug:
+            raise Senseless(SYSTEM, "told the health of another project than the one it was asked for")
+        return health
 
 
 class AuthServiceWriter(AuthService, Writer):
@@ -117,7 +145,7 @@ class AuthServiceWriter(AuthService, Writer):
     def create_project(self, slug: str, *, display_name: str, settings_json: str) -> None:
         """Make a project; Collision when there is one. Not retried."""
         body = {"id": slug, "displayName": display_name, "settingsJson": settings_json}
-        self._http.once("POST", "/projects", json=body)
+        _project(slug, self._http.once("POST", "/projects", json=body))
 
     def update_project(self, slug: str, *, display_name: str, settings_json: str) -> None:
         """Set these two fields and no other; Missing without such a project. Repeatable, so retried.
@@ -125,7 +153,7 @@ class AuthServiceWriter(AuthService, Writer):
         It makes every pod of the project fetch its files anew, so it is not for saying what is there already.
         """
         body = {"displayName": display_name, "settingsJson": settings_json}
-        self._http.retry.repeat(self._http.once, "PUT", _path(slug), json=body)
+        _project(slug, self._http.retry.repeat(self._http.once, "PUT", _path(slug), json=body))
 
     def push_credentials(
         self, slug: str, *, access_token: SecretStr, refresh_token: SecretStr, expires_at: datetime
@@ -140,17 +168,23 @@ class AuthServiceWriter(AuthService, Writer):
             "refreshToken": refresh_token.get_secret_value(),
             "expiresAt": instant(expires_at),
         }
-        headers = {"X-Pushed-By": "mesh-six-reconciler"}
-        self._http.once("POST", f"{_path(slug)}/credentials", json=body, headers=headers)
+        self._push(slug, body, expires_at)
 
     def end_credentials(self, slug: str) -> None:
         """Put credentials that were over long ago in the place of those before; no request deletes any.
 
         Missing without such a project. Not retried, as for `push_credentials`.
         """
-        body = {"accessToken": "none", "expiresAt": instant(datetime(2000, 1, 1, tzinfo=UTC))}
+        over = datetime(2000, 1, 1, tzinfo=UTC)
+        body = {"accessToken": "none", "expiresAt": instant(over)}
+        self._push(slug, body, over)
+
+    def _push(self, slug: str, body: Mapping[str, str], expires_at: datetime) -> None:
         headers = {"X-Pushed-By": "mesh-six-reconciler"}
-        self._http.once("POST", f"{_path(slug)}/credentials", json=body, headers=headers)
+        answer = self._http.once("POST", f"{_path(slug)}/credentials", json=dict(body), headers=headers)
+        pushed = _read(_Pushed, answer)
+        if pushed.project_id != slug or not same_instant(pushed.expires_at, expires_at):
+            raise Senseless(SYSTEM, "did not confirm the credentials that it was given")
 
 
 def instant(moment: datetime) -> str:
@@ -159,9 +193,32 @@ def instant(moment: datetime) -> str:
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03}Z"
 
 
+def same_instant(left: datetime, right: datetime) -> bool:
+    """Tell whether these are the same to the millisecond, which is what the auth-service keeps."""
+    return abs(left - right) < timedelta(milliseconds=1)
+
+
 def _path(slug: str) -> str:
     assert _ID.fullmatch(slug)  # noqa: S101 - a slug cannot leave its path segment
     return f"/projects/{slug}"
+
+
+def _is_own(status: int, path: str, error: Mapping[str, Any]) -> bool:
+    """Tell whether it is how the service refuses: `{"error": …}`, with `details` at most.
+
+    Half the world says `{"error": "Not Found"}`; the service names the project that it does not have.
+    """
+    said = error.get("error")
+    if not isinstance(said, str) or not error.keys() <= {"error", "details"}:
+        return False
+    return status != 404 or f"'{path.split('/')[2]}'" in said
+
+
+def _project(slug: str, answer: Any) -> AuthProject:  # noqa: ANN401 - JSON as it comes
+    project = _read(AuthProject, answer)
+    if project.id != slug:
+        raise Senseless(SYSTEM, "told of another project than the one it was asked for")
+    return project
 
 
 def _read(kind: type[A], answer: Any) -> A:  # noqa: ANN401 - JSON as it comes
@@ -169,4 +226,4 @@ def _read(kind: type[A], answer: Any) -> A:  # noqa: ANN401 - JSON as it comes
         return kind.model_validate(answer)
     except ValidationError:
         # Without its cause, which quotes the answer.
-        raise Rejected(SYSTEM, f"gave an answer that is no {kind.__name__}") from None
+        raise Senseless(SYSTEM, f"gave an answer that is no {kind.__name__.lstrip('_')}") from None

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
 import httpx
 
+from reconciler.clients.answers import Endless, Own, body_of, bounded, object_in, retry_after
 from reconciler.clients.retry import Retry
-from reconciler.model.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.model.errors import (
+    Collision,
+    Denied,
+    Missing,
+    Rejected,
+    Senseless,
+    SystemFault,
+    Unavailable,
+)
 from reconciler.settings.request_count import count
 
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+CHECK_ADDRESS = "check that its address in the settings is its own, scheme and path too, and no login page's"
+_KINDS: Mapping[int, type[SystemFault]] = {404: Missing, 409: Collision}
 
 
 @cache
@@ -24,13 +34,23 @@ def trusted() -> ssl.SSLContext:
 
 
 class JsonClient:
-    """One system's HTTP connection. Every error is a SystemFault without body, query or credentials in it."""
+    """One system's HTTP connection. Every error is a SystemFault without body, query or credentials in it.
 
-    def __init__(self, system: str, base_url: str, *, headers: Mapping[str, str] | None = None) -> None:
+    `own`: which errors are the system's own.
+    """
+
+    def __init__(
+        self, system: str, base_url: str, *, own: Own, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.system = system
         self.retry = Retry()
+        self._own = own
         self._http = httpx.Client(
-            base_url=base_url, headers=dict(headers or {}), timeout=TIMEOUT, verify=trusted()
+            base_url=base_url,
+            headers=dict(headers or {}),
+            timeout=TIMEOUT,
+            verify=trusted(),
+            event_hooks={"response": [bounded]},
         )
 
     def close(self) -> None:
@@ -44,19 +64,13 @@ class JsonClient:
     def once(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - JSON as it comes
         """Send one request, not retried; options are httpx's (`params`, `json`, `data`, `headers`).
 
-        Returns the decoded body, None when it is empty.
+        Returns the decoded body; Senseless without one, since none of these systems answers so.
         """
         response = self.send(method, path, **options)
-        if fault := fault_of(self.system, method, path, response):
+        if fault := self.fault_of(method, path, response):
             raise fault
-        if not response.content:
-            return None
-        try:
-            return response.json()
-        except (ValueError, RecursionError) as error:
-            raise Rejected(
-                self.system, f"{method} {path} answered with something that is not JSON"
-            ) from error
+        content_type = response.headers.get("content-type", "")
+        return body_of(self.system, f"{method} {path}", response.content, content_type)
 
     def send(self, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
         """Send one request and return the answer whatever its status; Unavailable when there is none."""
@@ -64,31 +78,31 @@ class JsonClient:
         where = self._http.base_url.netloc.decode()
         try:
             return self._http.request(method, path, **options)
+        except Endless as error:
+            raise Senseless(self.system, f"{method} {path} was answered without an end") from error
         except httpx.TimeoutException as error:
             raise Unavailable(self.system, f"{where} did not answer {method} {path} in time") from error
         except httpx.HTTPError as error:
             said = f"{method} {path} to {where} failed: {type(error).__name__}"
             raise Unavailable(self.system, said) from error
 
-
-def fault_of(system: str, method: str, path: str, response: httpx.Response) -> SystemFault | None:
-    """Return the error that a status code stands for, or None for a success. The body is not quoted."""
-    status = response.status_code
-    said = f"{method} {path} answered {status}"
-    if status < 300:
-        return None
-    if status < 400:
-        # Nothing is followed: what a request carries is for this address only. And nothing was done there.
-        remedy = "check that its address in the settings is its own, scheme and path too, and no login page's"
-        return Rejected(system, f"{said}, which leads to {_place(response)}", remedy=remedy)
-    if status == 429 or status >= 500:
-        return Unavailable(system, said, retry_after=retry_after(response.headers))
-    if status in {401, 403}:
-        remedy = "check that its credentials are right, current and allowed to do this"
-        return Denied(system, said, remedy=remedy)
-    if status == 404:
-        return Missing(system, said)
-    return Collision(system, said) if status == 409 else Rejected(system, said)
+    def fault_of(self, method: str, path: str, response: httpx.Response) -> SystemFault | None:
+        """Return the error that an answer stands for, or None for a success. The body is not quoted."""
+        status = response.status_code
+        said = f"{method} {path} answered {status}"
+        if 200 <= status < 300:
+            return None
+        if status < 400:
+            # Nothing is followed: what a request carries is for this address only. Nothing was done there.
+            return Senseless(self.system, f"{said}, which leads to {_place(response)}", remedy=CHECK_ADDRESS)
+        if status == 429 or status >= 500:
+            return Unavailable(self.system, said, retry_after=retry_after(response.headers))
+        if status in {401, 403}:
+            remedy = "check that its credentials are right, current and allowed to do this"
+            return Denied(self.system, said, remedy=remedy)
+        if not self._own(status, path, object_in(response.content)):
+            return Senseless(self.system, f"{said}, and not in the way in which it refuses")
+        return _KINDS.get(status, Rejected)(self.system, said)
 
 
 def _place(response: httpx.Response) -> str:
@@ -97,16 +111,3 @@ def _place(response: httpx.Response) -> str:
         return response.url.join(response.headers.get("location", "")).host
     except httpx.InvalidURL:
         return "no address at all"
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a `Retry-After` header asks for, if it has one that makes sense."""
-    value = headers.get("retry-after", "")
-    if value.isdigit():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-        sent = parsedate_to_datetime(headers.get("date", ""))
-    except ValueError:
-        return None
-    return max(0.0, (moment - sent).total_seconds())

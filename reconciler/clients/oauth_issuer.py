@@ -7,17 +7,19 @@ in docs/systems/claude-login.md, "The device flow".
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from reconciler.clients.http import JsonClient, fault_of
-from reconciler.model.errors import ConfigurationError, Denied, Missing, Rejected
+from reconciler.clients.answers import object_in
+from reconciler.clients.http import JsonClient
+from reconciler.model.errors import ConfigurationError, Denied, Missing, Rejected, Senseless, SystemFault
 from reconciler.settings.giving import Reader, Sections, Settings, WebAddress, Writer
 
 SYSTEM = "oauth issuer"
@@ -126,7 +128,7 @@ class OAuthIssuer(Reader):
 
     def __init__(self, settings: OAuthSettings) -> None:
         self._settings = settings
-        self._http = JsonClient(SYSTEM, "", headers={"Accept": "application/json"})
+        self._http = JsonClient(SYSTEM, "", own=_is_own, headers={"Accept": "application/json"})
         self._found: _Metadata | None = None
 
     @classmethod
@@ -145,15 +147,19 @@ class OAuthIssuer(Reader):
 
     def _discover(self) -> _Metadata:
         issuer = self._settings.issuer or ""
+        fault: SystemFault = Rejected(SYSTEM, "has no discovery document", remedy="check oauth.issuer")
         for path in DISCOVERY:
             try:
                 found = _read(_Metadata, self._http.get(issuer + path))
             except Missing:
                 continue
+            except Senseless as other:  # a page, or a document without the device flow
+                fault = other
+                continue
             for endpoint in (found.device_authorization_endpoint, found.token_endpoint):
                 _web_address(endpoint)
             return found
-        raise Rejected(SYSTEM, "has no discovery document", remedy="check oauth.issuer")
+        raise fault
 
 
 class OAuthIssuerWriter(OAuthIssuer, Writer):
@@ -205,22 +211,25 @@ class OAuthIssuerWriter(OAuthIssuer, Writer):
         """Return the JSON object of an answer of whatever status; a SystemFault when it makes no sense."""
         path = urlsplit(url).path
         response = self._http.send("POST", url, data=form)
-        body = _object(response)
-        if body is not None and isinstance(body.get("error"), str) and response.status_code < 500:
+        body = dict(object_in(response.content))
+        if _is_own(response.status_code, path, body) and response.status_code < 500:
             return body
-        if fault := fault_of(SYSTEM, "POST", path, response):
+        if fault := self._http.fault_of("POST", path, response):
             raise fault
-        if body is None:
-            raise Rejected(SYSTEM, f"POST {path} answered with something that is no JSON object")
+        if not body:
+            raise Senseless(SYSTEM, f"POST {path} answered with something that is no JSON object")
         return body
 
 
-def _object(response: httpx.Response) -> dict[str, Any] | None:
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
+def _is_own(status: int, path: str, error: Mapping[str, Any]) -> bool:
+    """Tell whether it is an error of OAuth: a code of small letters, and no sentence.
+
+    Where a document is looked for in several places it is not in all of them, in whatever words.
+    """
+    if path.endswith(DISCOVERY):
+        return True
+    code = error.get("error")
+    return isinstance(code, str) and re.fullmatch(r"[a-z_]{1,50}", code) is not None
 
 
 def _refused(error: object) -> Rejected | Denied:
@@ -250,4 +259,4 @@ def _read(kind: type[A], answer: Any) -> A:  # noqa: ANN401 - JSON as it comes
         return kind.model_validate(answer)
     except ValidationError:
         # Without its cause, which quotes the answer.
-        raise Rejected(SYSTEM, "gave an answer that makes no sense") from None
+        raise Senseless(SYSTEM, "gave an answer that makes no sense") from None

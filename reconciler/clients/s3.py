@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
@@ -17,6 +18,7 @@ from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from pydantic import AliasChoices, Field, SecretStr
 
+from reconciler.clients.answers import Endless, within_bounds
 from reconciler.clients.retry import Retry
 from reconciler.model.errors import (
     Collision,
@@ -24,6 +26,7 @@ from reconciler.model.errors import (
     Denied,
     Missing,
     Rejected,
+    Senseless,
     SystemFault,
     Unavailable,
 )
@@ -32,6 +35,11 @@ from reconciler.settings.request_count import count
 
 SYSTEM = "S3"
 TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
+
+MOST_KEYS = 1_000_000
+"""Of one list: a server that never comes to its last page does not keep a pass for ever."""
+_NOBODYS = "\N{REPLACEMENT CHARACTER}"
+"""A prefix that no key has, to ask for the bucket only."""
 
 T = TypeVar("T")
 
@@ -82,9 +90,22 @@ class _Pool(urllib3.PoolManager):
     """The connections that the minio package sends through."""
 
     def urlopen(self, method: str, url: str, *args: Any, **kw: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401
-        """Send one request."""
+        """Send one request, and read its answer as far as the bounds go; a redirect is nobody's to follow."""
         count(SYSTEM, f"{method} {urlsplit(url).path}")
-        return super().urlopen(method, url, *args, **kw)
+        kw |= {"preload_content": False, "redirect": False}
+        answer = super().urlopen(method, url, *args, **kw)
+        try:
+            body = b"".join(within_bounds(answer.stream(65536)))
+        except Endless:
+            answer.close()
+            raise
+        finally:
+            answer.release_conn()
+        headers = urllib3.HTTPHeaderDict(answer.headers)
+        headers.discard("content-encoding")
+        return urllib3.HTTPResponse(
+            body, headers=headers, status=answer.status, reason=answer.reason, request_method=method
+        )
 
 
 class ObjectStore(Reader):
@@ -135,9 +156,12 @@ class ObjectStore(Reader):
             return self._listed[folder]
 
     def _keys(self, folder: str) -> frozenset[str]:
+        return self._listed_keys(f"{folder}/")
+
+    def _listed_keys(self, prefix: str) -> frozenset[str]:
         try:
-            listed = self._client.list_objects(self._bucket, prefix=f"{folder}/", recursive=True)
-            return frozenset(str(found.object_name) for found in listed)
+            listed = self._client.list_objects(self._bucket, prefix=prefix, recursive=True)
+            return frozenset(str(found.object_name) for found in islice(listed, MOST_KEYS))
         except S3Error as error:
             if error.code == "NoSuchBucket":
                 return frozenset()
@@ -153,25 +177,44 @@ class ObjectStoreWriter(ObjectStore, Writer):
 
     def ensure_bucket(self) -> None:
         """Make the bucket if it is not there."""
-        if self._retry.repeat(_wrapped, lambda: self._client.bucket_exists(self._bucket)):
+        if self._retry.repeat(_wrapped, self._has_bucket):
             return
         try:
             _wrapped(lambda: self._client.make_bucket(self._bucket))
         except Collision as error:
             # Somebody made it since we asked. If that was our own account, all is well.
-            if not _wrapped(lambda: self._client.bucket_exists(self._bucket)):
+            if not _wrapped(self._has_bucket):
                 raise Denied(
                     SYSTEM,
                     f"the bucket {self._bucket} belongs to another account",
                     remedy="choose another s3.bucket",
                 ) from error
+        else:
+            if not self._retry.repeat(_wrapped, self._has_bucket):
+                raise Senseless(SYSTEM, f"confirmed the bucket {self._bucket}, which is not there")
 
     def put_marker(self, key: str) -> None:
         """Put an empty object, unless there is one of that key; its content is never replaced."""
+        if self._is_there(key):
+            return
+        _wrapped(lambda: self._client.put_object(self._bucket, key, io.BytesIO(b""), 0))
+        if not self._is_there(key):
+            raise Senseless(SYSTEM, f"confirmed {key}, which is not there")
+
+    def _is_there(self, key: str) -> bool:
+        """Tell by a list, which has a form: a HEAD that fails has no body to tell whose answer it is."""
+        return key in self._retry.repeat(_wrapped, lambda: self._listed_keys(key))
+
+    def _has_bucket(self) -> bool:
+        """Tell by a list, too, whether the bucket is there and ours to see."""
         try:
-            self._retry.repeat(_wrapped, lambda: self._client.stat_object(self._bucket, key))
-        except Missing:
-            _wrapped(lambda: self._client.put_object(self._bucket, key, io.BytesIO(b""), 0))
+            for _ in self._client.list_objects(self._bucket, prefix=_NOBODYS):
+                break
+        except S3Error as error:
+            if error.code == "NoSuchBucket":
+                return False
+            raise
+        return True
 
 
 _CODES: dict[str, type[SystemFault]] = {
@@ -197,6 +240,8 @@ def _wrapped(call: Callable[[], T]) -> T:
         return call()
     except S3Error as error:
         raise _fault(error) from error
+    except Endless as error:
+        raise Senseless(SYSTEM, "gave an answer without an end") from error
     except (InvalidResponseError, ServerError) as error:
         # An answer that is not S3's own, such as a proxy's page. Its text is the body: not quoted.
         raise Unavailable(SYSTEM, "answered with something that is not S3") from error
@@ -206,8 +251,8 @@ def _wrapped(call: Callable[[], T]) -> T:
         pool = getattr(error, "pool", None)
         where = f" at {pool.host}:{pool.port}" if isinstance(pool, urllib3.HTTPConnectionPool) else ""
         raise Unavailable(SYSTEM, f"could not be reached{where}: {type(error).__name__}") from error
-    except (MinioException, ParseError, ValueError) as error:
-        raise Rejected(SYSTEM, f"gave an answer that makes no sense: {type(error).__name__}") from error
+    except (MinioException, ParseError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise Senseless(SYSTEM, f"gave an answer that makes no sense: {type(error).__name__}") from error
 
 
 def _fault(error: S3Error) -> SystemFault:

@@ -21,7 +21,15 @@ from pydantic import AliasChoices, Field, SecretStr
 
 from reconciler.clients.retry import Retry
 from reconciler.clients.vault_adapter import SYSTEM, Gone, VaultAdapter, session
-from reconciler.model.errors import Collision, ConfigurationError, Denied, Missing, Rejected, SystemFault
+from reconciler.model.errors import (
+    Collision,
+    ConfigurationError,
+    Denied,
+    Missing,
+    Rejected,
+    Senseless,
+    SystemFault,
+)
 from reconciler.settings.giving import HeaderSecret, Reader, Sections, Settings, WebAddress, Writer
 
 TIMEOUT = (5.0, 10.0)
@@ -163,12 +171,12 @@ class Vault(Reader):
         try:
             return VaultSecret(
                 data={key: SecretStr(_text(value)) for key, value in data.items()},
-                version=int(about["version"]),
-                created=datetime.fromisoformat(about["created_time"]),
-                metadata=_texts(about.get("custom_metadata")),
+                version=_number(about["version"]),
+                created=_moment(about["created_time"]),
+                metadata=_texts(about["custom_metadata"]),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise Rejected(SYSTEM, f"{path} has no version or time that makes sense") from error
+            raise Senseless(SYSTEM, f"{path} has no version or time that makes sense") from error
 
     def metadata(self, path: str) -> VaultMetadata | None:
         """Return what is known of the path; None when Vault has never heard of it."""
@@ -178,11 +186,14 @@ class Vault(Reader):
             self._check_mount()
             return None
         about = _part(answer, "data")
-        return VaultMetadata(
-            version=int(about.get("current_version") or 0),
-            metadata=_texts(about.get("custom_metadata")),
-            delete_version_after=str(about.get("delete_version_after") or "0s"),
-        )
+        try:
+            return VaultMetadata(
+                version=_number(about["current_version"]),
+                metadata=_texts(about["custom_metadata"]),
+                delete_version_after=str(about["delete_version_after"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise Senseless(SYSTEM, f"told nothing of {path} that makes sense") from error
 
     def _names(self, path: str) -> frozenset[str]:
         try:
@@ -190,7 +201,9 @@ class Vault(Reader):
         except Missing:
             self._check_mount()
             return frozenset()
-        keys = _part(answer, "data").get("keys") or []
+        keys = _part(answer, "data").get("keys")
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise Senseless(SYSTEM, f"listed {path} without names")
         return frozenset(key for key in keys if not key.endswith("/"))
 
     def _check_mount(self) -> None:
@@ -279,7 +292,10 @@ class VaultWriter(Vault, Writer):
             )
         finally:
             self._listed.pop(path, None)
-        return int(_part(answer, "data")["version"])
+        version = _part(answer, "data").get("version")
+        if not isinstance(version, int) or version <= over:
+            raise Senseless(SYSTEM, f"did not confirm a new version of {path}")
+        return version
 
     def annotate(self, path: str, metadata: Mapping[str, str]) -> None:
         """Merge these into the custom metadata; other keys, and the path's settings, stay."""
@@ -296,10 +312,17 @@ class VaultWriter(Vault, Writer):
             custom_metadata={**before, **metadata},
         )
         _done(answer)
+        # Vault says that this is done with a 204, as anybody may. Without the mark our own secret would be
+        # a stranger's, so it is looked at.
+        now = self.metadata(path)
+        if now is None or not metadata.items() <= now.metadata.items():
+            raise Senseless(SYSTEM, f"confirmed metadata of {path} that are not there")
 
     def delete(self, path: str) -> None:
         """Remove every version and all metadata; nothing happens when there are none."""
         _done(self._retry.repeat(self._kv().delete_metadata_and_all_versions, path, mount_point=self._mount))
+        if self.metadata(path) is not None:
+            raise Senseless(SYSTEM, f"confirmed that {path} was removed, which is still there")
 
     def _current(self, path: str, cas: int) -> int:
         """Return the version that Vault must be told to write over; Collision unless it stands for `cas`."""
@@ -307,7 +330,7 @@ class VaultWriter(Vault, Writer):
             answer = self._retry.repeat(
                 self._kv().read_secret_version, path, mount_point=self._mount, raise_on_deleted_version=True
             )
-            live = int(_part(answer, "data", "metadata")["version"])
+            live = _part(answer, "data", "metadata").get("version")
         except Gone as gone:
             return gone.version if cas == 0 else cas
         except Missing:
@@ -321,15 +344,28 @@ class VaultWriter(Vault, Writer):
 def _done(answer: object) -> None:
     """Raise unless Vault says that it did what was asked: without a body, or with warnings in JSON."""
     if answer is not None and not (isinstance(answer, dict) and "request_id" in answer):
-        raise Rejected(SYSTEM, "gave an answer that makes no sense", remedy="is vault.address a Vault?")
+        raise Senseless(SYSTEM, "gave an answer that makes no sense", remedy="is vault.address a Vault?")
 
 
 def _part(answer: object, *keys: str) -> dict[str, Any]:
     for key in keys:
         answer = answer.get(key) if isinstance(answer, dict) else None
     if not isinstance(answer, dict):
-        raise Rejected(SYSTEM, "gave an answer that makes no sense", remedy="is vault.mount a KV version 2?")
+        raise Senseless(SYSTEM, "gave an answer that makes no sense", remedy="is vault.mount a KV version 2?")
     return answer
+
+
+def _number(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone")
+    return moment
 
 
 def _text(value: object) -> str:
@@ -337,4 +373,8 @@ def _text(value: object) -> str:
 
 
 def _texts(value: object) -> dict[str, str]:
-    return {str(key): _text(item) for key, item in value.items()} if isinstance(value, dict) else {}
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise TypeError(type(value).__name__)
+    return {str(key): _text(item) for key, item in value.items()}

@@ -27,6 +27,10 @@ class _Failing:
     written: object
     """What people wrote when it failed; with another text it is tried at once."""
 
+    def rests(self, now: datetime) -> bool:
+        """Whether it is left alone now; what is farther off than any rest was read off a wrong clock."""
+        return now < self.until <= now + LONGEST
+
 
 class Backoff:
     """`first` is how long an item rests after its second failure in a row; that doubles, up to an hour."""
@@ -43,7 +47,7 @@ class Backoff:
         return frozenset(
             item
             for item, failing in self._failing.items()
-            if now < failing.until and self._written.get(item) == failing.written
+            if failing.rests(now) and self._written.get(item) == failing.written
         )
 
     def learn(self, reports: Iterable[ItemReport], postponed: frozenset[ItemId], now: datetime) -> None:

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 
 from reconciler.clients.retry import LONGEST_WAIT
 from reconciler.engine.contract import Target
-from reconciler.model.errors import SystemFault, Unavailable
+from reconciler.model.errors import Senseless, SystemFault, Unavailable
 from reconciler.model.item import SpecT
 from reconciler.model.observation import Observation, StateT, Unknown
 from reconciler.settings.giving import Reading
 
 PATIENCE = 3
-"""So many in a row may get no answer before the system itself is taken to be down."""
+"""So many in a row may get no answer, or none of its own, before the system itself is taken to be down."""
 SECONDS = 30.0
 """For such reads of one resource in one pass, which holds the lock: enough for thousands of usual answers."""
 STOPPED = Unknown("not read, because the pass was asked to stop", "the next pass reads it")
@@ -50,7 +50,7 @@ def read_each(
             in_a_row = 0
         except SystemFault as fault:
             found[target.slug] = unreadable(fault)
-            in_a_row = in_a_row + 1 if isinstance(fault, Unavailable) else 0
+            in_a_row = in_a_row + 1 if isinstance(fault, Unavailable | Senseless) else 0
             if in_a_row == PATIENCE or (fault.retry_after or 0.0) > LONGEST_WAIT:
                 reason = f"not asked any more in this pass, since {fault.message}"
                 down = Unknown(reason, fault.remedy, fault.retry_after)

@@ -6,12 +6,13 @@ Which items those are is `leaving`'s; how a thing is disabled or deleted is its 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.deciding import safely
 from reconciler.engine.result import KindView
-from reconciler.engine.stages.apply import Announce, LookAgain, carry_out, not_done, outcome_of
+from reconciler.engine.stages.apply import Announce, LookAgain, carry_out, guarded, not_done, outcome_of
 from reconciler.model.decision import Failed, Needed, Settled, Skipped
 from reconciler.model.item import ItemId
 from reconciler.model.loaded import Loaded
@@ -93,19 +94,22 @@ def apply(
     """Run one item's removals; one outcome for every resource, in the order in which the kind has them."""
     outcomes: dict[str, Outcome] = {}
     resources = {resource.name: resource for resource in view.resources}
-    for name, answer in plan.planned.items():
-        resource, target = resources[name], view.targets[name][plan.id.slug]
+
+    def outcome(resource: AnyResource, target: Target[Any], answer: Planned) -> Outcome:
         stuck = _stands(resource, view, outcomes)
         if not isinstance(answer, Needed):
-            outcome = outcome_of(resource, answer, target.remembered)
-        elif stuck is not None:
-            outcome = outcome_of(resource, stuck, target.remembered)
-        elif stopping():
-            outcome = not_done(resource, "not done, because the pass had to stop")
-        else:
-            finding = view.findings[name][plan.id.slug]
-            outcome = carry_out(resource, target, answer.change, finding, {}, write, announce, look_again)
-        outcomes[name] = outcome
+            return outcome_of(resource, answer, target.remembered)
+        if stuck is not None:
+            return outcome_of(resource, stuck, target.remembered)
+        if stopping():
+            return not_done(resource, "not done, because the pass had to stop")
+        announce(answer.change)
+        finding = view.findings[resource.name][plan.id.slug]
+        return carry_out(resource, target, answer.change, finding, {}, write, look_again)
+
+    for name, answer in plan.planned.items():
+        resource, target = resources[name], view.targets[name][plan.id.slug]
+        outcomes[name] = guarded(resource, target, partial(outcome, resource, target, answer))
     return tuple(outcomes[resource.name] for resource in view.resources)
 
 

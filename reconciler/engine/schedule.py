@@ -52,6 +52,7 @@ class Schedule:
         self.last_ended: datetime | None = None
         """When the last pass ended that ran to its end; one that found another at work does not count."""
         self._ended_at: float | None = None
+        self._begun_at = time.monotonic()
 
     def start(self) -> None:
         """Begin with a pass now."""
@@ -71,6 +72,7 @@ class Schedule:
             misfire_grace_time=None,
         )
         self._scheduler.start()
+        threading.Thread(target=self._mind_the_clock, name="clock", daemon=True).start()
         log.info("schedule started", interval=format_duration(settings.interval))
 
     @property
@@ -99,6 +101,7 @@ class Schedule:
             if self._running:
                 return
             self._running, self._asked = True, False
+            self._begun_at = time.monotonic()
         while not self._ends(None if self._stop.is_set() else self._guarded()):
             pass
 
@@ -114,6 +117,16 @@ class Schedule:
                 self._begin_at(min(self._job.next_run_time or now + again, now + again))
             self._deciding.notify_all()
             return True
+
+    def _mind_the_clock(self) -> None:
+        """Have a pass begin where none did for long: the scheduler goes by a clock that may be put back."""
+        most = 2 * self._settings.interval + self._settings.jitter
+        while not self._stop.is_set():
+            self._stop.sleep(self._settings.interval.total_seconds(), time.sleep)
+            with self._deciding:
+                late = not self._running and time.monotonic() - self._begun_at > most.total_seconds()
+            if late:
+                self.wake("the clock was put back")
 
     def _begin_at(self, moment: datetime) -> None:
         self._job.modify(next_run_time=moment)

@@ -15,7 +15,8 @@
         ├── Denied                401 or 403: credentials missing, wrong, expired or too weak
         ├── Missing               404: the thing is not there
         ├── Collision             409, "already exists", check-and-set mismatch: somebody was first
-        └── Rejected              every other refusal, and answers that make no sense
+        └── Rejected              every other refusal
+            └── Senseless             an answer that is not the system's own, or lacks what it must have
 
 Clients raise nothing else: they wrap their library's errors once (`raise Denied(...) from error`) and put no
 response body, URL with credentials or secret into the text.
@@ -23,15 +24,25 @@ response body, URL with credentials or secret into the text.
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 DEFECT = "this is a defect: report it with the debug log (-v)"
 """The remedy of what nobody foresaw."""
+LONGEST_PAUSE = 86_400.0
+"""Seconds. Who asks us to stay away for longer is asked again after a day: the number may be nonsense."""
 
 
 def printable(text: str) -> str:
     """Return the text with everything escaped that a terminal would obey and not show."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
+def bounded_pause(seconds: float | None) -> float | None:
+    """Return a pause that a system named, within reason; None for none, and for what is no number."""
+    if seconds is None or math.isnan(seconds):
+        return None
+    return min(max(seconds, 0.0), LONGEST_PAUSE)
 
 
 class ReconcilerError(Exception):
@@ -99,7 +110,8 @@ class NotConfigured(ReconcilerError):
 class SystemFault(ReconcilerError):
     """An external system did not do as asked.
 
-    `retry_after` is in seconds, when the system named a time; None when it did not.
+    `retry_after` is in seconds, when the system named a time that makes sense; None when it did not. Whatever
+    was named, it is between 0 and `LONGEST_PAUSE` here, so that everybody can reckon with it.
     """
 
     usual_remedy: ClassVar[str] = ""
@@ -109,7 +121,7 @@ class SystemFault(ReconcilerError):
     ) -> None:
         super().__init__(f"{system}: {message}", remedy=remedy or self.usual_remedy)
         self.system = system
-        self.retry_after = retry_after
+        self.retry_after = bounded_pause(retry_after)
 
 
 class Unavailable(SystemFault):
@@ -131,6 +143,15 @@ class Collision(SystemFault):
 
 
 class Rejected(SystemFault):
-    """Any other refusal, and answers that make no sense."""
+    """Any other refusal."""
 
     usual_remedy = "correct what it says; the next pass tries again"
+
+
+class Senseless(Rejected):
+    """What came is not this system's own answer, or lacks what that must have.
+
+    It proves nothing: of a read neither absence nor emptiness, and of a write neither success nor refusal.
+    """
+
+    usual_remedy = "check that its address in the settings is its own, and what stands between us and it"

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, Union
+from itertools import accumulate
+from typing import Any, NoReturn, TypeAlias, Union
 
 Json: TypeAlias = Union[bool, int, float, str, Sequence["Json"], Mapping[str, "Json"], "Later", None]
 """JSON, or a value inside it that only applying an earlier change can give."""
 
 Object: TypeAlias = Mapping[str, Json]
+
+DEEPEST = 100
+"""Values inside each other; what systems answer has a dozen."""
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(sign for sign in range(256) if sign not in _STEPS)
+_HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 @dataclass(frozen=True)
@@ -46,14 +56,42 @@ def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def decoded(text: bytes) -> Any:  # noqa: ANN401 - JSON as it comes
+    """Return the value of a JSON text in UTF-8; ValueError for anything that others would read otherwise.
+
+    That is: a key there twice in an object, numbers that are none or too large, halves of characters, and
+    more than `DEEPEST` values inside each other, which what is done with them later cannot go down to.
+    """
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    if max(accumulate(_STEPS[sign] for sign in brackets), default=0) > DEEPEST:
+        raise ValueError("values are too deep inside each other")
+    # utf-8-sig: editors of some systems put a mark in front.
+    value = json.loads(
+        text.decode("utf-8-sig"), object_pairs_hook=once_each, parse_constant=_refuse, parse_float=_finite
+    )
+    if _HALF_CHARACTER.search(text):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
 def json_object(text: bytes) -> dict[str, Any] | None:
     """Return the one JSON object that a text is, each key once; None for anything else."""
     try:
-        # utf-8-sig: editors of some systems put a mark in front.
-        document = json.loads(text.decode("utf-8-sig"), object_pairs_hook=once_each)
-    except (ValueError, RecursionError):
+        document = decoded(text)
+    except ValueError:
         return None
     return document if isinstance(document, dict) else None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def resolve(value: Json, outputs: Mapping[str, Object]) -> Json:

@@ -152,9 +152,10 @@ def _entry(outcome: Outcome, old: Object, now: datetime) -> Object:
         return {}
     if outcome.unreadable:
         return old
-    same = old.get("state") == str(condition)
-    since = old.get("since") if same and old.get("since") else now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    new: dict[str, Json] = {"state": str(condition), "since": since}
+    moment, before = now.strftime("%Y-%m-%dT%H:%M:%SZ"), old.get("since")
+    # What is still to come was read off a clock that was wrong. (Texts of this form sort like their times.)
+    same = old.get("state") == str(condition) and isinstance(before, str) and "" < before <= moment
+    new: dict[str, Json] = {"state": str(condition), "since": before if same else moment}
     if awaits:
         new["awaits"] = awaits
     if outcome.reason:

@@ -19,8 +19,19 @@ Kind = Literal[
     "502",
     "502-after",
     "429",
+    "429-endless",
     "malformed",
     "malformed-after",
+    "302",
+    "307",
+    "204",
+    "empty",
+    "empty-object",
+    "empty-list",
+    "page",
+    "404-page",
+    "404-object",
+    "deep",
     "slow",
     "refuse",
 ]
@@ -35,7 +46,10 @@ class Fault:
     for PostgreSQL in the statement without literals, or in "CONNECT" for a new connection.
     `kind`: a plain kind or `…-before` never reaches the server; with `…-after` the effect happens and the
     answer is lost. `refuse` closes connections at once, for ever: a system that is down. `429` has no
-    retry-after.
+    retry-after, and `429-endless` one of three million years.
+    Those from `302` to `deep` are what something else answers in a system's place, and nothing is done there:
+    redirects to the same host, a success without a body, JSON that says nothing, pages of an ingress and of a
+    login, an error of another system, and JSON a hundred thousand lists deep. PostgreSQL hangs up instead.
     `times`: how often it strikes; `skip`: how many matching requests pass first.
     `seconds`: how long `timeout-…` holds the connection before it drops it, and how long `slow` delays.
     The clients' read timeout is 10 s; a test that does not need the client's own timeout sets less, and the

@@ -26,7 +26,26 @@ Headers = list[tuple[bytes, bytes]]
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"te", b"upgrade", b"date", b"server"}
 # Values that make a line of the log readable and can hold no secret.
 _SHOWN = {"page", "per_page", "size", "prefix", "delimiter", "list-type", "list", "recurse", "cas", "version"}
-_STATUSES = {"500": 500, "502": 502, "429": 429}
+_PAGE = b"<html><body>The sandbox made this fail on purpose.</body></html>"
+_JSON, _HTML = {"content-type": "application/json"}, {"content-type": "text/html"}
+_ANSWERS: Mapping[str, tuple[int, Mapping[str, str], bytes]] = {
+    "500": (500, _HTML, _PAGE),
+    "502": (502, _HTML, _PAGE),
+    "429": (429, _HTML, _PAGE),
+    "429-endless": (429, {**_HTML, "retry-after": "100000000000000"}, _PAGE),
+    "malformed": (200, _JSON, b'{"data": [{"id": '),
+    "302": (302, {**_HTML, "location": "/login"}, _PAGE),
+    "307": (307, {**_HTML, "location": "/login"}, _PAGE),
+    "204": (204, {}, b""),
+    "empty": (200, _JSON, b""),
+    "empty-object": (200, _JSON, b"{}"),
+    "empty-list": (200, _JSON, b"[]"),
+    "page": (200, _HTML, _PAGE),
+    "404-page": (404, _HTML, _PAGE),
+    "404-object": (404, _JSON, b'{"error": "Not Found", "status": 404}'),
+    "deep": (200, _JSON, b"[" * 100_000 + b"]" * 100_000),
+}
+"""By kind of fault: status, headers and body of what is answered in a system's place."""
 
 
 @dataclass(frozen=True)
@@ -179,14 +198,11 @@ async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
 async def _fail(fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
     """Do to the client what the fault says."""
     kind = fault.kind.removesuffix("-before").removesuffix("-after")
-    if status := _STATUSES.get(kind):
-        page = b"<html><body>The sandbox made this fail on purpose.</body></html>"
-        headers = [(b"content-type", b"text/html"), (b"content-length", str(len(page)).encode())]
-        return await _send(send, status, headers, page)
-    if kind == "malformed":
-        page = b'{"data": [{"id": '
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(page)).encode())]
-        return await _send(send, 200, headers, page)
+    if answer := _ANSWERS.get(kind):
+        status, told, body = answer
+        length = {} if status == 204 else {"content-length": str(len(body))}
+        headers = [(name.encode(), value.encode()) for name, value in {**told, **length}.items()]
+        return await _send(send, status, headers, body)
     if kind == "timeout":
         # After the whole request, the only thing left to receive is that the client went away.
         with suppress(TimeoutError):

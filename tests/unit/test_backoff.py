@@ -107,3 +107,12 @@ def test_one_whose_file_is_gone_is_forgotten() -> None:
         backoff.learn([report("a", Condition.ERROR)], backoff.postponed(state, NOW), NOW)
     backoff.learn([], backoff.postponed(loaded(), NOW), NOW)
     assert backoff.postponed(state, NOW) == frozenset()
+
+
+def test_a_rest_that_a_wrong_clock_has_set_is_none() -> None:
+    rehearsal, state = Rehearsal(), loaded("a")
+    rehearsal.now += timedelta(days=400)
+    assert [rehearsal.run(state) for _ in range(3)] == [True, True, True]
+    rehearsal.run(state)
+    rehearsal.now -= timedelta(days=400)
+    assert rehearsal.run(state)

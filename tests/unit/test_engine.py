@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 
+from reconciler.clients.pass_store import Verification
 from reconciler.engine import viewing
 from reconciler.engine.contract import Resource
 from reconciler.engine.kind import Kind, Proof
 from reconciler.engine.stages import apply, observe, plan, report
 from reconciler.model.decision import Change, Needed, Settled, Skipped
-from reconciler.model.errors import Collision, ConfigurationError, Denied, NotConfigured, Unavailable
+from reconciler.model.errors import (
+    Collision,
+    ConfigurationError,
+    Denied,
+    NotConfigured,
+    Senseless,
+    Unavailable,
+)
 from reconciler.model.item import Item, ItemId
 from reconciler.model.json import Later, Object
 from reconciler.model.loaded import Loaded
@@ -485,3 +493,96 @@ def test_what_is_remembered_for_a_credential_taken_away_is_no_ground_for_a_chang
     made = run([first, second], "a", statuses=before)
     assert made.conditions("a") == {"first": Condition.ERROR, "second": Condition.BLOCKED}
     assert ("second", "a") not in world.values
+
+
+@pytest.mark.parametrize(
+    ("fault", "condition"),
+    [
+        (Senseless("World", "answered with a page"), Condition.UNKNOWN),
+        (Unavailable("World", "is slow", retry_after=1e30), Condition.UNKNOWN),
+        (Unavailable("World", "is slow", retry_after=float("nan")), Condition.UNKNOWN),
+        (Denied("World", "may not", retry_after=float("inf")), Condition.ERROR),
+        (OverflowError("date value out of range"), Condition.ERROR),
+    ],
+)
+def test_what_a_write_is_answered_is_its_own_and_never_the_passs(
+    fault: Exception, condition: Condition
+) -> None:
+    world = World()
+    world.on_write["first"] = fault
+    made = run([resource(world, "first"), resource(world, "second", needs=("first",))], "a", "b")
+    for slug in ("a", "b"):
+        assert made.conditions(slug)["first"] is condition
+    assert world.values == {}
+
+
+@pytest.mark.parametrize("pause", [1e30, float("nan"), float("inf"), -5.0])
+def test_a_read_that_names_an_absurd_pause_is_unknown_for_a_bounded_time(pause: float) -> None:
+    world = World()
+    world.on_read["first"] = Unavailable("World", "is down", retry_after=pause)
+    (outcome,) = run([resource(world, "first")], "a").reports["a"].outcomes
+    assert outcome.condition is Condition.UNKNOWN
+    assert outcome.again_in is not None
+    assert timedelta() <= outcome.again_in <= timedelta(days=1)
+
+
+def test_a_defect_in_what_surrounds_a_change_is_that_changes() -> None:
+    world = World()
+    resources = [resource(world, "first"), resource(world, "second")]
+    items = [item("a"), item("b")]
+    kind = kind_of(*resources)
+    loaded = Loaded("0" * 40, tuple(items), {})
+    read = Reading(Sections({}, {}))
+    view = viewing.view(kind, resources, items, loaded, read, None, now=NOW, verify_within=timedelta(hours=1))
+
+    def announce(change: Change) -> None:
+        if (change.item.slug, change.resource) == ("a", "first"):
+            raise RecursionError
+
+    outcomes = {
+        each.id.slug: apply.apply(
+            each,
+            view,
+            Writing(Sections({}, {})),
+            stopping=lambda: False,
+            announce=announce,
+            look_again=lambda each, target: observe.observe(each, [target], read)[target.slug],
+        )
+        for each in plan.plan(view, ["a", "b"])
+    }
+    assert [each.condition for each in outcomes["a"]] == [Condition.ERROR, Condition.CHANGED]
+    assert [each.condition for each in outcomes["b"]] == [Condition.CHANGED, Condition.CHANGED]
+    assert outcomes["a"][0].reason == "unexpected RecursionError"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "due"),
+    [
+        (timedelta(days=400), True),
+        (timedelta(seconds=1), True),
+        (timedelta(0), False),
+        (-timedelta(days=2), True),
+    ],
+)
+def test_a_verification_in_the_future_is_none(ahead: timedelta, due: bool) -> None:
+    moment = NOW + ahead
+    assert observe.audit_due(ItemId("thing", "a"), "r", moment, now=NOW, within=timedelta(days=1)) is due
+    store = {(ItemId("thing", "a"), "r"): Verification(moment)}
+    made = observe.targets(
+        resource(World(), "r"),
+        [item("a")],
+        Loaded("0" * 40, (item("a"),), {}),
+        store,
+        {},
+        now=NOW,
+        verify_within=timedelta(days=1),
+    )
+    assert [each.verified_at for each in made] == [None if ahead > timedelta(0) else moment]
+
+
+def test_since_is_never_still_to_come() -> None:
+    world = World()
+    first = run([resource(world, "first")], "a").documents["a"]
+    first["resources"]["first"]["since"] = "2999-01-01T00:00:00Z"
+    again = run([resource(world, "first")], "a", statuses={"a": first}).documents["a"]
+    assert again["resources"]["first"]["since"] == NOW.strftime("%Y-%m-%dT%H:%M:%SZ")

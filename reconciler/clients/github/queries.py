@@ -19,7 +19,7 @@ from reconciler.clients.github.models import (
     RepositoryName,
 )
 from reconciler.clients.github.refusals import SYSTEM
-from reconciler.model.errors import Rejected
+from reconciler.model.errors import Senseless
 
 T = TypeVar("T")
 
@@ -48,6 +48,8 @@ fragment H on Repository{
   root:object(expression:"HEAD:.devcontainer.json"){__typename ...F}
   folder:object(expression:"HEAD:.devcontainer"){__typename ...D}}
 """
+_UNTOLD: Mapping[str, Any] = {"nodes": (), "pageInfo": {"hasNextPage": False}}
+"""In place of a connection that is null, which is no empty one."""
 _FILES = {0o100644, 0o100755}
 """Git's modes of what is a file, and no link, folder or submodule."""
 MAIN, ROOT, FOLDER = ".devcontainer/devcontainer.json", ".devcontainer.json", ".devcontainer"
@@ -66,6 +68,8 @@ OWNED_BOARDS = (
 )
 ONE_BOARD = "query($id:ID!){node(id:$id){__typename ...P}}" + BOARD
 
+ITEMS = """query($ids:[ID!]!){nodes(ids:$ids){...on ProjectV2{id closed items(first:0){totalCount}}}}"""
+
 CREATE_BOARD = (
     """mutation($owner:ID!,$repository:ID!,$title:String!){
   made:createProjectV2(input:{ownerId:$owner,repositoryId:$repository,title:$title}){projectV2{...P}}}"""
@@ -73,6 +77,8 @@ CREATE_BOARD = (
 )
 UPDATE_BOARD = """mutation($board:ID!,$title:String!,$readme:String!){
   made:updateProjectV2(input:{projectId:$board,title:$title,readme:$readme}){projectV2{id}}}"""
+CLOSE_BOARD = """mutation($board:ID!){
+  made:updateProjectV2(input:{projectId:$board,closed:true}){projectV2{id closed}}}"""
 LINK_BOARD = """mutation($board:ID!,$repository:ID!){
   made:linkProjectV2ToRepository(input:{projectId:$board,repositoryId:$repository}){repository{id}}}"""
 CREATE_FIELD = """mutation($board:ID!,$name:String!,$type:ProjectV2CustomFieldType!,
@@ -119,12 +125,12 @@ def repositories(wanted: Sequence[RepositoryName]) -> tuple[str, dict[str, str]]
 
 
 def sensible(said: str, parse: Callable[[Any], T], raw: object) -> T:
-    """Return what `parse` makes of an answer; Rejected when the answer is not of the form that it needs."""
+    """Return what `parse` makes of an answer; Senseless when it is not of the form that it needs."""
     try:
         return parse(raw)
-    except (KeyError, TypeError, AttributeError, ValidationError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, ValidationError) as error:
         # The cause is left out: it may quote the answer.
-        raise Rejected(
+        raise Senseless(
             SYSTEM, f"{said} answered with something that makes no sense ({type(error).__name__})"
         ) from None
 
@@ -133,7 +139,8 @@ def repository(raw: Mapping[str, Any], unread: frozenset[str]) -> GitHubReposito
     """Return the repository of one alias; `unread` names parts that GitHub refused."""
     default, owner = raw["defaultBranchRef"], raw["owner"]
     looked_at = raw.get("branch", default)
-    boards, keys = raw["projectsV2"] or {}, raw["deployKeys"] or {}
+    untold = {name for name in ("projectsV2", "deployKeys") if raw[name] is None}
+    boards, keys = (_UNTOLD if raw[name] is None else raw[name] for name in ("projectsV2", "deployKeys"))
     return GitHubRepository(
         id=raw["id"],
         number=raw["databaseId"],
@@ -149,11 +156,18 @@ def repository(raw: Mapping[str, Any], unread: frozenset[str]) -> GitHubReposito
         head=looked_at and looked_at["target"]["oid"],
         devcontainers=tuple(_devcontainers(raw)),
         boards=tuple(board(each) for each in nodes(boards)),
-        more_boards=bool(boards.get("pageInfo", {}).get("hasNextPage")),
+        more_boards=boards["pageInfo"]["hasNextPage"],
         deploy_keys=tuple(DeployKey(each["title"], each["key"], each["readOnly"]) for each in nodes(keys)),
-        more_deploy_keys=bool(keys.get("pageInfo", {}).get("hasNextPage")),
-        unread=unread,
+        more_deploy_keys=keys["pageInfo"]["hasNextPage"],
+        unread=unread | untold,
     )
+
+
+def page_of_boards(data: Mapping[str, Any]) -> tuple[list[Board], bool, str | None]:
+    """Return (boards, whether there are more, after what those come) of a page of a `node`'s boards."""
+    raw = data["node"]["boards"]
+    about = raw["pageInfo"]
+    return [board(each) for each in nodes(raw)], about["hasNextPage"], about["endCursor"]
 
 
 def board(raw: Mapping[str, Any]) -> Board:
@@ -170,15 +184,34 @@ def board(raw: Mapping[str, Any]) -> Board:
     )
 
 
+def items(raw: object) -> dict[str, int]:
+    """Return the number of items of each open board of a list of nodes, by its id."""
+    boards = [node for node in _listed(raw) if node and not node["closed"]]
+    return {str(each["id"]): _count(each["items"]["totalCount"]) for each in boards}
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise TypeError(type(value).__name__)
+    return value
+
+
 def board_field(raw: Mapping[str, Any]) -> BoardField:
     """Return a field with its options."""
-    options = {option["name"]: option["id"] for option in raw.get("options") or []}
+    listed = raw["options"] if raw["dataType"] == "SINGLE_SELECT" else []
+    options = {option["name"]: option["id"] for option in _listed(listed)}
     return BoardField(raw["id"], raw["name"], raw["dataType"], options)
 
 
 def nodes(connection: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
-    """Return what a connection holds, without the nodes that we may not see."""
-    return [node for node in connection.get("nodes") or [] if node]
+    """Return what a connection holds, without the nodes that we may not see; TypeError without a list."""
+    return [node for node in _listed(connection["nodes"]) if node is not None]
+
+
+def _listed(value: object) -> Sequence[Any]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(type(value).__name__)
+    return value
 
 
 def _devcontainers(raw: Mapping[str, Any]) -> Iterable[FileContent]:

@@ -27,7 +27,7 @@ from reconciler.clients.github.models import (
 )
 from reconciler.clients.github.refusals import SYSTEM, TooHeavy, graphql_fault
 from reconciler.clients.retry import Retry
-from reconciler.model.errors import Denied, Missing, Rejected, SystemFault
+from reconciler.model.errors import Denied, Missing, Rejected, Senseless, SystemFault
 from reconciler.settings.giving import Reader, Sections, Settings
 
 if TYPE_CHECKING:
@@ -110,13 +110,24 @@ class GitHub(Reader):
     def board(self, board_id: str) -> Board | None:
         """Return one board, None when there is no such board (any more)."""
         try:
-            data, _ = self._retry.repeat(
+            data, errors = self._retry.repeat(
                 self._connect().graphql, "reading a board", queries.ONE_BOARD, {"id": board_id}
             )
+            _check_whole("reading a board", errors)
         except Missing:
             return None
-        raw = data.get("node")
-        return queries.sensible("reading a board", queries.board, raw) if raw else None
+        return queries.sensible("reading a board", lambda answer: queries.board(answer["node"]), data)
+
+    def items_of(self, board_ids: Sequence[str]) -> Mapping[str, int]:
+        """Return how many items each of these boards holds that are open; one request for a hundred."""
+        found: dict[str, int] = {}
+        for start in range(0, len(board_ids), 100):
+            said, variables = "counting items of boards", {"ids": board_ids[start : start + 100]}
+            data, errors = self._retry.repeat(self._connect().graphql, said, queries.ITEMS, variables)
+            found |= queries.sensible(said, lambda raw: queries.items(raw["nodes"]), data)
+            if not found and errors:
+                _check_whole(said, errors)
+        return found
 
     def hooks(self, place: str) -> tuple[Hook, ...]:
         """Return all webhooks of `repos/owner/name` or `orgs/login`, oldest first."""
@@ -196,19 +207,15 @@ class GitHub(Reader):
         boards: list[Board] = []
         after: str | None = None
         while True:
-            data, _ = self._retry.repeat(
+            data, errors = self._retry.repeat(
                 self._connect().graphql, said, document, {**variables, "after": after}
             )
-            if not (data.get("node") or {}).get("boards"):
-                raise Missing(SYSTEM, f"{said}: its owner is not there")
-            page = data["node"]["boards"]
-            boards += queries.sensible(
-                said, lambda raw: [queries.board(each) for each in queries.nodes(raw)], page
-            )
-            about = page.get("pageInfo") or {}
-            if not about.get("hasNextPage") or about.get("endCursor") == after:
+            _check_whole(said, errors)
+            page, more, following = queries.sensible(said, queries.page_of_boards, data)
+            boards += page
+            if not more or following == after:
                 return tuple(boards)
-            after = about["endCursor"]
+            after = following
 
     def _ask(self, wanted: Sequence[RepositoryName]) -> dict[RepositoryName, Found]:
         document, variables = queries.repositories(wanted)
@@ -218,6 +225,19 @@ class GitHub(Reader):
             name: _found(name, data.get(f"r{index}"), _of(errors, f"r{index}"))
             for index, name in enumerate(wanted)
         }
+
+
+def _check_whole(said: str, errors: Sequence[Mapping[str, Any]]) -> None:
+    """Raise what a part was not told for, unless that is a single foreign thing that we may not see."""
+    for error in errors:
+        if not _is_hidden(error):
+            fault = graphql_fault(said, [error], {})
+            assert fault is not None  # noqa: S101 - there is an error
+            raise fault
+
+
+def _is_hidden(error: Mapping[str, Any]) -> bool:
+    return len(error.get("path") or ()) > 2 and error.get("type") in {"FORBIDDEN", "NOT_FOUND"}
 
 
 def _of(errors: Sequence[Mapping[str, Any]], alias: str) -> list[Mapping[str, Any]]:
@@ -233,7 +253,7 @@ def _found(name: RepositoryName, raw: object, errors: Sequence[Mapping[str, Any]
         if raw is None and fault:
             return fault
     if raw is None:
-        return Rejected(SYSTEM, f"{said} gave neither an answer nor an error")
+        return Senseless(SYSTEM, f"{said} gave neither an answer nor an error")
     try:
         return queries.sensible(said, lambda answer: queries.repository(answer, _unread(errors)), raw)
     except Rejected as fault:
@@ -242,11 +262,8 @@ def _found(name: RepositoryName, raw: object, errors: Sequence[Mapping[str, Any]
 
 def _unread(errors: Sequence[Mapping[str, Any]]) -> frozenset[str]:
     """Return the parts that GitHub did not tell. A single foreign board that we may not see is none."""
-    hidden = {"FORBIDDEN", "NOT_FOUND"}
     return frozenset(
-        str(error["path"][1])
-        for error in errors
-        if len(error["path"]) > 1 and not (len(error["path"]) > 2 and error.get("type") in hidden)
+        str(error["path"][1]) for error in errors if len(error["path"]) > 1 and not _is_hidden(error)
     )
 
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from reconciler.clients.http import retry_after
+from reconciler.clients.answers import retry_after, until_moment
 from reconciler.clients.server_words import first_sentence
-from reconciler.model.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.model.errors import (
+    Collision,
+    Denied,
+    Missing,
+    Rejected,
+    Senseless,
+    SystemFault,
+    Unavailable,
+)
 
 SYSTEM = "GitHub"
 SECONDARY_WAIT = 60.0
@@ -45,6 +52,10 @@ class TooHeavy(Unavailable):
     """A query took too long or too much: half of it may do."""
 
 
+class Elsewhere(Senseless):
+    """A 404 of something else than GitHub, which knows nothing of what GitHub has."""
+
+
 class BranchProtected(Rejected):
     """The branch takes no direct commit; a pull request may do."""
 
@@ -64,7 +75,12 @@ def fault_of(said: str, status: int, headers: Mapping[str, str], body: object) -
         return BranchProtected(SYSTEM, f"{said}: the branch is protected", remedy="use a pull request")
     if status in {401, 403}:
         return _denied(said, status, headers, words)
-    return _refused(said, status, words, body)
+    return _foreign(said, status, headers, body) or _refused(said, status, words, body)
+
+
+def is_own(headers: Mapping[str, str]) -> bool:
+    """Tell whether GitHub itself answers: Enterprise Server too names the media type of what it sends."""
+    return "x-github-media-type" in headers or "x-github-request-id" in headers
 
 
 def graphql_fault(
@@ -90,6 +106,20 @@ def graphql_fault(
     return Rejected(SYSTEM, f"{said}{sentence}", remedy=remedy)
 
 
+def _foreign(said: str, status: int, headers: Mapping[str, str], body: object) -> Senseless | None:
+    """Return what a refusal is that GitHub did not make; None for its own.
+
+    Each of its own has a message. What is not there is believed only with where that is documented, or with
+    GitHub's headers, since many a program says "Not Found" in that form.
+    """
+    if not isinstance(body, Mapping) or not isinstance(body.get("message"), str):
+        kind = Elsewhere if status == 404 else Senseless
+        return kind(SYSTEM, f"{said} without a word of GitHub's")
+    if status == 404 and not (isinstance(body.get("documentation_url"), str) or is_own(headers)):
+        return Elsewhere(SYSTEM, f"{said}, and not as GitHub does")
+    return None
+
+
 def _limit(status: int, headers: Mapping[str, str], words: str) -> float | None:
     named = retry_after(headers)
     if headers.get("x-ratelimit-remaining") == "0" and "secondary" not in words:
@@ -100,11 +130,8 @@ def _limit(status: int, headers: Mapping[str, str], words: str) -> float | None:
 
 
 def _until_reset(headers: Mapping[str, str]) -> float:
-    try:
-        sent = parsedate_to_datetime(headers.get("date", "")).timestamp()
-        return max(1.0, float(headers["x-ratelimit-reset"]) - sent)
-    except (KeyError, ValueError):
-        return SECONDARY_WAIT
+    wait = until_moment(headers.get("x-ratelimit-reset", ""), headers)
+    return SECONDARY_WAIT if wait is None else max(1.0, wait)
 
 
 def _denied(said: str, status: int, headers: Mapping[str, str], words: str) -> Denied:
@@ -148,7 +175,7 @@ def _refused(said: str, status: int, words: str, body: object) -> SystemFault:
 def _words(body: object) -> str:
     if not isinstance(body, Mapping):
         return ""
-    errors = [each for each in body.get("errors") or [] if isinstance(each, Mapping | str)]
+    errors = [each for each in _listed(body) if isinstance(each, Mapping | str)]
     said = [
         each if isinstance(each, str) else f"{each.get('message', '')} {each.get('code', '')}"
         for each in errors
@@ -156,8 +183,14 @@ def _words(body: object) -> str:
     return " ".join([str(body.get("message", "")), *said]).replace("already_exists", "already exists").lower()
 
 
+def _listed(body: Mapping[str, Any]) -> Sequence[Any]:
+    """Return a refusal's list of errors; empty where it has none."""
+    errors = body.get("errors")
+    return errors if isinstance(errors, list) else []
+
+
 def _fields(body: object) -> list[str]:
     """Return GitHub's names of the fields that it refused: words of its own, not of ours."""
-    errors = body.get("errors") if isinstance(body, Mapping) else None
-    named = [f"{each.get('field')} {each.get('code')}" for each in errors or [] if isinstance(each, Mapping)]
+    errors = _listed(body) if isinstance(body, Mapping) else []
+    named = [f"{each.get('field')} {each.get('code')}" for each in errors if isinstance(each, Mapping)]
     return [f", {name}" for name in named if re.fullmatch(r"[a-z_]{1,40} [a-z_]{1,40}", name)]

@@ -20,8 +20,8 @@ from reconciler.clients.github.account import GitHubSettings
 from reconciler.clients.github.batches import Found
 from reconciler.clients.github.models import Board, BoardField, PullRequest, RepositoryName
 from reconciler.clients.github.reader import GitHub
-from reconciler.clients.github.refusals import graphql_fault
-from reconciler.model.errors import Missing
+from reconciler.clients.github.refusals import SYSTEM, graphql_fault
+from reconciler.model.errors import Missing, Senseless
 from reconciler.settings.giving import Writer
 
 
@@ -55,12 +55,19 @@ class GitHubWriter(GitHub, Writer):
     def update_board(self, board_id: str, *, title: str, readme: str) -> None:
         """Set title and readme at once."""
         variables = {"board": board_id, "title": title, "readme": readme}
-        self._mutate("updating a board", queries.UPDATE_BOARD, variables)
+        made = self._mutate("updating a board", queries.UPDATE_BOARD, variables)
+        _confirm("updating a board", made, lambda raw: raw["projectV2"]["id"] == board_id)
+
+    def close_board(self, board_id: str) -> None:
+        """Close a board: it leaves the list, keeps all that it has, and can be reopened."""
+        made = self._mutate("closing a board", queries.CLOSE_BOARD, {"board": board_id})
+        _confirm("closing a board", made, lambda raw: raw["projectV2"] == {"id": board_id, "closed": True})
 
     def link_board(self, board_id: str, repository_id: str) -> None:
         """Link a board to a repository; linking twice is once."""
         variables = {"board": board_id, "repository": repository_id}
-        self._mutate("linking a board", queries.LINK_BOARD, variables)
+        made = self._mutate("linking a board", queries.LINK_BOARD, variables)
+        _confirm("linking a board", made, lambda raw: raw["repository"]["id"] == repository_id)
 
     def create_field(self, board_id: str, name: str, options: Sequence[tuple[str, str]] = ()) -> BoardField:
         """Add a text field, or a single select one when there are options: pairs of name and color."""
@@ -101,6 +108,7 @@ class GitHubWriter(GitHub, Writer):
         """Make a webhook of `repos/owner/name` or `orgs/login` and return its id."""
         body = {"name": "web", "active": True, "events": list(events), "config": _config(url, secret)}
         made = self._write("POST", f"/{place}/hooks", body)
+        _confirm("creating a webhook", made, lambda raw: raw["config"]["url"] == url)
         return queries.sensible("creating a webhook", lambda raw: int(raw["id"]), made)
 
     def update_hook(
@@ -118,20 +126,34 @@ class GitHubWriter(GitHub, Writer):
         The secret is sent wherever there is one: GitHub removes the one that an update leaves out.
         """
         body = {"active": active, "events": list(events), "config": _config(url, secret)}
-        self._write("PATCH", f"/{place}/hooks/{number}", body)
+        made = self._write("PATCH", f"/{place}/hooks/{number}", body)
+        _confirm(
+            "updating a webhook",
+            made,
+            lambda raw: (raw["id"], raw["config"]["url"], raw["active"]) == (number, url, active),
+        )
 
     def delete_hook(self, place: str, number: int) -> None:
         """Remove a webhook; nothing happens when it is gone."""
+        made = None
         with suppress(Missing):
-            self._write("DELETE", f"/{place}/hooks/{number}", None)
+            made = self._write("DELETE", f"/{place}/hooks/{number}", None)
+        # As of a deploy key, what a 204 says is looked at.
+        gone = made is None and number not in {each.id for each in self.hooks(place)}
+        _confirm("removing a webhook", gone, bool)
 
     def create_deploy_key(self, full_name: str, *, title: str, key: str) -> None:
         """Register a public key that may read and write."""
-        self._write("POST", f"/repos/{full_name}/keys", {"title": title, "key": key, "read_only": False})
+        sent = {"title": title, "key": key, "read_only": False}
+        made = self._write("POST", f"/repos/{full_name}/keys", sent)
+        _confirm("adding a deploy key", made, lambda raw: raw["key"].split()[:2] == key.split()[:2])
 
     def delete_deploy_key(self, full_name: str, number: int) -> None:
         """Remove a deploy key."""
-        self._write("DELETE", f"/repos/{full_name}/keys/{number}", None)
+        made = self._write("DELETE", f"/repos/{full_name}/keys/{number}", None)
+        # GitHub says that this is done with a 204, as anybody may; so it is looked at.
+        gone = made is None and number not in {each.number for each in self.deploy_keys(full_name)}
+        _confirm("removing a deploy key", gone, bool)
 
     def put_file(
         self, full_name: str, path: str, *, text: str, message: str, branch: str | None, replaces: str | None
@@ -143,11 +165,20 @@ class GitHubWriter(GitHub, Writer):
         body = {"message": message, "content": base64.b64encode(text.encode()).decode()}
         body |= {"branch": branch} if branch else {}
         body |= {"sha": replaces} if replaces else {}
-        self._write("PUT", f"/repos/{full_name}/contents/{quote(path)}", body)
+        made = self._write("PUT", f"/repos/{full_name}/contents/{quote(path)}", body)
+        _confirm(
+            "committing a file", made, lambda raw: raw["content"]["path"] == path and raw["commit"]["sha"]
+        )
 
     def create_branch(self, full_name: str, branch: str, commit: str) -> None:
         """Make a branch at a commit. Collision when there is one of that name."""
-        self._write("POST", f"/repos/{full_name}/git/refs", {"ref": f"refs/heads/{branch}", "sha": commit})
+        sent = {"ref": f"refs/heads/{branch}", "sha": commit}
+        made = self._write("POST", f"/repos/{full_name}/git/refs", sent)
+        _confirm(
+            "making a branch",
+            made,
+            lambda raw: (raw["ref"], raw["object"]["sha"]) == (sent["ref"], commit),
+        )
 
     def create_pull_request(
         self, full_name: str, *, title: str, body: str, head: str, base: str
@@ -168,7 +199,7 @@ class GitHubWriter(GitHub, Writer):
             data, errors = self._connect().graphql(said, document, variables)
         if fault := graphql_fault(said, errors, {}):
             raise fault
-        return data.get("made")
+        return data.get("made")  # which is read by whoever knows what it has to be
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -180,6 +211,12 @@ class GitHubWriter(GitHub, Writer):
                 yield
             finally:
                 self._free_at = self._clock() + self._settings.write_pause
+
+
+def _confirm(said: str, made: object, confirms: Callable[[Any], object]) -> None:
+    """Raise Senseless unless the answer tells of what was asked for: else nobody knows what came of it."""
+    if not queries.sensible(said, confirms, made):
+        raise Senseless(SYSTEM, f"{said} was not answered with what it was for")
 
 
 def _option(option: tuple[str, str]) -> dict[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Set
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,7 +14,7 @@ from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.deciding import being_committed, safely
 from reconciler.engine.result import KindView
 from reconciler.model.decision import Action, Change, Decision, Failed, Needed, Settled, Skipped, Waiting
-from reconciler.model.errors import DEFECT, Collision, ReconcilerError, Unavailable
+from reconciler.model.errors import DEFECT, Collision, ReconcilerError, Senseless, Unavailable
 from reconciler.model.json import Object, resolve
 from reconciler.model.observation import Finding, Seen, Unconfigured, Unknown
 from reconciler.model.outcome import Condition, Outcome
@@ -40,35 +41,74 @@ def apply(
 
     Once `stopping` says so, no further change is begun. `announce` hears of each change before it is made.
     """
-    outcomes: dict[str, Outcome] = {}
-    unneeded: set[str] = set()
+    making = _Making(plan, view, write, stopping, announce, look_again)
     for resource in view.resources:
         target = view.targets[resource.name][plan.id.slug]
-        answer = plan.planned[resource.name]
-        held_back = _held_back(resource, view, outcomes) or _distrusted(resource, plan, outcomes)
-        if held_back is None and _may_be_unneeded(resource, answer, unneeded):
-            again = _planned_again(resource, target, view.findings[resource.name][plan.id.slug], outcomes)
+        making.outcomes[resource.name] = guarded(resource, target, partial(making.outcome, resource, target))
+    return tuple(making.outcomes.values())
+
+
+@dataclass
+class _Making:
+    """One item's changes under way. `unneeded`: resources whose change turned out to be none."""
+
+    plan: ItemPlan
+    view: KindView
+    write: Writing
+    stopping: Callable[[], bool]
+    announce: Announce
+    look_again: LookAgain
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    unneeded: set[str] = field(default_factory=set)
+
+    def outcome(self, resource: AnyResource, target: Target[Any]) -> Outcome:
+        """Make a resource's change, if there is one; `outcomes` has those of the resources before it."""
+        plan, outcomes = self.plan, self.outcomes
+        answer, finding = plan.planned[resource.name], self.view.findings[resource.name][plan.id.slug]
+        held_back = _held_back(resource, self.view, outcomes) or _distrusted(resource, plan, outcomes)
+        if held_back is None and _may_be_unneeded(resource, answer, self.unneeded):
+            again = _planned_again(resource, target, finding, outcomes)
             # What turns out to be another change than the plan has shown is left to the next pass.
             if not isinstance(again, Needed):
                 answer = again
-                unneeded.add(resource.name)
+                self.unneeded.add(resource.name)
         hoped = isinstance(answer, Waiting) and any(
             isinstance(plan.planned[name], Needed) for name in (*resource.needs, *resource.uses)
         )
         if held_back is not None and (hoped or isinstance(answer, Needed)):
             # Also what was only to wait for a change which then was not made: it would wait in vain.
-            outcome = held_back
-        elif not isinstance(answer, Needed):
-            outcome = outcome_of(resource, answer, target.remembered)
-        elif stopping():
-            outcome = not_done(resource, "not done, because the pass had to stop")
-        else:
-            finding = view.findings[resource.name][plan.id.slug]
-            outcome = carry_out(
-                resource, target, answer.change, finding, outcomes, write, announce, look_again
-            )
-        outcomes[resource.name] = outcome
-    return tuple(outcomes.values())
+            return held_back
+        if not isinstance(answer, Needed):
+            return outcome_of(resource, answer, target.remembered)
+        if self.stopping():
+            return not_done(resource, "not done, because the pass had to stop")
+        self.announce(answer.change)
+        return carry_out(resource, target, answer.change, finding, outcomes, self.write, self.look_again)
+
+
+def guarded(resource: AnyResource, target: Target[Any], make: Callable[[], Outcome]) -> Outcome:
+    """Return an outcome; a defect that one resource of one item meets is that one's, and never the pass's."""
+    try:
+        return make()
+    except ReconcilerError as error:
+        return Outcome(
+            resource.name, resource.phase, Condition.ERROR, reason=error.message, remedy=error.remedy
+        )
+    except Exception as error:
+        log.error(
+            "apply failed unexpectedly",
+            resource=resource.name,
+            item=str(target.id),
+            error=type(error).__name__,
+        )
+        log.debug("traceback", exc_info=True)
+        return Outcome(
+            resource.name,
+            resource.phase,
+            Condition.ERROR,
+            reason=f"unexpected {type(error).__name__}",
+            remedy=DEFECT,
+        )
 
 
 def _may_be_unneeded(resource: AnyResource, answer: Planned, unneeded: Set[str]) -> bool:
@@ -171,41 +211,20 @@ def carry_out(
     finding: Finding[Any],
     outcomes: Mapping[str, Outcome],
     write: Writing,
-    announce: Announce,
     look_again: LookAgain,
 ) -> Outcome:
-    """Make one change, and return what came of it, whatever happens."""
+    """Make one change, and return what came of it; raises whatever is no answer to that."""
     act = resource.apply_removal if target.leaving else resource.apply
-    announce(change)
     try:
         after = resolve(change.after, {name: outcome.outputs for name, outcome in outcomes.items()})
         assert isinstance(after, Mapping)  # noqa: S101 - `after` is an object, and so is what it resolves to
         ready = replace(change, after=after)
         return _outcome(resource, act(target, ready, write), Condition.CHANGED)
-    except Unavailable as error:
+    except (Unavailable, Senseless) as error:
         reason = f"may or may not have happened: {error.message}"
         return not_done(resource, reason, error.retry_after, error.remedy)
     except Collision as error:
         return _collided(resource, target, error, finding, look_again)
-    except ReconcilerError as error:
-        return Outcome(
-            resource.name, resource.phase, Condition.ERROR, reason=error.message, remedy=error.remedy
-        )
-    except Exception as error:  # a defect that one change meets is that change's, and never the pass's
-        log.error(
-            "apply failed unexpectedly",
-            resource=resource.name,
-            item=str(target.id),
-            error=type(error).__name__,
-        )
-        log.debug("traceback", exc_info=True)
-        return Outcome(
-            resource.name,
-            resource.phase,
-            Condition.ERROR,
-            reason=f"unexpected {type(error).__name__}",
-            remedy=DEFECT,
-        )
 
 
 def _collided(

@@ -64,7 +64,10 @@ def targets(
         document = loaded.status(item.id)
         proof = proofs.get(item.slug, "")
         last = (verifications or {}).get((item.id, resource.name))
-        counts = last is not None and last.proof == proof and places in {"", last.places}
+        # A moment that is still to come was read off a clock that was wrong, and says nothing.
+        counts = (
+            last is not None and last.proof == proof and places in {"", last.places} and last.moment <= now
+        )
         verified_at = last.moment if last and counts else None
         trusted = (
             resource.audited
@@ -97,7 +100,7 @@ def audit_due(
 
     So things that were made together are not all read again in one pass, and nothing is older than the bound.
     """
-    if verified_at is None:
+    if verified_at is None or verified_at > now:
         return True
     number = int.from_bytes(hashlib.sha256(f"{item}/{resource}".encode()).digest()[:4], "big")
     return now - verified_at >= within * (0.5 + 0.5 * number / 2**32)
@@ -179,6 +182,8 @@ def _ask(resource: AnyResource, asked: Sequence[Target[Any]], read: Reading) -> 
         everyone = Unknown(f"{error.place}: {error.message}", error.remedy)
     except ReconcilerError as error:
         everyone = Unknown(error.message, error.remedy)
+    except Exception as error:  # noqa: BLE001 - a defect that one resource meets is that one's
+        everyone = _defect(resource, error)
     return {target.slug: everyone for target in asked}
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from reconciler.clients.auth_service import AuthProject, AuthService, AuthServiceSettings, AuthServiceWriter
+from reconciler.clients.auth_service import (
+    AuthProject,
+    AuthService,
+    AuthServiceSettings,
+    AuthServiceWriter,
+    CredentialHealth,
+)
 from reconciler.engine.contract import Resource, Target
 from reconciler.engine.one_by_one import read_each
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
-from reconciler.model.json import Json, Object, canonical, digest
+from reconciler.model.json import Json, Object, canonical, digest, json_object
 from reconciler.model.mark import MANAGER, Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State
 from reconciler.model.removal import OnRemove
@@ -23,6 +28,8 @@ MARK = "meshSix"
 """The settings key with our mark, the repository's name for people, and under `sets` which keys we set."""
 GIVEN_UP = "givenUp"
 """In our mark: the project that had the entry is no more, and whoever has that slug next may have it."""
+USED_BEFORE = "usedBefore"
+"""The same: the entry was taken over from such a one, and has the record of its logins."""
 OURS = frozenset({MARK, "cloudflareDomain", "terminalStreamingRate"})
 """The settings keys that this resource may set or remove. All others belong to somebody else."""
 
@@ -140,6 +147,21 @@ def is_ours(target: Target[ProjectSpec], project: AuthProject) -> bool:
     return _whose(target, _state(project)).ours
 
 
+def logged_in(target: Target[ProjectSpec], service: AuthService, health: CredentialHealth | None) -> bool:
+    """Tell whether a project can log in by what its entry has.
+
+    That there is something to refresh is told of all logins that an entry ever had. Where another project
+    had it before, that counts only once this one has had a login.
+    """
+    if health is None or not health.present:
+        return False
+    if health.has_valid_credential or target.remembered.get("login"):
+        return True
+    project = service.project(target.slug)
+    mark = _state(project).settings.get(MARK) if project else None
+    return not (isinstance(mark, Mapping) and mark.get(USED_BEFORE) is True)
+
+
 def _desired(target: Target[ProjectSpec], full_name: str) -> AppSettingsState:
     """Return what is desired where GitHub writes the repository like this; another name is not believed."""
     spec = target.spec.spelled(full_name)
@@ -168,7 +190,10 @@ def _merged(
     once = mark.get("sets", target.remembered.get("keys")) if isinstance(mark, Mapping) else None
     named = {key for key in once if isinstance(key, str)} if isinstance(once, list | tuple) else set()
     dropped = OURS & named - desired.settings.keys()
-    return {**{key: value for key, value in found.items() if key not in dropped}, **desired.settings}
+    ours = dict(desired.settings)
+    if isinstance(mark, Mapping) and (mark.get(GIVEN_UP) or mark.get(USED_BEFORE)):
+        ours[MARK] = {**desired.settings[MARK], USED_BEFORE: True}
+    return {**{key: value for key, value in found.items() if key not in dropped}, **ours}
 
 
 def _conflict(target: Target[ProjectSpec], found: AppSettingsState) -> Failed | None:
@@ -225,10 +250,9 @@ def _object(text: str | None) -> dict[str, Any] | None:
     if not text:
         return {}
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        return json_object(text.encode())
+    except UnicodeEncodeError:
         return None
-    return found if isinstance(found, dict) else None
 
 
 def _outputs(desired: AppSettingsState) -> dict[str, Json]:

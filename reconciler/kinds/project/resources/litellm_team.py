@@ -49,6 +49,7 @@ class KeyState(State):
     """A key. `version` is the Vault version of the value that was registered.
 
     `put_aside`: it was us who blocked it, when the project's file was gone.
+    `surplus`: how many further keys of ours have its alias, which two requests at once can bring about.
     """
 
     whose: Whose = Whose.OURS
@@ -56,6 +57,7 @@ class KeyState(State):
     version: str | None = None
     blocked: bool = False
     put_aside: bool = False
+    surplus: int = 0
 
 
 class LiteLLMState(State):
@@ -134,7 +136,8 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
         if marked and usable and before == after and {*sets} == {*wishes}:
             return Settled({"teamId": team_id})
         action = Action.CREATE if not team else Action.UPDATE if team.whose.ours else Action.ADOPT
-        only_key = marked and {**before, "keyVersion": None} == {**after, "keyVersion": None}
+        of_key = {"keyVersion": None, "surplusKeys": 0}
+        only_key = marked and {**before, **of_key} == {**after, **of_key}
         what = f"the key of team {after['alias']}" if only_key else f"team {after['alias']}"
         summary = what if before.get("keyVersion") or only_key else f"{what} with a key"
         return Needed(Change(target.id, self.name, action, summary, before, after), {"teamId": team_id})
@@ -204,8 +207,9 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
             "team_id": change.after["team"],
             "metadata": {**kept, **target.mark.words(MARKER), "vault_version": change.after["keyVersion"]},
         }
-        # Keys of ours with that alias and another value are from before the secret was rotated. An alias is
-        # unique in LiteLLM, so they give it up; they are blocked and not deleted.
+        # Keys of ours with that alias and another value are from before the secret was rotated, or of a
+        # request that was late. An alias is unique in LiteLLM, so they give it up; they are blocked and not
+        # deleted.
         for old in client.keys_named(alias):
             if _whose(old.metadata, target.mark).ours and not (registered and old.token == registered.token):
                 client.update_key(old.token, {"key_alias": f"{alias}/{old.token[:12]}", "blocked": True})
@@ -242,6 +246,8 @@ def _before(team_id: str, team: TeamState | None, key: KeyState | None, after: O
         before |= {"team": team_id, **{name: seen[name] for name in ("alias", *_UNSET) if name in after}}
     if key and key.team_id == team_id:
         before["keyVersion"] = key.version
+    if key and key.surplus:
+        before["surplusKeys"] = key.surplus
     return before
 
 
@@ -287,7 +293,8 @@ def _team_state(team: Team, mark: Mark) -> TeamState:
 
 def _key_state(keys: Sequence[Key], mark: Mark) -> KeyState | None:
     """Return the one that is ours, or else any: a stranger's key beside ours is not in the way."""
-    key = next((each for each in keys if _whose(each.metadata, mark).ours), next(iter(keys), None))
+    own = [each for each in keys if _whose(each.metadata, mark).ours]
+    key = next(iter([*own, *keys]), None)
     if key is None:
         return None
     version = (key.metadata or {}).get("vault_version")
@@ -297,6 +304,7 @@ def _key_state(keys: Sequence[Key], mark: Mark) -> KeyState | None:
         version=version if isinstance(version, str) else None,
         blocked=bool(key.blocked),
         put_aside=bool((key.metadata or {}).get(PUT_ASIDE)),
+        surplus=max(0, len(own) - 1),
     )
 
 

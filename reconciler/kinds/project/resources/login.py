@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
-from pydantic import AwareDatetime, SecretStr, ValidationError
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 
 from reconciler.clients.auth_service import instant
 from reconciler.clients.oauth_issuer import DeviceRequest
@@ -53,7 +53,7 @@ class DeviceState(State):
     verification_uri: str
     expires_at: AwareDatetime
     started_at: AwareDatetime
-    interval: int
+    interval: int = Field(ge=0, le=86_400)
     renewals: int = 0
     ended: str = "no"
 
@@ -197,6 +197,7 @@ def _attempt(login: str) -> int:
 
 def _moment(text: str | None) -> datetime | None:
     try:
-        return datetime.fromisoformat(text or "")
-    except ValueError:
+        moment = datetime.fromisoformat(text or "")
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None

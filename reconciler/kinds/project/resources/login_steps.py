@@ -16,7 +16,7 @@ from reconciler.clients.oauth_issuer import Granted, OAuthIssuerWriter, Poll
 from reconciler.clients.retry import repeat
 from reconciler.clients.vault import VaultSecret, VaultWriter
 from reconciler.engine.contract import Target
-from reconciler.kinds.project.resources.app_settings import is_ours
+from reconciler.kinds.project.resources.app_settings import is_ours, logged_in
 from reconciler.kinds.project.resources.login import (
     RENEWALS,
     DeviceState,
@@ -35,7 +35,7 @@ from reconciler.kinds.project.resources.tokens import SealedLogin, Tokens
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.waits import AUTH
 from reconciler.model.decision import Applied, Change, Failed, Settled, Waiting
-from reconciler.model.errors import Collision
+from reconciler.model.errors import Collision, Senseless, Unavailable
 from reconciler.settings.giving import Writing
 
 SLOWER = 5
@@ -47,8 +47,7 @@ def has_login(service: AuthService, target: Target[ProjectSpec]) -> bool:
     project = service.project(target.slug)
     if project is None or not is_ours(target, project):
         return False
-    health = service.health(target.slug)
-    return health is not None and health.present
+    return logged_in(target, service, service.health(target.slug))
 
 
 class LoginSteps:
@@ -146,16 +145,22 @@ class LoginSteps:
         return self._answers.ended(why)
 
     def _keep(self, tokens: Tokens) -> None:
-        """Write tokens over whatever of ours is there. Repeated as it is: the same twice is one write."""
+        """Write tokens over whatever of ours is there. Repeated as it is: the same twice is one write.
+
+        Also where Vault's answer was none: tokens that were redeemed are not to be had again.
+        """
 
         def write() -> None:
             secret = self._ours()
             about = tokens_metadata(self._target.mark, self._answers.request, tokens)
             if same_tokens(tokens_in(secret), tokens) and secret and about.items() <= secret.metadata.items():
                 return
-            self._vault.write(
-                self._path, tokens_data(tokens), cas=secret.version if secret else 0, metadata=about
-            )
+            try:
+                self._vault.write(
+                    self._path, tokens_data(tokens), cas=secret.version if secret else 0, metadata=about
+                )
+            except Senseless as error:
+                raise Unavailable(error.system, "did not confirm the tokens", remedy=error.remedy) from error
 
         repeat(write)
 

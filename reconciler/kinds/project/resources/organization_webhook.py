@@ -26,7 +26,7 @@ from reconciler.kinds.project.resources.repository_reads import read_repositorie
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.vault_paths import RECEIVER, organization
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
-from reconciler.model.errors import Denied, Missing, Rejected
+from reconciler.model.errors import Denied, Missing, Rejected, Senseless
 from reconciler.model.json import Object
 from reconciler.model.mark import Mark, Whose
 from reconciler.model.observation import Absent, Known, Observation, Remembered, Seen, State, Unknown
@@ -204,7 +204,7 @@ class OrganizationWebhook(Resource[ProjectSpec, OrganizationHookState]):
         try:
             return Known(self._state(repository, github, vault, copy))
         except (Missing, Denied, Rejected) as fault:
-            if fault.system != self.system:
+            if fault.system != self.system or isinstance(fault, Senseless):
                 return unreadable(fault)
             return Unknown(
                 f"GitHub does not show the webhooks of the organization {repository.owner_login}",

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar
 
 from pydantic import Field
 
 from reconciler.clients.github import Board, GitHub, GitHubRepository, GitHubSettings, GitHubWriter
 from reconciler.engine.contract import Resource, Target
-from reconciler.engine.one_by_one import read_each
+from reconciler.engine.one_by_one import read_each, unreadable
+from reconciler.kinds.project.resources.board_claims import (
+    Claim,
+    SurplusBoard,
+    begun_title,
+    claim_of,
+    close_empty,
+    closest_of,
+    counted,
+    is_marked,
+    marker,
+    surplus_note,
+    surplus_of,
+    title_of,
+)
 from reconciler.kinds.project.resources.repository_reads import read_repositories, repository_of
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
+from reconciler.model.errors import SystemFault
 from reconciler.model.json import Json, Object
 from reconciler.model.observation import Absent, Known, Observation, Seen, State, Unknown
 from reconciler.model.removal import OnRemove
@@ -53,10 +67,6 @@ FIELD_IDS = {
 _LOWER = frozenset(name.lower() for name in FIELDS)
 """GitHub takes no second field, and no second option, whose name differs in letter case only."""
 
-Claim: TypeAlias = Literal["marked", "begun", "titled"]
-"""Why a board of the repository's owner may be ours: its readme has our marker; its title is the one that it
-has between creation and marker; it has just the title that ours would have, which proves nothing."""
-
 
 class FieldState(State):
     """A field; `options`: id by name."""
@@ -75,15 +85,17 @@ class BoardState(State):
     claim: Claim
     closed: bool = False
     fields: Mapping[str, FieldState] = Field(default_factory=dict)
+    surplus: tuple[SurplusBoard, ...] = ()
 
 
 class ProjectBoard(Resource[ProjectSpec, BoardState]):
     """Makes one board for the repository, or finds it by `onboard-id: <repository number>` in its readme.
 
-    Never deletes, closes, renames or unlinks a board; never changes an existing field, option or item, nor
-    what people wrote into the readme; only adds to Status the columns that mesh-six needs. Never touches a
-    board of another owner, whatever it or a status file says, nor one that carries another mark or none,
-    unless it has exactly our title and the project says `adopt: true`.
+    Never deletes, renames or unlinks a board, and closes none but a surplus one of ours that holds nothing;
+    never changes an existing field, option or item, nor what people wrote into the readme; only adds to
+    Status the columns that mesh-six needs. Never touches a board of another owner, whatever it or a status
+    file says, nor one that carries another mark or none, unless it has exactly our title and the project
+    says `adopt: true`.
     """
 
     name: ClassVar[str] = "project-board"
@@ -103,9 +115,11 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
         there, missing = read_repositories(targets, read)
         found: dict[str, Observation[BoardState]] = {**missing}
         asked: list[Target[ProjectSpec]] = []
+        more: dict[str, list[Board]] = {}
         for target in (target for target in targets if target.slug in there):
             repository = there[target.slug]
-            closest = _closest(repository.boards, repository, target)
+            closest = closest_of(repository.boards, repository, target)
+            more[target.slug] = surplus_of(repository.boards, closest and closest[1], repository, target)
             if "projectsV2" in repository.unread:
                 remedy = "the token needs the scope project"
                 found[target.slug] = Unknown("GitHub did not tell all of the repository's boards", remedy)
@@ -113,7 +127,8 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
                 asked.append(target)
             else:
                 found[target.slug] = _seen(closest)
-        return found | read_each(asked, read, lambda target: _look(target, there[target.slug], read))
+        found |= read_each(asked, read, lambda target: _look(target, there[target.slug], read, more))
+        return {**found, **_with_surplus(found, more, read)}
 
     def plan(
         self, target: Target[ProjectSpec], seen: Seen[BoardState], outputs: Mapping[str, Object]
@@ -136,9 +151,7 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
         data_types = {name: field.data_type for name, field in state.fields.items()}
         if wrong := _wrong_types(data_types, state.url) or _wrong_columns(state):
             return wrong
-        return self._update(target, state) or Settled(
-            _outputs(state), note="the board is closed on GitHub" if state.closed else ""
-        )
+        return self._update(target, state) or Settled(_outputs(state), note=_note(state, state.surplus))
 
     def apply(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
         """Find or make the board, then mark it, then add what it lacks; each step is safe to repeat."""
@@ -146,8 +159,8 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
         repository = repository_of(target, github)
         title = title_of(target.spec.spelled(repository.full_name))
         begun = begun_title(repository.number)
-        board = _search(target, repository, github)
-        claim = _claim(board, repository, target) if board else None
+        board, linked = _search(target, repository, github)
+        claim = claim_of(board, repository, target) if board else None
         if board and claim == "titled" and not target.spec.adopt:
             return _conflict(board.url, target)
         if board is None:
@@ -158,10 +171,12 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
             )
         elif board.id not in {each.id for each in repository.boards}:
             github.link_board(board.id, repository.id)
-        if not _is_marked(board.readme, repository.number):
+        if not is_marked(board.readme, repository.number):
             readme = f"{board.readme.rstrip()}\n\n{marker(repository.number)}\n".lstrip()
             github.update_board(board.id, title=title if board.title == begun else board.title, readme=readme)
-        return _complete(board, github)
+        done = _complete(board, github)
+        left = close_empty(surplus_of(linked, board, repository, target), github)
+        return replace(done, note=_note(board, left)) if isinstance(done, Settled) else done
 
     def _manages(self, owner_type: Json) -> bool:
         return owner_type != "User" or self.sections.get(GitHubSettings).manages_boards_of_users
@@ -169,9 +184,13 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
     def _update(self, target: Target[ProjectSpec], state: BoardState) -> Needed | None:
         missing = [name for name in FIELDS if name not in state.fields]
         missing += [f"the column {name}" for name in _missing_columns(state)]
-        if state.claim == "marked" and not missing:
+        empty = [each.url for each in state.surplus if each.items == 0]
+        if state.claim == "marked" and not missing and not empty:
             return None
-        action, summary = Action.UPDATE, f"add {', '.join(missing)} to the board {state.url}"
+        summary = f"add {', '.join(missing)} to the board {state.url}"
+        if not missing:
+            summary = f"close what is empty, and was made beside the board {state.url}: {', '.join(empty)}"
+        action = Action.UPDATE
         if state.claim == "titled":
             action, summary = Action.ADOPT, f"adopt the board {state.url}"
         elif state.claim == "begun":
@@ -181,60 +200,49 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
         return Needed(Change(target.id, self.name, action, summary, before, after))
 
 
-def title_of(spec: ProjectSpec) -> str:
-    """Return the board's title; without a display name the one that mesh-six's own onboarding gives."""
-    return f"{spec.display_name} (mesh-six)" if spec.display_name else f"mesh-six: {spec.full_name}"
-
-
-def begun_title(repository: int) -> str:
-    """Return the title that a board has from its creation until its marker is written."""
-    return f"mesh-six onboarding {repository}"
-
-
-def marker(repository: int) -> str:
-    """Return the readme line that makes a board the repository's; a comment, so that it does not show."""
-    return f"<!-- onboard-id: {repository} (mesh-six finds this board by this line) -->"
-
-
-def _is_marked(readme: str, repository: int) -> bool:
-    return re.search(rf"onboard-id: {repository}\b", readme) is not None
-
-
-def _claim(board: Board, repository: GitHubRepository, target: Target[ProjectSpec]) -> Claim | None:
-    if board.owner_id != repository.owner_id:
-        return None  # anybody may write our marker into a board of their own
-    if _is_marked(board.readme, repository.number):
-        return "marked"
-    if board.title == begun_title(repository.number):
-        return "begun"
-    titled = board.title == title_of(target.spec.spelled(repository.full_name))
-    return "titled" if titled and "onboard-id: " not in board.readme else None
-
-
-def _closest(
-    boards: Iterable[Board], repository: GitHubRepository, target: Target[ProjectSpec]
-) -> tuple[Claim, Board] | None:
-    order: tuple[Claim, ...] = ("marked", "begun", "titled")
-    claims = [(claim, board) for board in boards if (claim := _claim(board, repository, target))]
-    return min(claims, key=lambda pair: (order.index(pair[0]), pair[1].number), default=None)
-
-
 def _look(
-    target: Target[ProjectSpec], repository: GitHubRepository, read: Reading
+    target: Target[ProjectSpec], repository: GitHubRepository, read: Reading, more: dict[str, list[Board]]
 ) -> Observation[BoardState]:
-    return _seen(_closest(read.get(GitHub).linked_boards(repository.id), repository, target))
+    boards = read.get(GitHub).linked_boards(repository.id)
+    closest = closest_of(boards, repository, target)
+    more[target.slug] = surplus_of(boards, closest and closest[1], repository, target)
+    return _seen(closest)
+
+
+def _with_surplus(
+    found: Mapping[str, Observation[BoardState]], more: Mapping[str, Sequence[Board]], read: Reading
+) -> Mapping[str, Observation[BoardState]]:
+    """Return those that have surplus boards, with what these hold: one request, and none where none is."""
+    ids = [board.id for each in more.values() for board in each]
+    if not ids:
+        return {}
+    try:
+        items = read.get(GitHub).items_of(ids)
+    except SystemFault as fault:
+        return {slug: unreadable(fault) for slug, each in more.items() if each}
+    return {
+        slug: Known(seen.state.model_copy(update={"surplus": counted(more[slug], items)}))
+        for slug, seen in found.items()
+        if isinstance(seen, Known) and more.get(slug)
+    }
+
+
+def _note(board: Board | BoardState, surplus: Sequence[SurplusBoard]) -> str:
+    return surplus_note(board.url, surplus) or ("the board is closed on GitHub" if board.closed else "")
 
 
 def _seen(closest: tuple[Claim, Board] | None) -> Known[BoardState] | Absent:
     return Known(_state(*closest)) if closest else Absent()
 
 
-def _search(target: Target[ProjectSpec], repository: GitHubRepository, github: GitHub) -> Board | None:
-    """Return the board that is ours, or in the way, wherever it is: a create may follow."""
+def _search(
+    target: Target[ProjectSpec], repository: GitHubRepository, github: GitHub
+) -> tuple[Board | None, Sequence[Board]]:
+    """Return the board that is ours, or in the way, wherever it is, since a create may follow; all linked."""
     linked = github.linked_boards(repository.id) if repository.more_boards else repository.boards
-    closest = _closest(linked, repository, target)
+    closest = closest_of(linked, repository, target)
     if closest and closest[0] == "marked":
-        return closest[1]
+        return closest[1], linked
     unlinked = [
         *github.owned_boards(repository.owner_login, begun_title(repository.number)),
         *github.owned_boards(repository.owner_login, title_of(target.spec.spelled(repository.full_name))),
@@ -242,8 +250,8 @@ def _search(target: Target[ProjectSpec], repository: GitHubRepository, github: G
     remembered = target.remembered.get("boardId")
     if isinstance(remembered, str) and (board := github.board(remembered)):
         unlinked.append(board)
-    found = _closest([*linked, *unlinked], repository, target)
-    return found[1] if found else None
+    found = closest_of([*linked, *unlinked], repository, target)
+    return found[1] if found else None, linked
 
 
 def _complete(board: Board, github: GitHubWriter) -> Applied:

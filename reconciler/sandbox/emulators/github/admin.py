@@ -78,6 +78,7 @@ class Admin:
         board = boards.create(owner, wish["title"], wish.get("creator", PERSON))
         for key in ("readme", "shortDescription", "closed", "public"):
             board[key] = wish.get(key, board[key])
+        board["items"] = wish.get("items", 0)
         for field in wish.get("fields", []):
             options = field.get("options", [])
             if there := next((one for one in board["fields"] if one["name"] == field["name"]), None):

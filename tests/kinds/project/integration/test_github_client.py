@@ -439,6 +439,32 @@ def test_a_redirected_write_is_not_taken_for_done(
         writer.create_branch("acme/widgets", "ours", "0" * 40)
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/login",
+        "/repos/acme/widgets/git/refs",
+        "/repositories/1/hooks",
+        "/repositories/x/git/refs",
+        "/elsewhere/repositories/1/git/refs",
+    ],
+)
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_write_follows_to_nothing_else_than_the_same_of_a_number(
+    github_stage: Stage, writer: GitHubWriter, status: int, place: str
+) -> None:
+    github_stage.wire.answers = [(status, with_location(github_stage, place), b"")]
+    with pytest.raises(Rejected, match=f"answered {status}, which no write follows"):
+        writer.create_branch("acme/widgets", "ours", "0" * 40)
+    assert len(github_stage.wire.requests) == 1
+
+
+def test_graphql_follows_nobody(github_stage: Stage, reader: GitHub) -> None:
+    github_stage.wire.answers = [(307, with_location(github_stage, "/repositories/1"), b"")]
+    with pytest.raises(Rejected, match="which no write follows"):
+        reader.repository(WIDGETS)
+
+
 def test_a_write_to_a_renamed_repository_is_made_where_it_is_now(
     github_stage: Stage, writer: GitHubWriter
 ) -> None:

@@ -173,6 +173,21 @@ def test_two_keys_of_one_alias_that_raced(world: World) -> None:
     assert settled(world.passes())
 
 
+def test_a_second_key_of_ours_that_was_late_gives_up_the_alias_and_is_blocked(world: World) -> None:
+    world.passes().run(target())
+    late = {**world.key(), "token": "f" * 64, "created_at": "2030-01-01T00:00:00.000000Z"}
+    world.store.put("keys", late["token"], late)
+    decision = world.passes().plan(target())
+    assert isinstance(decision, Needed)
+    assert decision.change.before["surplusKeys"] == 1
+    world.passes().apply(target(), decision)
+    kept, blocked = world.key(), world.store.get("keys", "f" * 64)
+    assert blocked
+    assert (kept["key_alias"], kept["blocked"]) == (ALIAS, None)
+    assert (blocked["key_alias"], blocked["blocked"]) == (f"{ALIAS}/{'f' * 12}", True)
+    assert settled(world.passes())
+
+
 def test_a_rotated_secret(world: World) -> None:
     world.passes().run(target())
     world.hold(SECOND)
