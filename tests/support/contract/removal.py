@@ -32,7 +32,10 @@ def taken_away(world: World, kind: Kind) -> Iterator[Complaint]:
     reports = _leave(world, kind, [LEAVER], book)
     yield from judge.looking(leaver.id, book.looked)
     for done in book.done:
-        if done.twice is not None and done.twice != done.once:
+        # What is left may be a record of each time.
+        record = bool(world.evidence[kind.name].resources[done.resource].left)
+        same = done.twice is None or done.twice.inventory == done.once.inventory
+        if not (same and (record or done.twice in (None, done.once))):
             yield Complaint(kind.name, done.resource, "takes away another thing the second time")
     yield from _gone(world, kind, leaver, reports[LEAVER])
     near = Book(world.systems, NEIGHBOUR, world.evidence[kind.name].resources)

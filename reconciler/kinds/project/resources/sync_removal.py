@@ -29,6 +29,8 @@ def plan(target: Target[ProjectSpec], state: SyncState, resource: str) -> Decisi
     if not left:
         claims = [item.name for item in state.objects if item.kind == CLAIM]
         return Settled(note=f"the volumes {', '.join(claims)} stay" if claims else "")
+    if state.line:
+        return _wait("its manifests are still in the tree", target)
     waiting = [item for item in left if item.prunable]
     if len(waiting) < len(left) or state.comparison_error:
         return _until_seen(target, state, resource)

@@ -13,6 +13,7 @@ from reconciler.git.inclusion import Naming
 from reconciler.git.manifest_tree import ManifestTree
 from reconciler.kinds.project.manifests.render import claim_names
 from reconciler.kinds.project.resources.deployed_tree import DeployedTree
+from reconciler.model.errors import InvalidFile
 from reconciler.model.observation import State
 
 
@@ -79,6 +80,7 @@ class DeploymentView:
 
     def __init__(self, application: Application, manifests: ManifestTree, path: str) -> None:
         self._tree = DeployedTree(application, manifests, path)
+        self._manifests, self._path = manifests, path
         self._application = application
         state = application.status.operation_state
         self._failures = {
@@ -119,8 +121,16 @@ class DeploymentView:
         )
 
     def left_of(self, slug: str) -> SyncState:
-        """Return what concerns a project whose manifests are to leave."""
-        return SyncState(**self._common, objects=tuple(self._object(item) for item in self.left(slug)))
+        """Return what concerns a project whose manifests are to leave.
+
+        `line` tells of the branch as it is, which Argo CD may not have seen yet.
+        """
+        try:
+            line = self._manifests.naming(self._path, f"{self._path}/envs/{slug}") is not None
+        except InvalidFile:
+            line = True
+        objects = tuple(self._object(item) for item in self.left(slug))
+        return SyncState(**self._common, line=line, objects=objects)
 
     def left(self, slug: str) -> list[ObjectStatus]:
         """Return the application's objects that are called as an environment's are, its StatefulSet or not.
