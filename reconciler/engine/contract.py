@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from reconciler.model.decision import Applied, Change, Decision, Failed, Skipped
 from reconciler.model.item import Identity, Item, ItemId, SpecT
 from reconciler.model.json import Object
-from reconciler.model.mark import Mark
+from reconciler.model.mark import Mark, marked
 from reconciler.model.observation import Observation, Seen, State, StateT
 from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Sections, Settings, Writing
@@ -94,6 +94,38 @@ class SealedForm:
     handed_over: str
 
 
+@dataclass(frozen=True, order=True)
+class Orphan:
+    """A thing with our mark that belongs to no item: where it is, and whom its mark names."""
+
+    kind: str
+    resource: str
+    where: str
+    slug: str
+    identity: str
+
+
+@dataclass(frozen=True)
+class Owners:
+    """The items of one kind, by slug, with what each is proven to be; None while that is not known.
+
+    `remembered`: by resource, the outputs in their status files.
+    """
+
+    kind: str
+    proofs: Mapping[str, str | None]
+    remembered: Mapping[str, Sequence[Object]] = field(default_factory=dict)
+
+    def orphan(self, resource: str, where: str, found: Mapping[str, object], manager: str) -> list[Orphan]:
+        """Return the thing that carries this mark if nobody owns it; `manager`: as in `Mark.words`."""
+        whose = marked(found, self.kind, manager)
+        if whose is None:
+            return []
+        slug, proof = whose
+        known = slug in self.proofs and self.proofs[slug] in {None, proof, ""}
+        return [] if known else [Orphan(self.kind, resource, where, slug, proof)]
+
+
 class Resource(ABC, Generic[SpecT, StateT]):
     """One thing that one item has in one external system.
 
@@ -162,6 +194,13 @@ class Resource(ABC, Generic[SpecT, StateT]):
         nothing is there.
         """
         raise NotImplementedError(f"{self.name} says what is to become of its thing, and not how")
+
+    def orphans(self, owners: Owners, read: Reading) -> Sequence[Orphan] | None:
+        """Return what carries our mark and is nobody's, told by what the system lists in bulk.
+
+        None where it lists nothing, or marks nothing. Raises SystemFault or NotConfigured.
+        """
+        return None
 
     def apply_removal(self, target: Target[SpecT], change: Change, write: Writing) -> Applied:
         """Make one change that `plan_removal` wanted, after another look. Raises SystemFault."""

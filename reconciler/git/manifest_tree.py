@@ -57,6 +57,10 @@ class ManifestTree(Reader):
         found = self._snapshot.entries(self._followed(self._snapshot, path))
         return None if found is None else {name: each.id for name, each in found.items() if each.regular}
 
+    def names(self, path: str) -> frozenset[str]:
+        """Return what is directly in a folder, whatever it is; empty when it is no folder."""
+        return self._snapshot.names(self._followed(self._snapshot, path))
+
     def content(self, blob: str) -> bytes:
         """Return a blob's content by its id."""
         return self._snapshot.content(blob)

@@ -38,6 +38,14 @@ class Whose(StrEnum):
         return "we did not make" if self is Whose.FOREIGN else "we made for another one"
 
 
+def marked(found: Mapping[str, object], kind: str, manager: str = "managed-by") -> tuple[str, str] | None:
+    """Return slug and identity of the item of that kind whose mark was found; None for no mark of ours."""
+    slug, proof = found.get(kind), found.get("identity", "")
+    if found.get(manager) != MANAGER or not isinstance(slug, str) or not isinstance(proof, str):
+        return None
+    return slug, proof
+
+
 @dataclass(frozen=True)
 class Mark:
     """The mark of one item. `proof`: "" for a kind that has none.

@@ -26,7 +26,7 @@ from reconciler.faces.cli.options import (
     sandbox_here,
     tell_unmerged,
 )
-from reconciler.faces.cli.removal_commands import offboard
+from reconciler.faces.cli.removal_commands import offboard, orphans
 from reconciler.faces.cli.sandbox_commands import sandbox as sandbox_group
 from reconciler.faces.cli.service_commands import mcp, serve, token
 from reconciler.faces.cli.terminal import say, say_json, say_markdown
@@ -265,7 +265,7 @@ def schema() -> None:
     say_json(json_schema(known_kinds()))
 
 
-for command in (offboard, sandbox_group, serve, mcp, token):
+for command in (offboard, orphans, sandbox_group, serve, mcp, token):
     reconcile.add_command(command)
 
 

@@ -80,3 +80,52 @@ def _part(out: Console, heading: str, lines: tuple[str, ...], style: str) -> Non
         out.print(f"  {heading}:", style=style)
     for line in lines:
         out.print(f"    {line}")
+
+
+@click.command()
+@format_option("text", "json")
+@common
+def orphans(*, form: str, config: Path | None, sandbox: bool) -> None:
+    """List what carries our marks and belongs to no file. Deletes nothing.
+
+    Exit code 1 when there is any, or when something could not be looked through.
+    """
+    from reconciler.engine.orphans import find
+    from reconciler.faces.cli.console import console
+
+    found = find(cycle_of(config, sandbox=sandbox))
+    if form == "json":
+        say_json(
+            {
+                "orphans": [
+                    {
+                        "kind": each.kind,
+                        "resource": each.resource,
+                        "where": each.where,
+                        "slug": each.slug,
+                        "identity": each.identity or None,
+                    }
+                    for each in found.orphans
+                ],
+                "unread": list(found.unread),
+                "unlisted": list(found.unlisted),
+            }
+        )
+    else:
+        out = console()
+        for each in found.orphans:
+            of = f"{each.kind}/{each.slug}" + (f", {each.identity}" if each.identity else "")
+            out.print(f"{each.resource:<16} {each.where}  (made for {of})")
+        for problem in found.unread:
+            out.print(f"error: {problem}", style="red")
+        if not found.orphans and not found.unread:
+            out.print("No orphans: everything that carries our marks belongs to a file.")
+        elif found.orphans:
+            out.print(
+                "Nothing was deleted. Each belongs to no file and no status file: put its file back to have "
+                "it looked after, or remove it where it is."
+            )
+        out.print(
+            f"Not listed by their systems, so not looked through: {', '.join(found.unlisted)}", style="dim"
+        )
+    sys.exit(FAILED if found.orphans or found.unread else 0)

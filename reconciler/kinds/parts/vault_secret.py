@@ -6,13 +6,13 @@ A quiet pass lists a folder; a secret itself is read when it is new and when its
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import ClassVar
 
 from pydantic import SecretStr
 
 from reconciler.clients.vault import Vault, VaultSecret, VaultSettings, VaultWriter
-from reconciler.engine.contract import Resource, Target
+from reconciler.engine.contract import Orphan, Owners, Resource, Target
 from reconciler.engine.one_by_one import read_each
 from reconciler.model.decision import Action, Change, Decision, Failed, Needed, Settled
 from reconciler.model.errors import Collision
@@ -34,6 +34,18 @@ class VaultSecretState(State):
     whose: Whose = Whose.OURS
     complete: bool = True
     moved_from: str = ""
+
+
+def marked_secrets(
+    resource: str, owners: Owners, vault: Vault, folder: str, names: Iterable[str]
+) -> list[Orphan]:
+    """Return those of these secrets whose mark names nobody. One request for each, so only for suspects."""
+    found: list[Orphan] = []
+    for name in sorted(names):
+        known = vault.metadata(f"{folder}/{name}")
+        if known is not None:
+            found += owners.orphan(resource, f"{folder}/{name}", known.metadata, "managed-by")
+    return found
 
 
 class VaultSecretResource(Resource[SpecT, VaultSecretState]):
@@ -160,6 +172,21 @@ class VaultSecretResource(Resource[SpecT, VaultSecretState]):
             if known is not None and target.mark.whose(known.metadata).ours:
                 vault.delete(self._path(name))
         return Settled()
+
+    def orphans(self, owners: Owners, read: Reading) -> Sequence[Orphan]:
+        """Look at the marks of what is listed and is not named after an item."""
+        vault = read.get(Vault)
+        known = {each.get("path") for each in owners.remembered.get(self.name, ())}
+        suspects = [
+            name
+            for name in vault.names(self.folder)
+            if self._path(name) not in known and self.is_suspect(name, owners)
+        ]
+        return marked_secrets(self.name, owners, vault, self.folder, suspects)
+
+    def is_suspect(self, name: str, owners: Owners) -> bool:
+        """Tell whether a secret of that name may be one of these, and nobody's."""
+        return True
 
     def name_by_slug(self, target: Target[SpecT]) -> str:
         """Return the name under `folder` if the slug alone gives it, else ""."""

@@ -10,8 +10,9 @@ from pydantic import SecretStr
 from reconciler.clients.github import DeployKey, GitHub, GitHubRepository, GitHubWriter
 from reconciler.clients.vault import Vault, VaultSecret, VaultWriter
 from reconciler.crypto import ssh_keys
-from reconciler.engine.contract import Resource, Target
+from reconciler.engine.contract import Orphan, Owners, Resource, Target
 from reconciler.engine.one_by_one import read_each
+from reconciler.kinds.parts.vault_secret import marked_secrets
 from reconciler.kinds.project import vault_paths
 from reconciler.kinds.project.resources.repository_reads import (
     own_repository,
@@ -187,6 +188,13 @@ class GitAccess(Resource[ProjectSpec, GitAccessState]):
         if known is not None and target.mark.whose(known.metadata).ours:
             vault.delete(path(target.slug))
         return Settled()
+
+    def orphans(self, owners: Owners, read: Reading) -> Sequence[Orphan]:
+        """Look at the private keys that are named after no item; GitHub lists no keys by their titles."""
+        vault = read.get(Vault)
+        ours = [name for name in vault.names(vault_paths.ENVIRONMENTS) if name.endswith(".git-access")]
+        suspects = [name for name in ours if name.removesuffix(".git-access") not in owners.proofs]
+        return marked_secrets(self.name, owners, vault, vault_paths.ENVIRONMENTS, suspects)
 
 
 def title(slug: str) -> str:

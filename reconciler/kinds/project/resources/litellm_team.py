@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from reconciler.clients.litellm import Key, LiteLLM, LiteLLMSettings, LiteLLMWriter, Team
 from reconciler.clients.vault import Vault
-from reconciler.engine.contract import Resource, Target
+from reconciler.engine.contract import Orphan, Owners, Resource, Target
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.vault_paths import ENVIRONMENTS
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
@@ -190,6 +190,17 @@ class LiteLLMTeam(Resource[ProjectSpec, LiteLLMState]):
                 metadata = {**(key.metadata or {}), PUT_ASIDE: True}
                 client.update_key(key.token, {"blocked": True, "metadata": metadata})
         return Settled({"teamId": _team_id(target)})
+
+    def orphans(self, owners: Owners, read: Reading) -> Sequence[Orphan]:
+        """Look through all teams and keys."""
+        client = read.get(LiteLLM)
+        found: list[Orphan] = []
+        for team_id, team in client.teams.items():
+            found += owners.orphan(self.name, f"team {team_id}", team.metadata or {}, MARKER)
+        for alias, keys in client.keys.items():
+            for key in keys:
+                found += owners.orphan(self.name, f"key {alias}", key.metadata or {}, MARKER)
+        return found
 
     def _register(
         self, target: Target[ProjectSpec], change: Change, client: LiteLLMWriter, write: Writing

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from reconciler.clients.litellm import LiteLLMSettings
 from reconciler.clients.vault import VaultSettings
-from reconciler.engine.contract import Target
+from reconciler.engine.contract import Owners, Target
 from reconciler.kinds.parts.vault_secret import VaultSecretResource
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.vault_paths import ENVIRONMENTS
@@ -44,6 +44,10 @@ class LlmKey(VaultSecretResource[ProjectSpec]):
     def secret_name(self, target: Target[ProjectSpec], outputs: Mapping[str, Object]) -> str:
         """Return the slug and what it is; a slug has no dot."""
         return self.name_by_slug(target)
+
+    def is_suspect(self, name: str, owners: Owners) -> bool:
+        """Tell it by the slug in the name."""
+        return name.endswith(".llm-key") and name.removesuffix(".llm-key") not in owners.proofs
 
     def name_by_slug(self, target: Target[ProjectSpec]) -> str:
         """Return the same: nothing else is in it."""

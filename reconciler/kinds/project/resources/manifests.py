@@ -15,7 +15,7 @@ from pydantic import Field
 
 from reconciler.clients.litellm import LiteLLMSettings
 from reconciler.clients.vault import VaultSettings
-from reconciler.engine.contract import Resource, Target
+from reconciler.engine.contract import Orphan, Owners, Resource, Target
 from reconciler.git.edits import Edit, Excluded, Folder, Gone, Included
 from reconciler.git.inclusion import Naming
 from reconciler.git.locations import ManifestRepositorySettings
@@ -198,6 +198,16 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
             edits.append(Gone(item=target.id, path=path))
         write.get(ManifestEdits).record(target.id, self.name, edits)
         return Settled(target.remembered if change.action is Action.DISABLE else {})
+
+    def orphans(self, owners: Owners, read: Reading) -> Sequence[Orphan]:
+        """Look at the markers of folders that are named after no item."""
+        tree = read.get(ManifestTree)
+        found: list[Orphan] = []
+        for slug in sorted(tree.names(f"{self._base}/envs") - owners.proofs.keys()):
+            files = tree.blobs(f"{self._base}/{_folder(slug)}") or {}
+            mark = mark_in(tree.content(files[KUSTOMIZATION])) if KUSTOMIZATION in files else {}
+            found += owners.orphan(self.name, f"{self._base}/{_folder(slug)}", mark, "managed-by")
+        return found
 
     @property
     def _base(self) -> str:

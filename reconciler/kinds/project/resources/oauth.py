@@ -13,8 +13,9 @@ from reconciler.clients.auth_service import AuthService, AuthServiceSettings, Au
 from reconciler.clients.oauth_issuer import OAuthIssuer, OAuthSettings
 from reconciler.clients.vault import Vault, VaultSettings, VaultWriter
 from reconciler.crypto.sealing import Refusal, SealingSettings
-from reconciler.engine.contract import Resource, SealedForm, Target
+from reconciler.engine.contract import Orphan, Owners, Resource, SealedForm, Target
 from reconciler.engine.one_by_one import read_each
+from reconciler.kinds.parts.vault_secret import marked_secrets
 from reconciler.kinds.project.resources.login import (
     RENEWALS,
     SEALED,
@@ -185,6 +186,12 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         if known is not None and target.mark.whose(known.metadata).ours:
             vault.delete(path)
         return Settled()
+
+    def orphans(self, owners: Owners, read: Reading) -> Sequence[Orphan]:
+        """Look at the logins of slugs that nobody has."""
+        vault = read.get(Vault)
+        suspects = [name for name in vault.names(OAUTH) if name not in owners.proofs]
+        return marked_secrets(self.name, owners, vault, OAUTH, suspects)
 
     def _without_entry(self, target: Target[ProjectSpec], state: OAuthState, answers: Answers) -> Decision:
         device_flow = self.sections.get(OAuthSettings).flow == "device"

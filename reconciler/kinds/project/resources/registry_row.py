@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue
 
 from reconciler.clients.github import GitHubSettings
 from reconciler.clients.postgres import PostgresSettings
-from reconciler.engine.contract import Resource, Target
+from reconciler.engine.contract import Orphan, Owners, Resource, Target
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.kinds.project.tables.registry_rows import MORE, Registry, RegistryRow, RegistryWriter
 from reconciler.model.decision import Action, Change, Decision, Failed, Needed, Settled
@@ -135,6 +135,23 @@ class RegistryRowResource(Resource[ProjectSpec, RegistryState]):
         if repository is not None:
             write.get(RegistryWriter).unregister(target.slug, MANAGED_BY, repository)
         return Settled()
+
+    def orphans(self, owners: Owners, read: Reading) -> Sequence[Orphan]:
+        """Look through the rows that name us; a row's name is the slug, and its metadata the number."""
+        return [
+            orphan
+            for row in read.get(Registry).managed_by(MANAGED_BY)
+            for orphan in owners.orphan(
+                self.name,
+                f"row {row.service_name} of repo_registry",
+                {
+                    "managed-by": MANAGED_BY,
+                    owners.kind: row.service_name,
+                    "identity": str(row.metadata.get("repositoryId") or ""),
+                },
+                "managed-by",
+            )
+        ]
 
     def _wanted(self, target: Target[ProjectSpec], outputs: Mapping[str, Object]) -> _Columns:
         repository, board = outputs["validate-repo"], outputs["project-board"]

@@ -47,6 +47,7 @@ _ANOTHER = """
     SELECT 1 FROM repo_registry
     WHERE owner = %(owner)s AND name = %(name)s AND service_name <> %(service_name)s
 """
+_MANAGED = "SELECT to_jsonb(r) AS found FROM repo_registry r WHERE metadata ->> 'managedBy' = %(manager)s"
 _DELETE = """
     DELETE FROM repo_registry
     WHERE service_name = %(name)s AND metadata ->> 'managedBy' = %(manager)s
@@ -102,6 +103,10 @@ class Registry(Postgres):
                 remedy="run mesh-six's own migrations on this database first, or check postgres.url",
             ) from error
         return [_row(row["found"]) for row in rows]
+
+    def managed_by(self, manager: str) -> list[RegistryRow]:
+        """Return the rows whose metadata name that manager. One statement."""
+        return [_row(row["found"]) for row in self.rows(_MANAGED, {"manager": manager})]
 
 
 class RegistryWriter(Registry, Writer):

@@ -12,7 +12,9 @@ import pytest
 
 from reconciler.engine.configuration import load_sections
 from reconciler.engine.cycle import Cycle
+from reconciler.engine.orphans import find
 from reconciler.engine.result import PassResult
+from reconciler.faces.offboarding import commit, prepare
 from reconciler.kinds import KINDS
 from reconciler.model.outcome import Condition, Status
 from reconciler.sandbox.supervisor import Sandbox
@@ -372,3 +374,40 @@ def test_what_was_made_for_nobody_goes_at_once(house: House) -> None:
 
 def without_status(found: Inventory) -> Inventory:
     return {**found, "run": None, "status": None}
+
+
+def test_orphans_are_told_by_name_and_stay(house: House) -> None:
+    leaver, stayer = house.onboard("leaver", "stayer")
+    before = house.of(leaver)
+    assert find(house.cycle()).orphans == ()
+    house.commit({f"projects/{leaver}.yaml": None, f"status/project/{leaver}.yaml": None})
+    found = find(house.cycle())
+    assert found.unread == ()
+    assert {each.slug for each in found.orphans} == {leaver}
+    assert {each.resource for each in found.orphans} >= {
+        "webhook-secret", "git-access", "llm-key", "registry", "litellm", "manifests",
+    }  # fmt: skip
+    assert "project/webhook" in found.unlisted
+    house.settle()
+    assert without_status(house.of(leaver)) == without_status(before)
+    assert house.of(stayer)["status"]["status"] == "completed"
+
+
+def test_offboarding_on_purpose_shows_first_and_then_commits(house: House) -> None:
+    leaver, _ = house.onboard("leaver", "stayer")
+    before, heads = house.of(leaver), house.heads()
+    shown = prepare(house.cycle(), [leaver])
+    (going,) = shown.going
+    assert any("switch the webhook" in each for each in going.now)
+    assert any("delete the secret" in each for each in going.later)
+    assert any("project board stays" in each for each in going.stays)
+    assert (shown.problems, going.unclear) == ((), ())
+    assert (house.of(leaver), house.heads()) == (before, heads)
+    made = commit(house.cycle(), shown)
+    repository = house.sandbox.environment()["CONFIG_REPOSITORY"]
+    message = git(repository, "log", "-1", "--format=%B", made)
+    assert f"Offboard: project/{leaver}" in message
+    assert said(house.settle(), leaver).status == Status.OFFBOARDING
+    # Once more names what is gone already, which confirms what is held.
+    again = commit(house.cycle(), prepare(house.cycle(), [leaver]))
+    assert git(repository, "diff", "--stat", f"{again}~1", again) == ""
