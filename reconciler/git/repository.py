@@ -93,16 +93,21 @@ class Repository:
         snapshot = self._latest or self.fetch()
         text = _message(message, trailers or {})
         standing = 0
-        for _ in range(MOST_ATTEMPTS):
-            draft = snapshot.draft(self._clone)
-            outcomes = tuple(apply_edits(draft, edits))
-            root = draft.write()
-            if root == snapshot.root:
+        for attempt in range(MOST_ATTEMPTS):
+            try:
+                commit, outcomes = self._committed(snapshot, edits, text)
+            except Damaged:
+                if attempt >= MOST_FAULTS:
+                    raise
+                snapshot = self._follow()
+                continue
+            if not commit:
                 return PushResult("", snapshot, outcomes)
-            commit = self._clone.commit(root, snapshot.commit, self.location.author, text)
             fault = self._send(commit, snapshot)
             if fault is None:
                 return PushResult(commit, self._confirmed(commit, snapshot.branch), outcomes)
+            if isinstance(fault, Damaged):
+                self._clone.discard()
             self._pause(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - jitter between writers
             newer = self._follow()
             if newer.contains(commit):
@@ -113,6 +118,17 @@ class Repository:
                 raise fault
             snapshot = newer
         raise Collision("git", f"others pushed to {snapshot.branch} faster, {MOST_ATTEMPTS} times in a row")
+
+    def _committed(
+        self, snapshot: Snapshot, edits: Sequence[Edit], text: str
+    ) -> tuple[str, tuple[EditOutcome, ...]]:
+        """Make a commit in the clone, none where nothing differs; Damaged when the clone does not let it."""
+        draft = snapshot.draft(self._clone)
+        outcomes = tuple(apply_edits(draft, edits))
+        root = draft.write()
+        if root == snapshot.root:
+            return "", outcomes
+        return self._clone.commit(root, snapshot.commit, self.location.author, text), outcomes
 
     def _follow(self) -> Snapshot:
         """Fetch, and keep what snapshots of this pass may still read."""
@@ -146,8 +162,17 @@ class Repository:
         branch = _branch(heads, self.location)
         head = heads.branches.get(branch, "")
         if head and not self._clone.has(head):
-            head = self._remote.fetch(self._clone.open(), branch)
+            head = self._fetched(branch)
         return Snapshot(self._clone, head, branch, self._follow)
+
+    def _fetched(self, branch: str) -> str:
+        try:
+            return self._remote.fetch(self._clone.open(), branch)
+        except (Unavailable, Collision, Missing):
+            # The server answered a moment ago, and the clone's own objects and refs are read here: whatever
+            # of them is not whole is told in words that nobody can tell from a server's.
+            self._clone.discard()
+            return self._remote.fetch(self._clone.open(), branch)
 
     def _heads(self) -> Heads:
         heads = self._remote.heads(self._clone.open())

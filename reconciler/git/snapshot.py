@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from reconciler.git.clone import Clone
-from reconciler.git.tree import EMPTY_TREE, Draft, Entry, EntryKind, Memory, Objects
+from reconciler.git.clone import Clone, Damaged
+from reconciler.git.tree import EMPTY_TREE, LARGEST, Draft, Entry, EntryKind, Memory, Objects, bounded
 from reconciler.model.errors import Missing
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -21,7 +21,8 @@ class Snapshot:
         self.commit = commit
         self.branch = branch
         self.root = clone.root_of(commit) if commit else EMPTY_TREE
-        self._tree = Draft(Memory(clone), self.root)
+        self._objects = _Mended(clone, fetch)
+        self._tree = Draft(Memory(self._objects), self.root)
 
     def entry(self, path: str) -> Entry | None:
         """Return what is at the path, without following links."""
@@ -31,9 +32,9 @@ class Snapshot:
         """Return a regular file's content; None when there is none at the path."""
         return self._tree.read(path)
 
-    def content(self, blob: str) -> bytes:
-        """Return a blob's content by its id."""
-        return self._clone.read(blob)
+    def content(self, blob: str, path: str = "", most: int = LARGEST) -> bytes:
+        """Return a blob's content by its id. BeyondBounds, for the path, when that is too much."""
+        return bounded(self._objects, blob, path or blob, most)
 
     def folder(self, path: str) -> dict[str, bytes] | None:
         """Return the regular files directly in a folder, by name; None when it is no folder."""
@@ -61,7 +62,7 @@ class Snapshot:
 
     def draft(self, objects: Objects | None = None) -> Draft:
         """Return the tree to be edited; what it writes stays in memory unless objects are given."""
-        return Draft(Memory(self._clone) if objects is None else objects, self.root)
+        return Draft(Memory(self._objects) if objects is None else objects, self.root)
 
     def contains(self, commit: str) -> bool:
         """Tell whether that commit is this one or came before it; False for one that nobody knows."""
@@ -78,3 +79,31 @@ class Snapshot:
         if not known or not self._clone.has(revision):
             raise Missing("git", f"commit {revision[:40]!r} is not on branch {self.branch}")
         return Snapshot(self._clone, revision, self.branch, self._fetch)
+
+
+class _Mended:
+    """The objects of a clone; one that turns out not to be there is fetched again, with all others."""
+
+    def __init__(self, clone: Clone, fetch: Callable[[], object]) -> None:
+        self._clone = clone
+        self._fetch = fetch
+
+    def read(self, object_id: str) -> bytes:
+        """Return an object's content; Damaged when the server has it no longer, either."""
+        try:
+            return self._clone.read(object_id)
+        except Damaged:
+            self._fetch()
+            return self._clone.read(object_id)
+
+    def size(self, object_id: str) -> int:
+        """Return the size of an object's content; Damaged as above."""
+        try:
+            return self._clone.size(object_id)
+        except Damaged:
+            self._fetch()
+            return self._clone.size(object_id)
+
+    def write(self, kind: str, content: bytes) -> str:
+        """Keep an object."""
+        return self._clone.write(kind, content)

@@ -38,6 +38,8 @@ class ReconcilerError(Exception):
     """An error with a sentence for a person and, where there is one, what to do about it."""
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
+        # Names in git are bytes. What of them is no text would end whatever writes the sentence down.
+        message, remedy = (text.encode(errors="backslashreplace").decode() for text in (message, remedy))
         super().__init__(message)
         self.message = message
         self.remedy = remedy
