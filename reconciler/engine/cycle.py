@@ -15,6 +15,7 @@ import structlog
 from reconciler.crypto.sealing import SealingSettings
 from reconciler.engine import viewing
 from reconciler.engine.contract import AnyResource, Target
+from reconciler.engine.emptied import Emptiness
 from reconciler.engine.history import History, Reported
 from reconciler.engine.kind import Kinds
 from reconciler.engine.loss import Loss, doubting, losses
@@ -24,6 +25,7 @@ from reconciler.engine.result import BUSY, KindView, Look, PassResult
 from reconciler.engine.stages import apply, observe, publish, report
 from reconciler.engine.stages import plan as planning
 from reconciler.engine.stages.load import foreign_recipients, load
+from reconciler.git.edits import Edit
 from reconciler.git.manifest_tree import ManifestEdits
 from reconciler.git.snapshot import Snapshot
 from reconciler.model.decision import Change
@@ -78,9 +80,10 @@ class Cycle:
         """
         self.sections.renew()
         with closing(History.reading(self.sections, self.kinds)) as history:
-            fetched = self.repositories.fetched(history.problems, merged)
+            emptiness = self._emptiness(history)
+            fetched = self.repositories.fetched(history.problems, emptiness, merged)
             with closing(Reading(self.sections, given=fetched.readers)) as read:
-                look = self._look(fetched.config, read, history, only)
+                look = self._look(fetched.config, read, history, emptiness, only)
                 return replace(look, reports=tuple(self._foreseen(look, look.plan)))
 
     def run(
@@ -116,9 +119,10 @@ class Cycle:
             if not history.alone:
                 return PassResult((), (), (BUSY,), 0, (), busy=True)
             self.repositories.check_program()
-            fetched = self.repositories.fetched(history.problems)
+            emptiness = self._emptiness(history, make_anew)
+            fetched = self.repositories.fetched(history.problems, emptiness)
             with closing(Reading(self.sections, given=fetched.readers, stopping=stopping)) as read:
-                look = self._look(fetched.config, read, history, only, postpone, make_anew)
+                look = self._look(fetched.config, read, history, emptiness, only, postpone, make_anew)
             history.begin(self._changing(look), look.changed_when_audited)
             edits = ManifestEdits()
             with closing(
@@ -142,8 +146,14 @@ class Cycle:
                 look.loaded,
                 confirm=history.confirm,
                 trailers=trailers,
+                check=emptiness.manifests,
             )
-            return self._conclude(look, outcomes, pushed, history, trailers)
+            return self._conclude(look, outcomes, pushed, history, emptiness, trailers)
+
+    def _emptiness(self, history: History, make_anew: Set[str] = frozenset()) -> Emptiness:
+        made = self.repositories.emptiness(make_anew)
+        made.verified(item for item, _ in history.verifications or ())
+        return made
 
     def _look_again(
         self,
@@ -163,12 +173,14 @@ class Cycle:
         config: Snapshot,
         read: Reading,
         history: History,
+        emptiness: Emptiness,
         only: Sequence[str],
         postpone: Postpone = lambda loaded, now: frozenset(),
         make_anew: Set[str] = frozenset(),
     ) -> Look:
         now = self._clock()
         loaded = load(config, self.kinds, self.sections)
+        emptiness.loaded(loaded, self.kinds)
         history.problems += foreign_recipients(loaded, self.kinds, self._trusted())
         postponed = postpone(loaded, now)
         active = _selected(loaded, only, postponed)
@@ -186,9 +198,8 @@ class Cycle:
             views[kind] = view
             planned += plans
         history.problems += map(str, lost)
-        return Look(
-            now, loaded, views, Plan(tuple(planned)), tuple(history.problems), postponed, alarm=bool(lost)
-        )
+        alarm = bool(lost) or emptiness.alarm
+        return Look(now, loaded, views, Plan(tuple(planned)), tuple(history.problems), postponed, alarm=alarm)
 
     def _view(
         self,
@@ -238,27 +249,34 @@ class Cycle:
         outcomes: Mapping[ItemId, tuple[Outcome, ...]],
         pushed: publish.Published,
         history: History,
+        emptiness: Emptiness,
         trailers: Mapping[str, str],
     ) -> PassResult:
         """Report, publish status files, and record what was seen."""
-        items = {item.id: item for item in look.loaded.items}
-        done: list[Reported] = []
-        for item, came in outcomes.items():
-            view = look.views[item.kind]
-            amended = publish.amend(came, pushed.refused.get(item), view.resources)
-            done.append((items[item], report.report(items[item], view.kind, amended, look.loaded)))
-        reports = [each for _, each in done]
+        done = self._reported(look, outcomes, pushed.refused)
         resting = list(report.at_rest(look.loaded))
-        stated = publish.statuses(
-            self.repositories,
-            report.status_changes([*reports, *resting], look.loaded, self.kinds, now=look.now),
-            pushed.together,
-            look.loaded,
-            kinds=self.kinds,
-            public_key=self._public_key(history.problems),
-            confirm=history.confirm,
-            trailers=trailers,
-        )
+
+        def state(reports: Iterable[ItemReport], together: Sequence[Edit]) -> publish.Published:
+            return publish.statuses(
+                self.repositories,
+                report.status_changes(reports, look.loaded, self.kinds, now=look.now),
+                together,
+                look.loaded,
+                kinds=self.kinds,
+                public_key=self._public_key(history.problems),
+                confirm=history.confirm,
+                trailers=trailers,
+                check=emptiness.both if together else emptiness.config,
+            )
+
+        first = stated = state([*(each for _, each in done), *resting], pushed.together)
+        commits = first.commits
+        if first.declined.keys() & {edit.item for edit in pushed.together}:
+            # Most likely for their manifests: then their status files can say so.
+            done = self._reported(look, outcomes, {**first.declined, **pushed.refused})
+            stated = state([each for _, each in done if each.id in first.declined], ())
+            commits += stated.commits
+        reports = [each for _, each in done]
         verified = {
             pair: seen
             for view in look.views.values()
@@ -270,10 +288,25 @@ class Cycle:
             broken=look.loaded.broken,
             problems=(*history.problems, *pushed.problems, *stated.problems),
             changes=sum(o.condition is Condition.CHANGED for each in reports for o in each.outcomes),
-            commits=(*pushed.commits, *stated.commits),
-            alarm=look.alarm,
+            commits=(*pushed.commits, *commits),
+            alarm=look.alarm or emptiness.alarm,
             verified=observe.longest_ago(look.views.values(), look.now),
         )
+
+    def _reported(
+        self,
+        look: Look,
+        outcomes: Mapping[ItemId, tuple[Outcome, ...]],
+        refused: Mapping[ItemId, publish.Refused],
+    ) -> list[Reported]:
+        """Return the items with what came of them, and of their manifests."""
+        items = {item.id: item for item in look.loaded.items}
+        done: list[Reported] = []
+        for item, came in outcomes.items():
+            view = look.views[item.kind]
+            amended = publish.amend(came, refused.get(item), view.resources)
+            done.append((items[item], report.report(items[item], view.kind, amended, look.loaded)))
+        return done
 
     def _trusted(self) -> frozenset[str]:
         """Return whom people may seal to; nobody while the setting is of no use (`_public_key` tells it)."""

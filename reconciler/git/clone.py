@@ -10,7 +10,9 @@ import errno
 import hashlib
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import pygit2
@@ -131,6 +133,30 @@ class Clone:
             raise self._damage() from error
         return str(found.id)
 
+    def followed(self, branch: str) -> str:
+        """Return a branch's commit that was last followed; empty for none, as in a clone made anew."""
+        try:
+            found = self.open().references.get(_followed(branch))
+        except (KeyError, ValueError, pygit2.GitError):
+            return ""
+        return "" if found is None else str(found.target)
+
+    def follow(self, branch: str, commit: str) -> None:
+        """Remember a commit as the one that was last followed."""
+        try:
+            self.open().references.create(_followed(branch), pygit2.Oid(hex=commit), force=True)
+        except (OSError, KeyError, ValueError, pygit2.GitError) as error:
+            raise self._unwritten(error) from error
+
+    def history(self, commit: str, most: int) -> Iterator[str]:
+        """Yield the commits before that one, the latest first, no more than so many; Damaged as above."""
+        try:
+            walk = self.open().walk(pygit2.Oid(hex=commit), pygit2.enums.SortMode.TIME)
+            for found in islice(walk, 1, most):
+                yield str(found.id)
+        except (KeyError, pygit2.GitError) as error:
+            raise self._damage() from error
+
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Tell whether `newer` is that commit or follows it. Both must be known."""
         # libgit2's own answer is strict: no commit descends from itself.
@@ -177,3 +203,10 @@ class Clone:
     def _damage(self) -> Damaged:
         self.discard()
         return Damaged("git", "the local clone is damaged and was thrown away", remedy="run again")
+
+
+def _followed(branch: str) -> str:
+    # Not the branch's own name: `a` and `a/b` cannot both be refs.
+    return (
+        f"refs/reconciler/followed/{hashlib.sha256(branch.encode(errors='surrogateescape')).hexdigest()[:16]}"
+    )

@@ -49,8 +49,21 @@ _HALF_WRITTEN = (
     "the next pass tries again; if this lasts, a process was ended in the middle of writing there: "
     "look at it with `git -C {path} fsck`, and restore what is named"
 )
+_BRANCH_RULE = re.compile(
+    r"protected branch|through a pull request|not allowed to push|read.only|archived|permission",
+    re.IGNORECASE,
+)
 _ALLOW = "the reconciler's identity needs to be allowed to push to this branch"
 _PROGRESS = re.compile(r"^(?:Resolving|Counting|Compressing|Receiving|Unpacking|Enumerating|Checking) ")
+
+
+class Declined(Denied):
+    """The server has looked at a commit and does not take it: for its branch, or for its content."""
+
+    @property
+    def by_rule_of_branch(self) -> bool:
+        """Whether its words say that it would not take any other commit of ours on that branch, either."""
+        return _BRANCH_RULE.search(self.message) is not None
 
 
 @dataclass(frozen=True)
@@ -108,7 +121,10 @@ class Remote:
             said = self._clean(f"{callbacks.refused}\n{callbacks.said}")
             if _LOCKED.search(said) or "fetch first" in callbacks.refused:
                 raise Collision("git", f"{branch} is being written by another: {said}", remedy=_UNLOCK)
-            raise Denied("git", f"the server refuses the push to {branch}: {said}", remedy=_ALLOW)
+            declined = Declined("git", f"the server refuses the push to {branch}: {said}", remedy=_ALLOW)
+            if not declined.by_rule_of_branch:
+                declined.remedy = f"{_ALLOW}, or what it refuses has to be mended"
+            raise declined
         if not callbacks.accepted:
             raise Unavailable("git", "the server gave no answer to a push")
 

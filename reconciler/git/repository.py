@@ -16,7 +16,15 @@ from reconciler.git.edits import Edit, EditOutcome, Fate, apply_edits
 from reconciler.git.locations import Location
 from reconciler.git.remote import Heads, Remote
 from reconciler.git.snapshot import Snapshot
-from reconciler.model.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.model.errors import (
+    Collision,
+    Denied,
+    Emptied,
+    Missing,
+    Rejected,
+    SystemFault,
+    Unavailable,
+)
 
 __all__ = ["PushResult", "Repository", "Snapshot"]
 
@@ -62,6 +70,11 @@ class Repository:
             self._clone.discard()
         return self._follow()
 
+    def forget(self) -> None:
+        """Forget what was ever fetched, so that a repository that was emptied is a new one."""
+        self._clone.discard()
+        self._latest = None
+
     def close(self) -> None:
         """Let go of the clone's files."""
         self._clone.close()
@@ -83,11 +96,17 @@ class Repository:
         return Snapshot(self._clone, commit, snapshot.branch, self._follow)
 
     def push(
-        self, edits: Sequence[Edit], message: str, trailers: Mapping[str, str] | None = None
+        self,
+        edits: Sequence[Edit],
+        message: str,
+        trailers: Mapping[str, str] | None = None,
+        *,
+        check: Callable[[Snapshot], None] = lambda snapshot: None,
     ) -> PushResult:
         """Make one commit of all edits and push it, never by force; no commit when nothing would differ.
 
-        Edits whose guard no longer holds on the server are left out. Denied when the server refuses,
+        Edits whose guard no longer holds on the server are left out. `check` raises for a head that nothing
+        is to be pushed on. Denied when the server refuses,
         Collision when others are always faster, Unavailable when it cannot be reached.
         """
         snapshot = self._latest or self.fetch()
@@ -95,6 +114,7 @@ class Repository:
         standing = 0
         for attempt in range(MOST_ATTEMPTS):
             try:
+                check(snapshot)
                 commit, outcomes = self._committed(snapshot, edits, text)
             except Damaged:
                 if attempt >= MOST_FAULTS:
@@ -161,9 +181,18 @@ class Repository:
         heads = self._heads()
         branch = _branch(heads, self.location)
         head = heads.branches.get(branch, "")
+        before = self._clone.followed(branch) or (self._latest.commit if self._latest else "")
+        if not head and before:
+            raise Emptied(
+                f"the {self.location.section} repository has no branch any more, and was at commit {before}",
+                remedy=f"push that commit to {branch} again, from a clone that has it; nothing is pushed "
+                "until then. If it is really to begin anew: reconcile --once --make-anew git",
+            )
         if head and not self._clone.has(head):
             head = self._fetched(branch)
-        return Snapshot(self._clone, head, branch, self._follow)
+        if head and head != self._clone.followed(branch):
+            self._clone.follow(branch, head)
+        return Snapshot(self._clone, head, branch, self._follow, before)
 
     def _fetched(self, branch: str) -> str:
         try:

@@ -9,14 +9,22 @@ from reconciler.git.clone import Clone, Damaged
 from reconciler.git.tree import EMPTY_TREE, LARGEST, Draft, Entry, EntryKind, Memory, Objects, bounded
 from reconciler.model.errors import Missing
 
+MOST_COMMITS = 20_000
+"""That are looked back for something that is gone."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class Snapshot:
-    """A repository at one commit. `commit` is empty for a repository without any."""
+    """A repository at one commit. `commit` is empty for a repository without any.
 
-    def __init__(self, clone: Clone, commit: str, branch: str, fetch: Callable[[], object]) -> None:
+    `before`: the commit that our clone had followed until then; empty where it has just been made.
+    """
+
+    def __init__(
+        self, clone: Clone, commit: str, branch: str, fetch: Callable[[], object], before: str = ""
+    ) -> None:
         self._clone = clone
+        self.before = before
         self._fetch = fetch
         self.commit = commit
         self.branch = branch
@@ -68,6 +76,24 @@ class Snapshot:
         """Tell whether that commit is this one or came before it; False for one that nobody knows."""
         known = bool(self.commit and _COMMIT.fullmatch(commit)) and self._clone.has(commit)
         return known and self._clone.is_ancestor(commit, self.commit)
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether history was rewritten since our clone last followed it; False where nobody can tell.
+
+        What is missing then was not taken away by anybody: it may never have been there.
+        """
+        return bool(self.before) and not self.contains(self.before)
+
+    def earlier(self) -> Iterator[Snapshot]:
+        """Yield the repository at the commits before this one, the latest first; not without end.
+
+        Where history was rewritten, what our clone had followed until then comes in front.
+        """
+        if self.rewritten and self._clone.has(self.before):
+            yield Snapshot(self._clone, self.before, self.branch, self._fetch)
+        for commit in self._clone.history(self.commit, MOST_COMMITS) if self.commit else ():
+            yield Snapshot(self._clone, commit, self.branch, self._fetch)
 
     def at(self, revision: str) -> Snapshot:
         """Return the repository at another commit; one that is unknown after another fetch is Missing."""

@@ -29,7 +29,15 @@ LOCKS = (
     *("objects/pack/tmp_pack_Ab12Cd", "objects/pack/pack_git2_a5f867a0", "objects/17/tmp_obj_x1"),
 )
 HALVES = (
-    *("HEAD", "config", "packed-refs", "FETCH_HEAD", "refs/reconciler/fetched", "shallow"),
+    *(
+        "HEAD",
+        "config",
+        "packed-refs",
+        "FETCH_HEAD",
+        "refs/reconciler/fetched",
+        "refs/reconciler/followed/*",
+        "shallow",
+    ),
     *("objects/*/*.pack", "objects/*/*.idx"),
 )
 GONE = ("HEAD", "config", "objects", "objects/pack", "refs")
