@@ -15,6 +15,7 @@ import structlog
 from reconciler.crypto.sealing import SealingSettings
 from reconciler.engine import removing, viewing
 from reconciler.engine.contract import AnyResource, Target
+from reconciler.engine.emptied import Emptiness
 from reconciler.engine.history import History, Reported
 from reconciler.engine.kind import Kinds
 from reconciler.engine.leaving import RemovalSettings, followed, leaving
@@ -25,6 +26,8 @@ from reconciler.engine.result import BUSY, KindView, Look, PassResult
 from reconciler.engine.stages import apply, observe, publish, report
 from reconciler.engine.stages import plan as planning
 from reconciler.engine.stages.load import foreign_recipients, load
+from reconciler.engine.trailers import COMMIT_TRAILER
+from reconciler.git.edits import Edit
 from reconciler.git.manifest_tree import ManifestEdits
 from reconciler.git.snapshot import Snapshot
 from reconciler.model.decision import Change
@@ -43,9 +46,6 @@ log = structlog.get_logger()
 Announce = Callable[[Change], None]
 Postpone = Callable[[Loaded, datetime], frozenset[ItemId]]
 """Names the items that a pass is to leave alone for now."""
-
-COMMIT_TRAILER = "Reconciler-Pass"
-"""Ends the message of every commit that a pass makes; its value is the `pass_id` of the log."""
 
 
 def new_pass_id() -> str:
@@ -80,9 +80,10 @@ class Cycle:
         """
         self.sections.renew()
         with closing(History.reading(self.sections, self.kinds)) as history:
-            fetched = self.repositories.fetched(history.problems, as_if)
+            emptiness = self._emptiness(history)
+            fetched = self.repositories.fetched(history.problems, emptiness, as_if)
             with closing(Reading(self.sections, given=fetched.readers)) as read:
-                look = self._look(fetched.config, read, history, only)
+                look = self._look(fetched.config, read, history, emptiness, only)
                 return replace(look, reports=tuple(self._foreseen(look, look.plan)))
 
     def run(
@@ -118,9 +119,10 @@ class Cycle:
             if not history.alone:
                 return PassResult((), (), (BUSY,), 0, (), busy=True)
             self.repositories.check_program()
-            fetched = self.repositories.fetched(history.problems)
+            emptiness = self._emptiness(history, make_anew)
+            fetched = self.repositories.fetched(history.problems, emptiness)
             with closing(Reading(self.sections, given=fetched.readers, stopping=stopping)) as read:
-                look = self._look(fetched.config, read, history, only, postpone, make_anew)
+                look = self._look(fetched.config, read, history, emptiness, only, postpone, make_anew)
             history.begin(self._changing(look), look.changed_when_audited)
             edits = ManifestEdits()
             with closing(
@@ -144,8 +146,14 @@ class Cycle:
                 look.loaded,
                 confirm=history.confirm,
                 trailers=trailers,
+                check=emptiness.manifests,
             )
-            return self._conclude(look, outcomes, pushed, history, trailers)
+            return self._conclude(look, outcomes, pushed, history, emptiness, trailers)
+
+    def _emptiness(self, history: History, make_anew: Set[str] = frozenset()) -> Emptiness:
+        made = self.repositories.emptiness(make_anew)
+        made.verified(item for item, _ in history.verifications or ())
+        return made
 
     def _look_again(
         self,
@@ -165,12 +173,14 @@ class Cycle:
         config: Snapshot,
         read: Reading,
         history: History,
+        emptiness: Emptiness,
         only: Sequence[str],
         postpone: Postpone = lambda loaded, now: frozenset(),
         make_anew: Set[str] = frozenset(),
     ) -> Look:
         now = self._clock()
         loaded = load(config, self.kinds, self.sections)
+        emptiness.loaded(loaded, self.kinds)
         history.problems += foreign_recipients(loaded, self.kinds, self._trusted())
         postponed = postpone(loaded, now)
         active = _selected(loaded, only, postponed)
@@ -191,7 +201,7 @@ class Cycle:
             views[kind] = view
             removed += removing.plan(view, outgoing)
             planned += plans
-        alarms = [*map(str, lost), *removing.alarms(gone)]
+        alarms = [*map(str, lost), *removing.alarms(gone, loaded)]
         history.problems += alarms
         return Look(
             now,
@@ -200,7 +210,7 @@ class Cycle:
             Plan((*removed, *planned)),
             tuple(history.problems),
             postponed,
-            alarm=bool(alarms),
+            alarm=bool(alarms) or emptiness.alarm,
             leaving=gone,
             whole=not only,
         )
@@ -279,24 +289,33 @@ class Cycle:
         outcomes: Mapping[ItemId, tuple[Outcome, ...]],
         pushed: publish.Published,
         history: History,
+        emptiness: Emptiness,
         trailers: Mapping[str, str],
     ) -> PassResult:
         """Report, publish status files, and record what was seen."""
-        reports: list[ItemReport] = []
-        for item, came in outcomes.items():
-            resources = look.views[item.kind].resources
-            reports.append(self._report(look, item, publish.amend(came, pushed.refused.get(item), resources)))
+        reports = self._reported(look, outcomes, pushed.refused)
         resting = [*report.at_rest(look.loaded), *removing.held(look.leaving, look.loaded)]
-        stated = publish.statuses(
-            self.repositories,
-            report.status_changes([*reports, *resting], look.loaded, self.kinds, now=look.now),
-            pushed.together,
-            look.loaded,
-            kinds=self.kinds,
-            public_key=self._public_key(history.problems),
-            confirm=history.confirm,
-            trailers=trailers,
-        )
+
+        def state(reports: Iterable[ItemReport], together: Sequence[Edit]) -> publish.Published:
+            return publish.statuses(
+                self.repositories,
+                report.status_changes(reports, look.loaded, self.kinds, now=look.now),
+                together,
+                look.loaded,
+                kinds=self.kinds,
+                public_key=self._public_key(history.problems),
+                confirm=history.confirm,
+                trailers=trailers,
+                check=emptiness.both if together else emptiness.config,
+            )
+
+        first = stated = state([*reports, *resting], pushed.together)
+        commits = first.commits
+        if first.declined.keys() & {edit.item for edit in pushed.together}:
+            # Most likely for their manifests: then their status files can say so.
+            reports = self._reported(look, outcomes, {**first.declined, **pushed.refused})
+            stated = state([each for each in reports if each.id in first.declined], ())
+            commits += stated.commits
         verified = {
             pair: seen
             for view in look.views.values()
@@ -316,10 +335,22 @@ class Cycle:
             broken=look.loaded.broken,
             problems=(*history.problems, *pushed.problems, *stated.problems),
             changes=sum(o.condition is Condition.CHANGED for each in reports for o in each.outcomes),
-            commits=(*pushed.commits, *stated.commits),
-            alarm=look.alarm,
+            commits=(*pushed.commits, *commits),
+            alarm=look.alarm or emptiness.alarm,
             verified=observe.longest_ago(look.views.values(), look.now),
         )
+
+    def _reported(
+        self,
+        look: Look,
+        outcomes: Mapping[ItemId, tuple[Outcome, ...]],
+        refused: Mapping[ItemId, publish.Refused],
+    ) -> list[ItemReport]:
+        """Return what came of the items, and of their manifests."""
+        return [
+            self._report(look, item, publish.amend(came, refused.get(item), look.views[item.kind].resources))
+            for item, came in outcomes.items()
+        ]
 
     def _trusted(self) -> frozenset[str]:
         """Return whom people may seal to; nobody while the setting is of no use (`_public_key` tells it)."""

@@ -14,6 +14,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from reconciler.engine.file_names import same_name
 from reconciler.engine.kind import Kind, Kinds
 from reconciler.model.errors import DEFECT, ConfigurationError, InvalidFile, printable
 from reconciler.model.item import LONGEST_SLUG, Item, Source, Spec
@@ -103,6 +104,10 @@ def refuse_clashes(
     rounds: tuple[tuple[Callable[[Item[Any]], str], str], ...] = (
         (lambda item: str(item.spec.claim()), "keep one of the files"),
         (lambda item: f"slug {item.slug}", "give one of them another `slug:`"),
+        (
+            lambda item: f"the file name {same_name(item.source.path)}",
+            "rename one of them: some disks cannot tell",
+        ),
     )
     for claim_of, remedy in rounds:
         claims: dict[tuple[str, str], list[str]] = defaultdict(list)

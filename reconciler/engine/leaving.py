@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from reconciler.engine.item_file import InvalidFiles, parse
 from reconciler.engine.kind import Kinds
+from reconciler.engine.trailers import OFFBOARD_TRAILER
 from reconciler.git.past import Removal
 from reconciler.git.snapshot import Snapshot
 from reconciler.model.duration import DurationOrZero
@@ -29,15 +30,14 @@ from reconciler.model.removal import Leaving, Step
 from reconciler.model.status_file import entry, identity, mapping
 from reconciler.settings.giving import Settings
 
-TRAILER = "Offboard"
-"""A line of a commit's message, `Offboard: project/acme-widgets`, names items that are to go."""
 MOST_AT_ONCE = 3
 MOST_PART = 0.1
-"""More than that many, if it is also more than this part of a kind, go only once a commit names them."""
+"""More than that many, if it is also more than this part of a kind, go only once a commit names them. So do
+just as many, if projects/ is left without any file."""
 NOTICE = timedelta(hours=1)
 """How long before the end the status file says that it is near. So no clock that is wrong for a moment ends
 what has days to go."""
-_NAMES = re.compile(rf"^{TRAILER}:[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
+_NAMES = re.compile(rf"^{OFFBOARD_TRAILER}:[ \t]*(.+)$", re.MULTILINE | re.IGNORECASE)
 
 
 class RemovalSettings(Settings):
@@ -304,6 +304,7 @@ def _too_many(
             if item.kind == kind and each.step is not Step.HELD and _begins(each, looks[item])
         ]
         many = len(new) > MOST_AT_ONCE and len(new) > MOST_PART * known
+        many = many or (len(new) == MOST_AT_ONCE and not loaded.items and not loaded.broken)
         for item in new:
             if not answers[item].acknowledged and (many or looks[item].written.get("tooMany") is True):
                 held[item] = replace(

@@ -30,7 +30,7 @@ def find(cycle: Cycle) -> Found:
     """Look through every system that can list what it has; a few requests each, however many items."""
     cycle.sections.renew()
     problems: list[str] = []
-    fetched = cycle.repositories.fetched(problems)
+    fetched = cycle.repositories.fetched(problems, cycle.repositories.emptiness())
     loaded = cycle.load()
     orphans: list[Orphan] = []
     unlisted: list[str] = []

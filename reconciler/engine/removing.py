@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.deciding import safely
+from reconciler.engine.loss import LEAST
 from reconciler.engine.result import KindView
 from reconciler.engine.stages.apply import Announce, LookAgain, carry_out, guarded, not_done, outcome_of
 from reconciler.model.decision import Failed, Needed, Settled, Skipped
@@ -24,6 +25,10 @@ from reconciler.settings.giving import Writing
 
 STAYS = (" stays", " stay")
 """So ends what is said of things that are kept."""
+EMPTY = (
+    "projects/ has no file any more, and status/ has {count} that were asked for there: nothing is done about "
+    "these. Restore projects/ from its last commit, or confirm each by name with `reconcile offboard SLUG...`"
+)
 DONE = {Condition.OK, Condition.CHANGED, Condition.SKIPPED}
 
 
@@ -142,9 +147,12 @@ def held(leaving: Mapping[ItemId, Leaving], loaded: Loaded) -> list[ItemReport]:
     return [report(each, item, loaded, ()) for item, each in leaving.items() if not each.goes]
 
 
-def alarms(leaving: Mapping[ItemId, Leaving]) -> list[str]:
-    """Say of each kind of which too many are gone at once."""
+def alarms(leaving: Mapping[ItemId, Leaving], loaded: Loaded) -> list[str]:
+    """Say of each kind of which too many are gone at once, and of a folder that was emptied."""
     many = [item for item, each in leaving.items() if each.alarm]
+    idle = [item for item, each in leaving.items() if each.step is Step.HELD]
+    if not many and not loaded.items and not loaded.broken and len(idle) >= LEAST:
+        return [EMPTY.format(count=len(idle))]
     return [
         f"the files of {len(slugs)} of kind {kind} were removed at once ({_some(slugs)}), and nothing is "
         "done about these: put them back, or confirm each by name with `reconcile offboard SLUG...`"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from reconciler.engine.emptied import Emptiness, has_environments
 from reconciler.git.build_gate import Gate, find_binary
 from reconciler.git.edits import Edit, File, Gone
 from reconciler.git.locations import (
@@ -17,7 +18,7 @@ from reconciler.git.locations import (
 from reconciler.git.manifest_tree import ManifestTree
 from reconciler.git.repository import Repository
 from reconciler.git.snapshot import Snapshot
-from reconciler.model.errors import SystemFault
+from reconciler.model.errors import Emptied, SystemFault, Unavailable
 from reconciler.settings.giving import Reader, Sections
 
 
@@ -80,22 +81,36 @@ class Repositories:
         """Raise ConfigurationError when what is to build the manifests is no program, before it is needed."""
         find_binary(self._sections.get(ManifestRepositorySettings).kustomize)
 
-    def fetched(self, problems: list[str], as_if: Preview | None = None) -> Fetched:
+    def emptiness(self, accepted: Set[str] = frozenset()) -> Emptiness:
+        """Return what tells of this pass's repositories whether they were emptied; `accepted` may be."""
+        made = Emptiness(self._sections.get(ManifestRepositorySettings).path, accepted)
+        if made.accepted:
+            self.config.forget()
+            self.manifests.forget()
+        return made
+
+    def fetched(self, problems: list[str], emptiness: Emptiness, as_if: Preview | None = None) -> Fetched:
         """Fetch the config repository, and the manifests' once somebody asks; a fault of those is a problem.
 
-        `as_if`: what the config repository would be with one more commit.
+        `as_if`: what the config repository would be with one more commit. Emptied when it has lost what it
+        had.
         """
         config = self.config.preview(as_if.edits, as_if.message) if as_if else self.config.fetch()
+        emptiness.config(config, self._has_environments)
 
         @cache
         def manifests() -> Snapshot | SystemFault:
-            if self.together:
-                return config
             try:
-                return self.manifests.fetch()
+                found = config if self.together else self.manifests.fetch()
+                emptiness.manifests(found)
             except SystemFault as fault:
                 problems.append(str(fault))
                 return fault
+            except Emptied as error:
+                emptiness.alarm = True
+                problems.append(str(error))
+                return Unavailable("git", error.message, remedy=error.remedy)
+            return found
 
         def snapshot() -> Snapshot:
             found = manifests()
@@ -106,6 +121,14 @@ class Repositories:
         return Fetched(
             config, {ManifestTree: lambda: ManifestTree(snapshot())}, lambda: Gate(self._sections, snapshot())
         )
+
+    def _has_environments(self) -> bool:
+        try:
+            return not self.together and has_environments(
+                self.manifests.fetch(), self._sections.get(ManifestRepositorySettings).path
+            )
+        except (SystemFault, Emptied):
+            return False
 
     def _at(self, which: str, location: Location) -> Repository:
         """Return the repository; another one once its credentials were rotated."""

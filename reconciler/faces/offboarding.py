@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 from reconciler.engine import removing
 from reconciler.engine.cycle import Cycle
-from reconciler.engine.leaving import TRAILER, RemovalSettings
+from reconciler.engine.leaving import RemovalSettings
 from reconciler.engine.naming import chosen_item
 from reconciler.engine.repositories import Preview
 from reconciler.engine.result import Look
+from reconciler.engine.trailers import OFFBOARD_TRAILER
 from reconciler.git.edits import Edit, Fate, Gone, Guard
 from reconciler.model.decision import Failed, Needed, Settled
 from reconciler.model.duration import format_duration
@@ -90,7 +91,7 @@ def commit(cycle: Cycle, prepared: Offboarding) -> str:
     items = [each.id for each in prepared.going]
     subject, _, trailer = _message(items).partition("\n\n")
     pushed = cycle.repositories.config.push(
-        prepared.edits, subject, {TRAILER: trailer.partition(": ")[2].strip()}, always=True
+        prepared.edits, subject, {OFFBOARD_TRAILER: trailer.partition(": ")[2].strip()}, always=True
     )
     for written in (*pushed.fates(Fate.LEFT_OUT), *pushed.fates(Fate.REFUSED)):
         raise Conflict(written.reason, remedy="look at what would become of it once more")
@@ -99,7 +100,7 @@ def commit(cycle: Cycle, prepared: Offboarding) -> str:
 
 def _message(items: Sequence[ItemId]) -> str:
     names = ", ".join(item.slug for item in items[:3]) + (f" and {len(items) - 3} more" if items[3:] else "")
-    return f"Offboard {names}\n\n{TRAILER}: {', '.join(map(str, items))}\n"
+    return f"Offboard {names}\n\n{OFFBOARD_TRAILER}: {', '.join(map(str, items))}\n"
 
 
 def _edit(loaded: Loaded, item: ItemId) -> Edit | None:

@@ -165,19 +165,23 @@ class Checker:
             found = self._find(draft, folder, name, f"{path}: names the patch {name}")
             if found and (found.kind is EntryKind.FOLDER or not is_within(found.path, folder)):
                 raise _Broken(f"{path}: names the patch {name}, which is no file in its folder")
-            content = draft.read(found.path) if found is not None else None
+            try:
+                content = draft.read(found.path) if found is not None else None
+            except BeyondBounds:
+                content = None
             # What cannot be read here may say anything.
             yield "/kind" if content is None else content.decode("utf-8", "replace")
 
     def _read(self, draft: Draft, path: str, *, as_objects: bool) -> Any:  # noqa: ANN401 - YAML's values
         """Return a file's objects, or a kustomization's document; None where nobody can say what it holds."""
-        entry, content = draft.entry(path), draft.read(path)
-        if entry is None or content is None:
+        entry = draft.entry(path)
+        if entry is None or not entry.regular:
             raise _Broken(f"{path}: is not a file")
         key = (path, entry.id, as_objects)
         if key not in self._read_before:
             try:
-                self._read_before[key] = (objects if as_objects else first_document)(path, content)
+                read = objects if as_objects else first_document
+                self._read_before[key] = read(path, draft.content(entry))
             except BeyondBounds:
                 self._read_before[key] = None
         return self._read_before[key]

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from reconciler.git.inclusion import Kustomizations, included
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.snapshot import Snapshot
 from reconciler.git.tree import Draft, Entry, EntryKind
-from reconciler.model.errors import ConfigurationError, Unavailable
+from reconciler.model.errors import BeyondBounds, ConfigurationError, Unavailable
 from reconciler.model.item import ItemId
 from reconciler.settings.giving import Sections
 
@@ -213,8 +214,9 @@ class _Workspace:
             del self._shown[path]
         for path, entry in entries.items():
             if path not in self._shown and entry.kind is not EntryKind.SUBMODULE:
-                self._write(path, draft.content(entry), is_link=entry.kind is EntryKind.LINK)
-                self._shown[path] = entry.id
+                with suppress(BeyondBounds):  # no manifest; one that lists it all the same does not build
+                    self._write(path, draft.content(entry), is_link=entry.kind is EntryKind.LINK)
+                    self._shown[path] = entry.id
 
     def _write(self, path: str, content: bytes, *, is_link: bool) -> None:
         target = self._folder / path

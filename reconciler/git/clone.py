@@ -1,18 +1,24 @@
 """The cached bare clone of one repository: objects in, objects out. Knows no remote and no edit.
 
-Nothing in it is worth anything: whatever is wrong with it, it is thrown away and cloned again.
+Nothing in it is worth anything but the commit that it followed last: whatever else is wrong with it, it is
+thrown away and cloned again. Its folder is this process's own (`clone_folder.py`), so nobody misses it.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import re
-import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import pygit2
 from pygit2.enums import ObjectType
 
+from reconciler.git.clone_folder import ClaimedFolder, claimed
 from reconciler.git.tree import EMPTY_TREE
 from reconciler.model.errors import Unavailable
 
@@ -21,6 +27,7 @@ MOST_PACKS = 50
 MOST_LOOSE = 50_000
 """Every fetch leaves a pack, every push loose objects, and nobody tidies up: past these, it is made anew. An
 open repository holds a descriptor for each pack that it has read from."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _TYPES = {"blob": ObjectType.BLOB, "tree": ObjectType.TREE}
 
 
@@ -32,17 +39,29 @@ class Clone:
     """A bare repository of ours; an `Objects` for drafts to be written to."""
 
     def __init__(self, parent: Path, address: str) -> None:
-        name = re.sub(r"[^A-Za-z0-9.-]+", "-", address.rstrip("/").rpartition("/")[2]).strip(".-")
-        self.directory = parent / f"{name}-{hashlib.sha256(address.encode()).hexdigest()[:12]}.git"
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", address.rstrip("/").rpartition("/")[2]).strip(".-")[:100]
+        self._first = parent / f"{name}-{hashlib.sha256(address.encode()).hexdigest()[:12]}.git"
+        self._folder: ClaimedFolder | None = None
         self._opened: pygit2.Repository | None = None
         self._objects: pygit2.Odb | None = None
 
     def open(self) -> pygit2.Repository:
         """Return the repository, made if it is not there or is of no more use."""
-        if self._opened is None or not self.directory.exists():
-            self._opened = self._open()
-            self._objects = self._opened.odb
+        if self._opened is None or self._folder is None or not self._folder.is_there():
+            self.close()
+            folder = self._claimed()
+            try:
+                self._opened = self._open(folder)
+                self._objects = self._opened.odb
+            except (OSError, pygit2.GitError) as error:
+                remedy = "set work.directory to a folder that can be written"
+                raise Unavailable("git", f"cannot make a clone in {folder.path}", remedy=remedy) from error
         return self._opened
+
+    @property
+    def directory(self) -> Path:
+        """Where it is, from now on: claimed for this process."""
+        return self._claimed().path
 
     def close(self) -> None:
         """Let go of its files; the next `open` opens them again."""
@@ -50,21 +69,25 @@ class Clone:
             # libgit2 keeps packs in memory by their path: without this, a new pack would be taken for the
             # damaged one that had the same name.
             self._opened.free()
-        self._opened = self._objects = None
+        self._opened = self._objects = self._folder = None
 
     def discard(self) -> None:
         """Throw the clone away; the next `open` makes a new one."""
+        folder = self._claimed()
         self.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        # What cannot be removed is told by the next `open`, which looks at what is left.
+        with suppress(OSError):
+            folder.empty()
+        self._folder = folder
 
     def is_worn(self) -> bool:
         """Tell whether it has grown so much that a new one is better. Looks at two folders."""
-        objects = self.directory / "objects"
         try:
+            objects = self._claimed().path / "objects"
             packs = sum(1 for _ in (objects / "pack").glob("*.pack"))
             # Ids are spread evenly, so one of the 256 folders tells about all, as git's own tidying does.
             loose = sum(1 for _ in (objects / "17").glob("*")) * 256
-        except OSError:
+        except (OSError, Unavailable):
             # Not even a folder can be opened: most likely the packs have used up what a process may open.
             return True
         return packs > MOST_PACKS or loose > MOST_LOOSE
@@ -78,12 +101,21 @@ class Clone:
         except (KeyError, pygit2.GitError) as error:
             raise self.damage() from error
 
+    def size(self, object_id: str) -> int:
+        """Return the size of an object's content, which is not read for it; Damaged as above."""
+        if object_id == EMPTY_TREE:
+            return 0
+        try:
+            return int(self._store().read_header(pygit2.Oid(hex=object_id))[1])
+        except (KeyError, pygit2.GitError) as error:
+            raise self.damage() from error
+
     def write(self, kind: str, content: bytes) -> str:
         """Keep an object."""
         try:
             return str(self._store().write(_TYPES[kind], content))
-        except (OSError, pygit2.GitError) as error:
-            raise Unavailable("git", "cannot write to the local clone", remedy="is its disk full?") from error
+        except (OSError, KeyError, pygit2.GitError) as error:
+            raise self._unwritten(error) from error
 
     def has(self, commit: str) -> bool:
         """Tell whether the clone has that commit."""
@@ -101,6 +133,30 @@ class Clone:
             raise self.damage() from error
         return str(found.id)
 
+    def followed(self, branch: str) -> str:
+        """Return a branch's commit that was last followed; empty for none, as in a clone made anew."""
+        try:
+            found = self.open().references.get(_followed(branch))
+        except (KeyError, ValueError, pygit2.GitError):
+            return ""
+        return "" if found is None else str(found.target)
+
+    def follow(self, branch: str, commit: str) -> None:
+        """Remember a commit as the one that was last followed."""
+        try:
+            self.open().references.create(_followed(branch), pygit2.Oid(hex=commit), force=True)
+        except (OSError, KeyError, ValueError, pygit2.GitError) as error:
+            raise self._unwritten(error) from error
+
+    def history(self, commit: str, most: int) -> Iterator[str]:
+        """Yield the commits before that one, the latest first, no more than so many; Damaged as above."""
+        try:
+            walk = self.open().walk(pygit2.Oid(hex=commit), pygit2.enums.SortMode.TIME)
+            for found in islice(walk, 1, most):
+                yield str(found.id)
+        except (KeyError, pygit2.GitError) as error:
+            raise self.damage() from error
+
     def is_ancestor(self, older: str, newer: str) -> bool:
         """Tell whether `newer` is that commit or follows it. Both must be known."""
         # libgit2's own answer is strict: no commit descends from itself.
@@ -113,8 +169,16 @@ class Clone:
         """Make a commit that no ref names yet. `parent` is empty for the first."""
         signature = pygit2.Signature(*author)
         parents = [pygit2.Oid(hex=parent)] if parent else []
-        made = self.open().create_commit(None, signature, signature, message, pygit2.Oid(hex=root), parents)
-        return str(made)
+        try:
+            tree = pygit2.Oid(hex=root)
+            return str(self.open().create_commit(None, signature, signature, message, tree, parents))
+        except (OSError, KeyError, pygit2.GitError) as error:
+            raise self._unwritten(error) from error
+
+    def _claimed(self) -> ClaimedFolder:
+        if self._folder is None or not self._folder.is_there():
+            self._folder = claimed(self._first)
+        return self._folder
 
     def _store(self) -> pygit2.Odb:
         if self._objects is None:
@@ -122,20 +186,28 @@ class Clone:
         assert self._objects is not None  # noqa: S101 - opened with the repository
         return self._objects
 
-    def _open(self) -> pygit2.Repository:
+    def _open(self, folder: ClaimedFolder) -> pygit2.Repository:
+        path = str(folder.path)
         try:
-            if self.directory.exists():
-                return pygit2.Repository(str(self.directory), pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
+            if not folder.is_empty():
+                return pygit2.Repository(path, pygit2.enums.RepositoryOpenFlag.NO_SEARCH)
         except pygit2.GitError:
-            shutil.rmtree(self.directory, ignore_errors=True)
-        try:
-            self.directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return pygit2.init_repository(str(self.directory), bare=True)
-        except (OSError, pygit2.GitError) as error:
-            remedy = "set work.directory to a folder that can be written"
-            raise Unavailable("git", f"cannot make a clone in {self.directory}", remedy=remedy) from error
+            folder.empty()
+        return pygit2.init_repository(path, bare=True)
+
+    def _unwritten(self, error: Exception) -> Unavailable:
+        if any(os.strerror(number) in str(error) for number in _NO_ROOM):
+            return Unavailable("git", "cannot write to the local clone", remedy="is its disk full?")
+        return self.damage()
 
     def damage(self) -> Damaged:
         """Throw the clone away; return the error that says so."""
         self.discard()
         return Damaged("git", "the local clone is damaged and was thrown away", remedy="run again")
+
+
+def _followed(branch: str) -> str:
+    # Not the branch's own name: `a` and `a/b` cannot both be refs.
+    return (
+        f"refs/reconciler/followed/{hashlib.sha256(branch.encode(errors='surrogateescape')).hexdigest()[:16]}"
+    )

@@ -18,7 +18,7 @@ from reconciler.git.kustomize_paths import followed
 from reconciler.git.status_text import HumanKeys, dump_status, load_status, merge
 from reconciler.git.tree import Draft
 from reconciler.git.yaml_edit import insert_entries
-from reconciler.model.errors import DEFECT, Collision, InvalidFile, printable
+from reconciler.model.errors import DEFECT, Collision, InvalidFile, SystemFault, printable
 from reconciler.model.item import ItemId
 from reconciler.model.json import Object
 
@@ -303,6 +303,8 @@ def _attempt(draft: Draft, edit: Edit) -> EditOutcome:
         return EditOutcome(edit, Fate.APPLIED if edit.apply(draft) else Fate.UNCHANGED)
     except (InvalidFile, Collision) as error:
         return _refused(edit, error)
+    except SystemFault:
+        raise  # the repository's, and nobody's in it
     except Exception as error:  # a defect that one item meets is that item's, and never the pass's
         log.debug("traceback", exc_info=True)
         return _defect(edit, error)
@@ -350,6 +352,8 @@ def _attempt_list(draft: Draft, group: Sequence[ListEntry], *, theirs: bool) -> 
         inserted = _insert(draft, group)
     except (InvalidFile, Collision) as error:
         return {edit.value: _refused(edit, error, theirs=theirs) for edit in group}
+    except SystemFault:
+        raise
     except Exception as error:  # as for any other edit
         log.debug("traceback", exc_info=True)
         return {edit.value: _defect(edit, error) for edit in group}

@@ -14,7 +14,7 @@ from reconciler.git.kustomize_paths import followed
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.snapshot import Snapshot
 from reconciler.git.tree import Draft, folder_id, folder_id_of
-from reconciler.model.errors import Unavailable
+from reconciler.model.errors import BeyondBounds, Unavailable
 from reconciler.model.item import ItemId
 from reconciler.settings.giving import Reader, Sections, Settings, Writer
 
@@ -62,8 +62,11 @@ class ManifestTree(Reader):
         return self._snapshot.names(self._followed(self._snapshot, path))
 
     def content(self, blob: str) -> bytes:
-        """Return a blob's content by its id."""
-        return self._snapshot.content(blob)
+        """Return a blob's content by its id; nothing of one that is too large to be a manifest of ours."""
+        try:
+            return self._snapshot.content(blob)
+        except BeyondBounds:
+            return b""
 
     def holds_only(self, path: str, blobs: Mapping[str, str]) -> bool:
         """Tell whether a folder is just these ordinary files: no link, folder or executable beside them."""

@@ -10,16 +10,18 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import pygit2
-from pygit2.enums import CredentialType, FileMode, ObjectType
+from pygit2.enums import CredentialType
 
 from reconciler.git.clone import FETCHED, Damaged
+from reconciler.git.copying import copy_objects
 from reconciler.git.locations import Location
 from reconciler.model.errors import Collision, Denied, Missing, SystemFault, Unavailable
 from reconciler.settings.request_count import count
@@ -27,14 +29,41 @@ from reconciler.settings.request_count import count
 CONNECT_TIMEOUT = 10_000
 TIMEOUT = 60_000
 """Milliseconds without a byte; a server's hooks may take their time."""
+LOCK_ATTEMPTS = 10
+LOCK_PAUSE = 0.02
+"""Seconds."""
 MOST_CREDENTIALS = 2
 LONGEST_MESSAGE = 400
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _INVISIBLE = re.compile(r"[^\x20-\x7e\u00a0-\uffef]+")
 _USER = re.compile(r"(?<=://)[^/@\s]+@")
+_LOCKED = re.compile(
+    r"\block(?:ed|s)? (?:ref|file)\b|\.lock\b|\b(?:failed to lock|is locked)\b", re.IGNORECASE
+)
+_UNLOCK = (
+    "if this lasts, a process was ended in the middle of writing there: once none is at work, "
+    "remove the file that is named, which ends in .lock"
+)
+_HALF_WRITTEN = (
+    "the next pass tries again; if this lasts, a process was ended in the middle of writing there: "
+    "look at it with `git -C {path} fsck`, and restore what is named"
+)
+_BRANCH_RULE = re.compile(
+    r"protected branch|through a pull request|not allowed to push|read.only|archived|permission",
+    re.IGNORECASE,
+)
 _ALLOW = "the reconciler's identity needs to be allowed to push to this branch"
 _PROGRESS = re.compile(r"^(?:Resolving|Counting|Compressing|Receiving|Unpacking|Enumerating|Checking) ")
+
+
+class Declined(Denied):
+    """The server has looked at a commit and does not take it: for its branch, or for its content."""
+
+    @property
+    def by_rule_of_branch(self) -> bool:
+        """Whether its words say that it would not take any other commit of ours on that branch, either."""
+        return _BRANCH_RULE.search(self.message) is not None
 
 
 @dataclass(frozen=True)
@@ -55,7 +84,7 @@ class Remote:
 
     def heads(self, clone: pygit2.Repository) -> Heads:
         """Ask for the branches: one round trip, no objects."""
-        with self._errors("list") as callbacks:
+        with self._errors("list", clone) as callbacks:
             found = self._remote(clone).list_heads(callbacks=callbacks, proxy=self._proxy)
         branches: dict[str, str] = {}
         default = None
@@ -68,7 +97,7 @@ class Remote:
 
     def fetch(self, clone: pygit2.Repository, branch: str) -> str:
         """Fetch a branch with its history, wherever it was before, and return its commit."""
-        with self._errors("fetch") as callbacks:
+        with self._errors("fetch", clone) as callbacks:
             refspec = f"+refs/heads/{branch}:{FETCHED}"
             self._remote(clone).fetch([refspec], callbacks=callbacks, proxy=self._proxy)
         found = clone.references.get(FETCHED)
@@ -85,28 +114,31 @@ class Remote:
         if path := self._local_path():
             self._push_local(clone, commit, branch, parent, path)
             return
-        with self._errors("push") as callbacks:
+        with self._errors("push", clone) as callbacks:
             refspec = f"{commit}:refs/heads/{branch}"
             self._remote(clone).push([refspec], callbacks=callbacks, proxy=self._proxy)
         if callbacks.refused is not None:
             said = self._clean(f"{callbacks.refused}\n{callbacks.said}")
-            if "lock" in callbacks.refused or "fetch first" in callbacks.refused:
-                raise Collision("git", f"{branch} is being written by another: {said}")
-            raise Denied("git", f"the server refuses the push to {branch}: {said}", remedy=_ALLOW)
+            if _LOCKED.search(said) or "fetch first" in callbacks.refused:
+                raise Collision("git", f"{branch} is being written by another: {said}", remedy=_UNLOCK)
+            declined = Declined("git", f"the server refuses the push to {branch}: {said}", remedy=_ALLOW)
+            if not declined.by_rule_of_branch:
+                declined.remedy = f"{_ALLOW}, or what it refuses has to be mended"
+            raise declined
         if not callbacks.accepted:
             raise Unavailable("git", "the server gave no answer to a push")
 
     def _push_local(self, clone: pygit2.Repository, commit: str, branch: str, parent: str, path: str) -> None:
         """Copy the objects, then move the branch under git's own lock, if it still is where it was."""
         name = f"refs/heads/{branch}"
-        with self._errors("push"):
+        with self._errors("push", clone):
             target = pygit2.Repository(path)
             into = target.odb
             if parent and pygit2.Oid(hex=parent) not in into:
                 raise Collision("git", f"{branch} was rewritten")
-            _copy(clone, pygit2.Oid(hex=commit), clone.odb, into)
+            copy_objects(clone, pygit2.Oid(hex=commit), target)
             with target.transaction() as transaction:
-                transaction.lock_ref(name)
+                _lock(transaction, name)
                 present = target.references.get(name)
                 if (str(present.target) if present else "") != parent:
                     raise Collision("git", f"{branch} moved on")
@@ -127,7 +159,7 @@ class Remote:
         return address if address.startswith("/") else None
 
     @contextmanager
-    def _errors(self, doing: str) -> Iterator[_Callbacks]:
+    def _errors(self, doing: str, clone: pygit2.Repository) -> Iterator[_Callbacks]:
         callbacks = _Callbacks(self.location)
         count("git", f"{doing} {_USER.sub('', self.location.address)}")
         try:
@@ -136,16 +168,19 @@ class Remote:
             # libgit2 believes that a clone has all that its objects refer to, and fails where one is gone.
             raise Damaged("git", f"cannot {doing}: the local clone lacks an object") from error
         except (pygit2.GitError, ValueError, OSError) as error:
-            raise self._fault(doing, str(error)) from error
+            raise self._fault(doing, str(error), clone.path) from error
 
-    def _fault(self, doing: str, text: str) -> SystemFault:
+    def _fault(self, doing: str, text: str, clone: str) -> SystemFault:
         said = f"cannot {doing}: {self._clean(text)}"
         section = self.location.section
-        if os.strerror(errno.EMFILE) in text:
-            # Too many open files, and most are the clone's packs: thrown away as damaged, it frees them.
+        if os.strerror(errno.EMFILE) in text or clone.rstrip("/") in text:
+            # Too many open files, and most are the clone's packs: thrown away as damaged, it frees them. And
+            # what names a file of the clone is no word of the server's, whatever it reads like.
             return Damaged("git", said)
-        if re.search(r"not present locally|non-?fast|lock", text, re.IGNORECASE):
+        if re.search(r"not present locally|non-?fast", text, re.IGNORECASE):
             return Collision("git", said)
+        if _LOCKED.search(text):
+            return Collision("git", said, remedy=_UNLOCK)
         if re.search(r"status code: 40[13]|authenticat|credential|permission denied", text, re.IGNORECASE):
             remedy = _ALLOW if doing == "push" else f"check {section}.token or .sshKey"
             return Denied("git", said, remedy=remedy)
@@ -157,7 +192,8 @@ class Remote:
                 said = f"cannot {doing}: there is no repository at {path}"
             remedy = f"check {section}.repository, and that its identity may see it"
             return Missing("git", said, remedy=remedy)
-        return Unavailable("git", said)
+        path = self._local_path()
+        return Unavailable("git", said, remedy=_HALF_WRITTEN.format(path=path) if path else "")
 
     def _clean(self, text: str) -> str:
         """Return a server's words without escapes, progress, user names in URLs and our own credentials."""
@@ -167,6 +203,16 @@ class Remote:
                 text = text.replace(secret.get_secret_value(), "…")
         lines = [_INVISIBLE.sub(" ", line).strip() for line in re.split(r"[\r\n]+", text)]
         return " ".join(line for line in lines if line and not _PROGRESS.match(line))[:LONGEST_MESSAGE]
+
+
+def _lock(transaction: pygit2.transaction.ReferenceTransaction, name: str) -> None:
+    """Lock a ref, as patiently as git itself: whoever writes has it for a moment only."""
+    for _ in range(LOCK_ATTEMPTS):
+        with suppress(pygit2.GitError):
+            transaction.lock_ref(name)
+            return
+        time.sleep(LOCK_PAUSE)
+    transaction.lock_ref(name)
 
 
 class _Callbacks(pygit2.RemoteCallbacks):
@@ -207,17 +253,3 @@ class _Callbacks(pygit2.RemoteCallbacks):
     def sideband_progress(self, string: str) -> None:
         """Keep what hooks say."""
         self.said = (self.said + string)[-4000:]
-
-
-def _copy(source: pygit2.Repository, object_id: pygit2.Oid, have: pygit2.Odb, into: pygit2.Odb) -> None:
-    """Copy an object after all that it refers to: what is there, is there whole, wherever this was killed."""
-    if object_id in into:
-        return
-    kind, content = have.read(object_id)
-    if kind == ObjectType.COMMIT:
-        _copy(source, source[object_id].peel(pygit2.Tree).id, have, into)
-    elif kind == ObjectType.TREE:
-        for entry in source[object_id].peel(pygit2.Tree):
-            if entry.filemode != FileMode.COMMIT:
-                _copy(source, entry.id, have, into)
-    into.write(kind, content)

@@ -16,7 +16,15 @@ from reconciler.git.edits import Edit, EditOutcome, Fate, apply_edits
 from reconciler.git.locations import Location
 from reconciler.git.remote import Heads, Remote
 from reconciler.git.snapshot import Snapshot
-from reconciler.model.errors import Collision, Denied, Missing, Rejected, SystemFault, Unavailable
+from reconciler.model.errors import (
+    Collision,
+    Denied,
+    Emptied,
+    Missing,
+    Rejected,
+    SystemFault,
+    Unavailable,
+)
 
 __all__ = ["PushResult", "Repository", "Snapshot"]
 
@@ -66,6 +74,11 @@ class Repository:
             self._clone.discard()
         return self._follow()
 
+    def forget(self) -> None:
+        """Forget what was ever fetched, so that a repository that was emptied is a new one."""
+        self._clone.discard()
+        self._latest = None
+
     def close(self) -> None:
         """Let go of the clone's files."""
         self._clone.close()
@@ -93,27 +106,35 @@ class Repository:
         trailers: Mapping[str, str] | None = None,
         *,
         always: bool = False,
+        check: Callable[[Snapshot], None] = lambda snapshot: None,
     ) -> PushResult:
         """Make one commit of all edits and push it, never by force; no commit when nothing would differ.
 
         `always`: a commit all the same, for what its message says.
-        Edits whose guard no longer holds on the server are left out. Denied when the server refuses,
+        Edits whose guard no longer holds on the server are left out. `check` raises for a head that nothing
+        is to be pushed on. Denied when the server refuses,
         Collision when others are always faster, Unavailable when it cannot be reached.
         """
         snapshot = self._latest or self.fetch()
         text = _message(message, trailers or {})
         standing = 0
-        for _ in range(MOST_ATTEMPTS):
-            draft = snapshot.draft(self._clone)
-            outcomes = tuple(apply_edits(draft, edits))
-            root = draft.write()
-            if root == snapshot.root and not always:
+        for attempt in range(MOST_ATTEMPTS):
+            try:
+                check(snapshot)
+                commit, outcomes = self._committed(snapshot, edits, text, always=always)
+            except Damaged:
+                if attempt >= MOST_FAULTS:
+                    raise
+                snapshot = self._follow()
+                continue
+            if not commit:
                 return PushResult("", snapshot, outcomes)
-            commit = self._clone.commit(root, snapshot.commit, self.location.author, text)
             fault = self._send(commit, snapshot)
             if fault is None:
                 confirmed = self._confirmed(commit, snapshot.branch)
                 return PushResult(commit, confirmed, outcomes, snapshot.commit)
+            if isinstance(fault, Damaged):
+                self._clone.discard()
             self._pause(random.uniform(0, LONGEST_PAUSE))  # noqa: S311 - jitter between writers
             newer = self._follow()
             if newer.contains(commit):
@@ -124,6 +145,17 @@ class Repository:
                 raise fault
             snapshot = newer
         raise Collision("git", f"others pushed to {snapshot.branch} faster, {MOST_ATTEMPTS} times in a row")
+
+    def _committed(
+        self, snapshot: Snapshot, edits: Sequence[Edit], text: str, *, always: bool
+    ) -> tuple[str, tuple[EditOutcome, ...]]:
+        """Make a commit in the clone, none where nothing differs; Damaged when the clone does not let it."""
+        draft = snapshot.draft(self._clone)
+        outcomes = tuple(apply_edits(draft, edits))
+        root = draft.write()
+        if root == snapshot.root and not always:
+            return "", outcomes
+        return self._clone.commit(root, snapshot.commit, self.location.author, text), outcomes
 
     def _follow(self) -> Snapshot:
         """Fetch, and keep what snapshots of this pass may still read."""
@@ -156,9 +188,27 @@ class Repository:
         heads = self._heads()
         branch = _branch(heads, self.location)
         head = heads.branches.get(branch, "")
+        before = self._clone.followed(branch) or (self._latest.commit if self._latest else "")
+        if not head and before:
+            raise Emptied(
+                f"the {self.location.section} repository has no branch any more, and was at commit {before}",
+                remedy=f"push that commit to {branch} again, from a clone that has it; nothing is pushed "
+                "until then. If it is really to begin anew: reconcile --once --make-anew git",
+            )
         if head and not self._clone.has(head):
-            head = self._remote.fetch(self._clone.open(), branch)
-        return Snapshot(self._clone, head, branch, self._follow)
+            head = self._fetched(branch)
+        if head and head != self._clone.followed(branch):
+            self._clone.follow(branch, head)
+        return Snapshot(self._clone, head, branch, self._follow, before)
+
+    def _fetched(self, branch: str) -> str:
+        try:
+            return self._remote.fetch(self._clone.open(), branch)
+        except (Unavailable, Collision, Missing):
+            # The server answered a moment ago, and the clone's own objects and refs are read here: whatever
+            # of them is not whole is told in words that nobody can tell from a server's.
+            self._clone.discard()
+            return self._remote.fetch(self._clone.open(), branch)
 
     def _heads(self) -> Heads:
         heads = self._remote.heads(self._clone.open())

@@ -13,13 +13,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from reconciler.model.errors import Collision
+from reconciler.model.errors import BeyondBounds, Collision
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 FILE_IN_ITS_PLACE = "put an ordinary file in its place, in one commit, with all that it has brought so far"
 FOLDER_IN_ITS_PLACE = (
     "put an ordinary folder in its place, in one commit, with all that it has brought so far"
 )
+LARGEST = 16 * 1024 * 1024
+"""Bytes of an object that is read, if nobody says less: its size is asked for first. A folder has 40 to 100
+for each of its entries."""
+MOST_FILES = 200_000
+DEEPEST = 100
+"""Of a walk through a tree. A few small objects can name one another often enough for any number of files."""
 _FOLDER = b"40000"
 _FILE = b"100644"
 
@@ -34,6 +40,7 @@ class EntryKind(StrEnum):
     FOLDER = "folder"
 
 
+_LONGEST_LINK = 4096
 _KINDS = {
     b"120000": EntryKind.LINK,
     b"160000": EntryKind.SUBMODULE,
@@ -67,6 +74,9 @@ class Objects(Protocol):
     def read(self, object_id: str) -> bytes:
         """Return an object's content."""
 
+    def size(self, object_id: str) -> int:
+        """Return how many bytes that would be, without reading them."""
+
     def write(self, kind: str, content: bytes) -> str:
         """Keep an object and return its id."""
 
@@ -84,11 +94,28 @@ class Memory:
             return self._kept[object_id]
         return self._below.read(object_id)
 
+    def size(self, object_id: str) -> int:
+        """Return the size of an object's content; KeyError when nobody has it."""
+        if object_id in self._kept or self._below is None:
+            return len(self._kept[object_id])
+        return self._below.size(object_id)
+
     def write(self, kind: str, content: bytes) -> str:
         """Keep an object in memory and return its id."""
         object_id = object_id_of(kind, content)
         self._kept[object_id] = content
         return object_id
+
+
+def bounded(objects: Objects, object_id: str, path: str, most: int = LARGEST) -> bytes:
+    """Return an object's content, once its size is known to be bearable; BeyondBounds otherwise.
+
+    `path`: what to call it.
+    """
+    size = objects.size(object_id)
+    if size > most:
+        raise BeyondBounds(path, f"has {size} bytes; the most is {most}", remedy="make it smaller")
+    return objects.read(object_id)
 
 
 def object_id_of(kind: str, content: bytes) -> str:
@@ -126,7 +153,7 @@ class Draft:
 
     def __init__(self, objects: Objects, root: str) -> None:
         self._objects = objects
-        self._root: _Folder = _parse(objects.read(root))
+        self._root: _Folder = _parse(bounded(objects, root, "the top folder"))
 
     def entry(self, path: str) -> Entry | None:
         """Return what is at the path. A folder that holds edits is written first, to have an id."""
@@ -147,16 +174,16 @@ class Draft:
         found = self._find(path)
         if not isinstance(found, _Leaf) or found.kind is not EntryKind.LINK:
             return None
-        return self._objects.read(found.id).decode("utf-8", "surrogateescape")
+        return bounded(self._objects, found.id, path, _LONGEST_LINK).decode("utf-8", "surrogateescape")
 
     def read(self, path: str) -> bytes | None:
-        """Return a regular file's content; None when there is none at the path."""
+        """Return a regular file's content; None when there is none at the path. BeyondBounds as below."""
         found = self.entry(path)
         return self.content(found) if found is not None and found.regular else None
 
-    def content(self, entry: Entry) -> bytes:
-        """Return what an entry holds; for a link, where it points."""
-        return self._objects.read(entry.id)
+    def content(self, entry: Entry, most: int = LARGEST) -> bytes:
+        """Return what an entry holds; for a link, where it points. BeyondBounds when that is too much."""
+        return bounded(self._objects, entry.id, entry.path, most)
 
     def names(self, path: str = "") -> frozenset[str]:
         """Return the names of what a folder holds, whatever it is; empty when it is no folder."""
@@ -174,10 +201,18 @@ class Draft:
         }
 
     def files(self, path: str = "") -> Iterator[Entry]:
-        """Yield everything below the folder that is not itself a folder, links and submodules as such."""
+        """Yield everything below the folder that is not itself a folder, links and submodules as such.
+
+        BeyondBounds when there are too many, or too deep.
+        """
         folder = self._open(path, create=False)
-        if folder is not None:
-            yield from self._walk(folder, f"{path}/" if path else "")
+        if folder is None:
+            return
+        for count, entry in enumerate(self._walk(folder, f"{path}/" if path else "", 0)):
+            if count >= MOST_FILES:
+                message = f"has more than {MOST_FILES} files"
+                raise BeyondBounds(path or "the repository", message, remedy="have them elsewhere")
+            yield entry
 
     def put(self, path: str, content: bytes) -> bool:
         """Make the path a regular file of that content; False when it was one.
@@ -208,11 +243,15 @@ class Draft:
         """Write every folder that changed and return the id of the whole tree."""
         return self._write(self._root)
 
-    def _walk(self, folder: _Folder, prefix: str) -> Iterator[Entry]:
+    def _walk(self, folder: _Folder, prefix: str, depth: int) -> Iterator[Entry]:
+        if depth > DEEPEST:
+            raise BeyondBounds(prefix, f"is more than {DEEPEST} folders deep", remedy="have it further up")
         for name, found in folder.items():
-            below = self._opened(found) if isinstance(found, dict) or found.kind is EntryKind.FOLDER else None
+            below = None
+            if isinstance(found, dict) or found.kind is EntryKind.FOLDER:
+                below = self._opened(found, prefix + name)
             if below is not None:
-                yield from self._walk(below, f"{prefix}{name}/")
+                yield from self._walk(below, f"{prefix}{name}/", depth + 1)
             elif isinstance(found, _Leaf):
                 yield Entry(prefix + name, found.kind, found.id)
 
@@ -229,7 +268,7 @@ class Draft:
             found = folder.get(name)
             if found is None and not create:
                 return None
-            below = {} if found is None else self._opened(found)
+            below = {} if found is None else self._opened(found, path)
             if below is None:
                 if not create:
                     return None
@@ -241,10 +280,10 @@ class Draft:
             folder = below
         return folder
 
-    def _opened(self, found: _Leaf | _Folder) -> _Folder | None:
+    def _opened(self, found: _Leaf | _Folder, path: str) -> _Folder | None:
         if isinstance(found, dict):
             return found
-        return _parse(self._objects.read(found.id)) if found.kind is EntryKind.FOLDER else None
+        return _parse(bounded(self._objects, found.id, path)) if found.kind is EntryKind.FOLDER else None
 
     def _write(self, folder: _Folder) -> str:
         leaves: dict[str, _Leaf] = {}

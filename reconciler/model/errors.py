@@ -9,6 +9,7 @@
     │   └── InvalidFile           a file in a repository is wrong; has path, line, column
     │       └── BeyondBounds          it may be right, but is more than is read of one
     ├── UnsafeError           refused, because it could destroy something; exit code 3
+    │   └── Emptied               a repository is empty where something was
     ├── NotConfigured         a system that nobody has set up: its resources are skipped
     └── SystemFault           an external system did not do as asked; has the system's name
         ├── Unavailable           timeout, connection error, 5xx, rate limit: nobody knows, try later
@@ -49,6 +50,8 @@ class ReconcilerError(Exception):
     """An error with a sentence for a person and, where there is one, what to do about it."""
 
     def __init__(self, message: str, *, remedy: str = "") -> None:
+        # Names in git are bytes. What of them is no text would end whatever writes the sentence down.
+        message, remedy = (text.encode(errors="backslashreplace").decode() for text in (message, remedy))
         super().__init__(message)
         self.message = message
         self.remedy = remedy
@@ -101,6 +104,10 @@ class BeyondBounds(InvalidFile):
 
 class UnsafeError(ReconcilerError):
     """Refused because it could destroy something; exit code 3."""
+
+
+class Emptied(UnsafeError):
+    """A repository, or what it is there for, is empty where something was: nothing is pushed to it."""
 
 
 class NotConfigured(ReconcilerError):

@@ -9,7 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from reconciler.clients.github.deliveries import signature_of
-from reconciler.engine.cycle import COMMIT_TRAILER, new_pass_id
+from reconciler.engine.cycle import new_pass_id
+from reconciler.engine.trailers import COMMIT_TRAILER
 from reconciler.faces.http.pushes import OLDEST, REMEMBERED, Delivery, Pushes, Verdict
 
 NOW = 1_800_000_000

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
+from reconciler.engine.file_names import wrong_name
 from reconciler.engine.item_file import InvalidFiles, parse, refuse_clashes
 from reconciler.engine.kind import Kinds
 from reconciler.git.snapshot import Snapshot
@@ -22,6 +23,7 @@ from reconciler.model.json import Object
 from reconciler.model.latest import Latest
 from reconciler.model.loaded import Loaded
 from reconciler.model.status_file import identity, mapping, status_path
+from reconciler.model.yaml_read import BOUNDS
 from reconciler.settings.giving import Sections
 
 PROJECTS = "projects"
@@ -47,6 +49,7 @@ def load(snapshot: Snapshot, kinds: Kinds, sections: Sections | None) -> Loaded:
     """
     items: list[Item[Any]] = []
     broken: list[InvalidFile] = []
+    held: set[ItemId] = set()  # what files ask for that are refused for their names
     for file in snapshot.files(PROJECTS):
         if not file.path.lower().endswith((".yaml", ".yml")):
             continue
@@ -54,9 +57,17 @@ def load(snapshot: Snapshot, kinds: Kinds, sections: Sections | None) -> Loaded:
             broken.append(_no_file(file.path))
             continue
         try:
-            items.append(parse(file.path, snapshot.content(file.id), kinds, blob=file.id, sections=sections))
+            content = snapshot.content(file.id, file.path, BOUNDS.size)
+            item = parse(file.path, content, kinds, blob=file.id, sections=sections)
+            if wrong := wrong_name(file.path):
+                held.add(item.id)
+                raise wrong
         except InvalidFiles as errors:
             broken.extend(errors.found)
+        except InvalidFile as error:
+            broken.append(error)
+        else:
+            items.append(item)
     statuses = _statuses(snapshot, kinds)
     good, clashes = refuse_clashes(items, _standing(items, statuses.documents))
     good, changed = _refuse_changed(good, statuses.documents, kinds)
@@ -66,7 +77,7 @@ def load(snapshot: Snapshot, kinds: Kinds, sections: Sections | None) -> Loaded:
     frozen = frozenset(
         each
         for each, document in statuses.documents.items()
-        if each not in claimed and str(document.get("source")) in broken_paths
+        if each not in claimed and (each in held or str(document.get("source")) in broken_paths)
     )
     return Loaded(
         commit=snapshot.commit,
@@ -210,7 +221,7 @@ def _named(files: Iterable[Entry], kinds: Kinds, errors: list[InvalidFile]) -> I
 
 
 def _status(snapshot: Snapshot, file: Entry, kinds: Kinds) -> Object:
-    document = load_status(file.path, snapshot.content(file.id))
+    document = load_status(file.path, snapshot.content(file.id, file.path, BOUNDS.size))
     flat = len(PurePosixPath(file.path).parts) == 2
     before = kinds.first.identity_before if flat and kinds.first else None
     if before is None or "identity" in document or (known := before(document)) is None:

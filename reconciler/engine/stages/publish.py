@@ -15,6 +15,9 @@ from reconciler.engine.kind import Kind
 from reconciler.engine.repositories import Repositories
 from reconciler.git.build_gate import Gate
 from reconciler.git.edits import Edit, EditOutcome, Fate, File, Gone, Guard, StatusKeys
+from reconciler.git.repository import PushResult
+from reconciler.git.snapshot import Snapshot
+from reconciler.git.split_push import SplitPush, split_push
 from reconciler.git.status_text import HumanKeys
 from reconciler.model.errors import Denied, ReconcilerError
 from reconciler.model.item import ItemId
@@ -43,6 +46,8 @@ class Published:
     refused: Mapping[ItemId, Refused] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     together: tuple[Edit, ...] = ()
+    declined: Mapping[ItemId, Refused] = field(default_factory=dict)
+    """Why a server took nothing of some items, and took others."""
     head: str = ""
     """The last commit, if nobody else's lies between it and what the pass has looked at."""
 
@@ -55,11 +60,12 @@ def manifests(
     *,
     confirm: Callable[[], None],
     trailers: Mapping[str, str],
+    check: Callable[[Snapshot], None] = lambda snapshot: None,
 ) -> Published:
     """Build the tree with the edits, leave out what breaks it, and push the rest.
 
     `gate` is made only where there is something to push. `confirm` raises when this pass may not push any
-    more; `trailers` end the message. So in `statuses`.
+    more, and `check` for a head on which it may not; `trailers` end the message. So in `statuses`.
     """
     if not edits:
         return Published()
@@ -101,16 +107,21 @@ def manifests(
             if item in edits and item not in refused and not guard.holds(now)
         }
         accepted = [edit for edit in accepted if edit.item not in refused]
-        confirm()
-        subject = f"Manifests: {_names([item for item in edits if item not in refused])}"
-        pushed = repositories.manifests.push(accepted, subject, trailers)
+
+        def push(some: Sequence[Edit]) -> PushResult:
+            confirm()
+            names = _names(dict.fromkeys(edit.item for edit in some if edit.item))
+            return repositories.manifests.push(some, f"Manifests: {names}", trailers, check=check)
+
+        pushed = split_push(push, accepted)
     except ReconcilerError as error:
         later = not isinstance(error, Denied)
         everyone = dict.fromkeys(edits, Refused(error.message, error.remedy, later=later))
         return Published(refused={**everyone, **refused}, problems=(str(error),))
+    declined = {item: _declined(error) for item, error in pushed.refused.items() if item}
     return Published(
-        commits=(pushed.commit,) if pushed.commit else (),
-        refused={**refused, **_refusals(pushed.outcomes)},
+        commits=_commits(pushed),
+        refused={**refused, **declined, **_refusals(_outcomes(pushed))},
     )
 
 
@@ -147,6 +158,7 @@ def statuses(
     public_key: str,
     confirm: Callable[[], None],
     trailers: Mapping[str, str],
+    check: Callable[[Snapshot], None] = lambda snapshot: None,
 ) -> Published:
     """Push the status files, and with them the manifests that go into the same repository.
 
@@ -162,23 +174,33 @@ def statuses(
         edits.append(File(item=None, path=PUBLIC_KEY, content=f"{public_key}\n".encode()))
     if not (changes or together or public_key):
         return Published()
-    names = [change.id for change in changes] or sorted({edit.item for edit in together if edit.item})
-    try:
+    changing = {change.id for change in changes}
+
+    def push(some: Sequence[Edit]) -> PushResult:
         confirm()
-        pushed = repositories.config.push([*together, *edits], f"Status: {_names(names)}", trailers)
+        everyone = dict.fromkeys(edit.item for edit in some if edit.item)
+        names = _names([item for item in everyone if item in changing] or sorted(everyone))
+        return repositories.config.push(some, f"Status: {names}", trailers, check=check)
+
+    try:
+        pushed = split_push(push, [*together, *edits])
     except ReconcilerError as error:
         return Published(problems=(str(error),))
+    declined = {item: _declined(error) for item, error in pushed.refused.items()}
+    told = [(item, each.reason, each.remedy) for item, each in declined.items()]
+    told += [
+        (written.edit.item, written.reason, written.remedy)
+        for written in _outcomes(pushed)
+        if written.fate in _NOT_DONE
+    ]
     return Published(
-        commits=(pushed.commit,) if pushed.commit else (),
-        head=pushed.commit if pushed.onto == loaded.commit else "",
-        refused=_refusals(pushed.outcomes),
+        commits=_commits(pushed),
+        head=_head(pushed, loaded),
+        refused=_refusals(_outcomes(pushed)),
         problems=tuple(
-            dict.fromkeys(
-                f"{written.edit.item or PUBLIC_KEY}: {written.reason}; {written.remedy}"
-                for written in pushed.outcomes
-                if written.fate in _NOT_DONE
-            )
+            dict.fromkeys(f"{item or PUBLIC_KEY}: {reason}; {remedy}" for item, reason, remedy in told)
         ),
+        declined={item: each for item, each in declined.items() if item},
     )
 
 
@@ -195,6 +217,24 @@ def _status_edit(change: StatusChange, guard: Guard | None, loaded: Loaded, huma
         human=human,
         consumed=change.consumed,
     )
+
+
+def _declined(error: ReconcilerError) -> Refused:
+    return Refused(error.message, error.remedy, later=not isinstance(error, Denied))
+
+
+def _commits(pushed: SplitPush) -> tuple[str, ...]:
+    return tuple(each.commit for each in pushed.taken if each.commit)
+
+
+def _outcomes(pushed: SplitPush) -> list[EditOutcome]:
+    return [outcome for each in pushed.taken for outcome in each.outcomes]
+
+
+def _head(pushed: SplitPush, loaded: Loaded) -> str:
+    """Return the commit, if it is the only one and follows what the pass has looked at."""
+    made = [each for each in pushed.taken if each.commit]
+    return made[0].commit if len(made) == 1 and made[0].onto == loaded.commit else ""
 
 
 def _undone(outcome: Outcome, refused: Refused) -> Outcome:

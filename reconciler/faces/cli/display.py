@@ -22,7 +22,7 @@ from rich.text import Text
 from reconciler.engine.contract import SealedForm
 from reconciler.engine.kind import Kinds
 from reconciler.engine.naming import short_names
-from reconciler.model.errors import InvalidFile
+from reconciler.model.errors import InvalidFile, printable
 from reconciler.model.json import Json
 from reconciler.model.outcome import Condition, ItemReport, Outcome, Status
 
@@ -254,7 +254,7 @@ def broken_json(errors: Iterable[InvalidFile]) -> list[Any]:
     """Return broken files for machines."""
     return [
         {
-            "file": error.path,
+            "file": printable(error.path),
             "line": error.line,
             "column": error.column,
             "message": error.message,

@@ -18,7 +18,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from reconciler.clients.github.deliveries import is_signed
-from reconciler.engine.cycle import COMMIT_TRAILER
+from reconciler.engine.trailers import COMMIT_TRAILER
 
 REMEMBERED = 1_000
 OLDEST = 24 * 3600

@@ -18,7 +18,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from reconciler.clients.github.deliveries import signature_of
-from reconciler.engine.cycle import COMMIT_TRAILER
+from reconciler.engine.trailers import COMMIT_TRAILER
 from reconciler.kinds.project.face.runs import Runs
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
