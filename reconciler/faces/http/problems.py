@@ -21,6 +21,7 @@ from reconciler.model.errors import (
     SystemFault,
     Unavailable,
     UnknownItem,
+    UnsafeError,
     UsageError,
 )
 
@@ -143,6 +144,7 @@ _STATUSES: tuple[tuple[type[ReconcilerError], int], ...] = (
     (UnknownItem, 404),
     (Conflict, 409),
     (ConfigurationError, 503),
+    (UnsafeError, 503),
     (UsageError, 422),
     (Unavailable, 503),
     (SystemFault, 502),
