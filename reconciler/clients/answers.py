@@ -69,7 +69,7 @@ def body_of(system: str, said: str, content: bytes, content_type: str) -> Any:  
     kind = content_type.partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         what = kind if re.fullmatch(r"[a-z0-9.+/-]{1,60}", kind) else "something"
-        raise Senseless(system, f"{said} answered without sense: with {what} that is not JSON")
+        raise Senseless(system, f"{said} answered with {what} and not JSON, which makes no sense")
     return any_body(system, said, content)
 
 
@@ -79,7 +79,9 @@ def any_body(system: str, said: str, content: bytes) -> Any:  # noqa: ANN401 - J
         return decoded(content)
     except ValueError:
         # Without its cause, which quotes the body.
-        raise Senseless(system, f"{said} answered without sense: with something that is not JSON") from None
+        raise Senseless(
+            system, f"{said} answered with something that is not JSON, which makes no sense"
+        ) from None
 
 
 def object_in(content: bytes) -> Mapping[str, Any]:
