@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -39,6 +39,20 @@ def within_bounds(parts: Iterable[bytes]) -> Iterator[bytes]:
         size += len(part)
         if size > LARGEST or time.monotonic() > until:
             raise Endless("too large" if size > LARGEST else "too slow")
+        yield part
+
+
+class Raw(Protocol):
+    """What urllib3 reads an answer from."""
+
+    def read1(self, amt: int, decode_content: bool) -> bytes:
+        """Return what is there, unpacked, as soon as anything is; nothing at the end."""
+        ...
+
+
+def parts_of(raw: Raw) -> Iterator[bytes]:
+    """Yield an answer as it comes; what waits for a certain size would wait for a trickle without end."""
+    while part := raw.read1(65536, decode_content=True):
         yield part
 
 
