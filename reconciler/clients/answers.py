@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -39,6 +39,20 @@ def within_bounds(parts: Iterable[bytes]) -> Iterator[bytes]:
         size += len(part)
         if size > LARGEST or time.monotonic() > until:
             raise Endless("too large" if size > LARGEST else "too slow")
+        yield part
+
+
+class Raw(Protocol):
+    """What urllib3 reads an answer from."""
+
+    def read1(self, amt: int, decode_content: bool) -> bytes:
+        """Return what is there, unpacked, as soon as anything is; nothing at the end."""
+        ...
+
+
+def parts_of(raw: Raw) -> Iterator[bytes]:
+    """Yield an answer as it comes; what waits for a certain size would wait for a trickle without end."""
+    while part := raw.read1(65536, decode_content=True):
         yield part
 
 
@@ -69,7 +83,7 @@ def body_of(system: str, said: str, content: bytes, content_type: str) -> Any:  
     kind = content_type.partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         what = kind if re.fullmatch(r"[a-z0-9.+/-]{1,60}", kind) else "something"
-        raise Senseless(system, f"{said} answered without sense: with {what} that is not JSON")
+        raise Senseless(system, f"{said} answered with {what} and not JSON, which makes no sense")
     return any_body(system, said, content)
 
 
@@ -79,7 +93,9 @@ def any_body(system: str, said: str, content: bytes) -> Any:  # noqa: ANN401 - J
         return decoded(content)
     except ValueError:
         # Without its cause, which quotes the body.
-        raise Senseless(system, f"{said} answered without sense: with something that is not JSON") from None
+        raise Senseless(
+            system, f"{said} answered with something that is not JSON, which makes no sense"
+        ) from None
 
 
 def object_in(content: bytes) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from pydantic import AliasChoices, Field, SecretStr
 
-from reconciler.clients.answers import Endless, within_bounds
+from reconciler.clients.answers import Endless, parts_of, within_bounds
 from reconciler.clients.retry import Retry
 from reconciler.model.errors import (
     Collision,
@@ -95,7 +95,7 @@ class _Pool(urllib3.PoolManager):
         kw |= {"preload_content": False, "redirect": False}
         answer = super().urlopen(method, url, *args, **kw)
         try:
-            body = b"".join(within_bounds(answer.stream(65536)))
+            body = b"".join(within_bounds(parts_of(answer)))
         except Endless:
             answer.close()
             raise

@@ -7,7 +7,6 @@ docs/systems/vault.md.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from pydantic import AliasChoices, Field, SecretStr
 
 from reconciler.clients.retry import Retry
 from reconciler.clients.vault_adapter import SYSTEM, Gone, VaultAdapter, session
+from reconciler.clients.vault_answers import done, moment_of, number_of, part, text, texts, version_in
 from reconciler.model.errors import (
     Collision,
     ConfigurationError,
@@ -167,13 +167,13 @@ class Vault(Reader):
         except Missing:
             self._check_mount()
             return None
-        data, about = _part(answer, "data", "data"), _part(answer, "data", "metadata")
+        data, about = part(answer, "data", "data"), part(answer, "data", "metadata")
         try:
             return VaultSecret(
-                data={key: SecretStr(_text(value)) for key, value in data.items()},
-                version=_number(about["version"]),
-                created=_moment(about["created_time"]),
-                metadata=_texts(about["custom_metadata"]),
+                data={key: SecretStr(text(value)) for key, value in data.items()},
+                version=number_of(about["version"]),
+                created=moment_of(about["created_time"]),
+                metadata=texts(about["custom_metadata"]),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise Senseless(SYSTEM, f"{path} has no version or time that makes sense") from error
@@ -185,11 +185,11 @@ class Vault(Reader):
         except Missing:
             self._check_mount()
             return None
-        about = _part(answer, "data")
+        about = part(answer, "data")
         try:
             return VaultMetadata(
-                version=_number(about["current_version"]),
-                metadata=_texts(about["custom_metadata"]),
+                version=number_of(about["current_version"]),
+                metadata=texts(about["custom_metadata"]),
                 delete_version_after=str(about["delete_version_after"]),
             )
         except (KeyError, TypeError) as error:
@@ -201,7 +201,7 @@ class Vault(Reader):
         except Missing:
             self._check_mount()
             return frozenset()
-        keys = _part(answer, "data").get("keys")
+        keys = part(answer, "data").get("keys")
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             raise Senseless(SYSTEM, f"listed {path} without names")
         return frozenset(key for key in keys if not key.endswith("/"))
@@ -219,7 +219,7 @@ class Vault(Reader):
             answer = self._retry.repeat(self._client.adapter.get, f"/v1/sys/internal/ui/mounts/{self._mount}")
         except Missing as error:
             raise self._no_mount("unknown") from error
-        about = _part(answer, "data")
+        about = part(answer, "data")
         options = about.get("options")
         version = options.get("version") if isinstance(options, dict) else None
         if about.get("type") != "kv":
@@ -292,8 +292,8 @@ class VaultWriter(Vault, Writer):
             )
         finally:
             self._listed.pop(path, None)
-        version = _part(answer, "data").get("version")
-        if not isinstance(version, int) or version <= over:
+        version = version_in(part(answer, "data"))
+        if version <= over:
             raise Senseless(SYSTEM, f"did not confirm a new version of {path}")
         return version
 
@@ -311,16 +311,15 @@ class VaultWriter(Vault, Writer):
             mount_point=self._mount,
             custom_metadata={**before, **metadata},
         )
-        _done(answer)
-        # Vault says that this is done with a 204, as anybody may. Without the mark our own secret would be
-        # a stranger's, so it is looked at.
+        done(answer)
+        # That was a 204, as anybody may say; and without its mark a secret of ours would be a stranger's.
         now = self.metadata(path)
         if now is None or not metadata.items() <= now.metadata.items():
             raise Senseless(SYSTEM, f"confirmed metadata of {path} that are not there")
 
     def delete(self, path: str) -> None:
         """Remove every version and all metadata; nothing happens when there are none."""
-        _done(self._retry.repeat(self._kv().delete_metadata_and_all_versions, path, mount_point=self._mount))
+        done(self._retry.repeat(self._kv().delete_metadata_and_all_versions, path, mount_point=self._mount))
         if self.metadata(path) is not None:
             raise Senseless(SYSTEM, f"confirmed that {path} was removed, which is still there")
 
@@ -330,7 +329,7 @@ class VaultWriter(Vault, Writer):
             answer = self._retry.repeat(
                 self._kv().read_secret_version, path, mount_point=self._mount, raise_on_deleted_version=True
             )
-            live = _part(answer, "data", "metadata").get("version")
+            live = version_in(part(answer, "data", "metadata"))
         except Gone as gone:
             return gone.version if cas == 0 else cas
         except Missing:
@@ -339,42 +338,3 @@ class VaultWriter(Vault, Writer):
         if live != cas:
             raise Collision(SYSTEM, f"{path} is at version {live} and not {cas}")
         return cas
-
-
-def _done(answer: object) -> None:
-    """Raise unless Vault says that it did what was asked: without a body, or with warnings in JSON."""
-    if answer is not None and not (isinstance(answer, dict) and "request_id" in answer):
-        raise Senseless(SYSTEM, "gave an answer that makes no sense", remedy="is vault.address a Vault?")
-
-
-def _part(answer: object, *keys: str) -> dict[str, Any]:
-    for key in keys:
-        answer = answer.get(key) if isinstance(answer, dict) else None
-    if not isinstance(answer, dict):
-        raise Senseless(SYSTEM, "gave an answer that makes no sense", remedy="is vault.mount a KV version 2?")
-    return answer
-
-
-def _number(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise TypeError(type(value).__name__)
-    return value
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone")
-    return moment
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _texts(value: object) -> dict[str, str]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise TypeError(type(value).__name__)
-    return {str(key): _text(item) for key, item in value.items()}

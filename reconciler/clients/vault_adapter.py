@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import requests
 from hvac.adapters import RawAdapter
 
-from reconciler.clients.answers import Endless, body_of, object_in, retry_after, within_bounds
+from reconciler.clients.answers import Endless, body_of, object_in, parts_of, retry_after, within_bounds
 from reconciler.model.errors import (
     Collision,
     Denied,
@@ -59,7 +59,7 @@ class _Bounded:
 
     def stream(self, size: int, *, decode_content: bool) -> Iterator[bytes]:
         try:
-            yield from within_bounds(self._raw.stream(size, decode_content=decode_content))
+            yield from within_bounds(parts_of(self._raw))
         except Endless:
             self.close()
             raise

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from reconciler.clients.argocd import ArgoCD
@@ -162,6 +163,23 @@ def test_what_is_packed_is_not_unpacked_without_end(
     packed = gzip.compress(b'{"data": "' + b"0" * 50_000_000 + b'"}')
     answer = Response(packed, 200, headers={"content-type": JSON, "content-encoding": "gzip"})
     fault = faults_of(answering, read, answer)
+    assert fault is not None
+    assert "without an end" in str(fault)
+
+
+@pytest.mark.parametrize("read", ["hooks", "names", "teams", "application", "project", "objects"])
+def test_what_trickles_in_is_not_waited_for_without_end(
+    answering: tuple[str, list[Response]], read: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reconciler.clients.answers.LONGEST", 0.2)
+
+    async def trickle() -> AsyncIterator[bytes]:
+        for _ in range(200):
+            yield b" "
+            await asyncio.sleep(0.02)
+
+    headers = {"content-type": JSON, "content-length": "1000"}
+    fault = faults_of(answering, read, StreamingResponse(trickle(), 200, headers=headers))
     assert fault is not None
     assert "without an end" in str(fault)
 

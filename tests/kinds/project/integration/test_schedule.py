@@ -9,11 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from reconciler.engine.loop import run_once
+from reconciler.engine.result import PassResult
+from reconciler.engine.schedule import Schedule
 from reconciler.model.duration import parse_duration
 from reconciler.sandbox.faults import Fault
 from reconciler.sandbox.supervisor import Sandbox
@@ -120,6 +123,26 @@ def test_a_pass_that_cannot_start_leaves_no_heartbeat_and_is_tried_again(
     finally:
         config.with_suffix(".away").rename(config)
     assert not (tmp_path / "alive").exists()
+
+
+def test_a_clock_that_was_put_back_does_not_end_the_loop(clean_sandbox: Sandbox) -> None:
+    file = clean_sandbox.configuration_file()
+    text = file.read_text(encoding="utf-8")
+    section = "schedule:\n"
+    assert section in text
+    file.write_text(text.replace(section, f"{section}  interval: 1s\n  jitter: 0s\n"), encoding="utf-8")
+    ended: list[PassResult] = []
+    try:
+        schedule = Schedule(cycle_of(clean_sandbox), ended=ended.append)
+        schedule.start()
+        until(lambda: bool(ended))
+        # As it is after a pass that began when the clock was ahead.
+        schedule._begin_at(datetime.now(UTC) + timedelta(days=400))  # noqa: SLF001 - no test can move the clock
+        before = len(ended)
+        until(lambda: len(ended) > before + 1)
+        schedule.stop()
+    finally:
+        file.write_text(text, encoding="utf-8")
 
 
 def test_a_wait_that_runs_out_names_the_machines(clean_sandbox: Sandbox, tmp_path: Path) -> None:
