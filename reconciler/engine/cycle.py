@@ -16,7 +16,7 @@ from reconciler.crypto.sealing import SealingSettings
 from reconciler.engine import removing, viewing
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.emptied import Emptiness
-from reconciler.engine.history import History, Reported
+from reconciler.engine.history import NOBODY, History, Reported
 from reconciler.engine.kind import Kinds
 from reconciler.engine.leaving import RemovalSettings, followed, leaving
 from reconciler.engine.loss import Loss, doubting, losses
@@ -152,7 +152,7 @@ class Cycle:
 
     def _emptiness(self, history: History, make_anew: Set[str] = frozenset()) -> Emptiness:
         made = self.repositories.emptiness(make_anew)
-        made.verified(item for item, _ in history.verifications or ())
+        made.verified(item for item, _ in history.verifications or () if item != NOBODY)
         return made
 
     def _look_again(

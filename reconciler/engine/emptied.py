@@ -61,11 +61,9 @@ class Emptiness:
     def config(self, snapshot: Snapshot, elsewhere: Callable[[], bool] = lambda: False) -> None:
         """Look at the config repository. `elsewhere`: whether the manifest repository has environments."""
         present = {name for name in OURS if snapshot.entry(name) is not None}
-        if present & {"projects", "status"}:
+        if present & {"projects", "status"} or _by_ourselves(snapshot):
             return
-        before = (
-            0 if _by_ourselves(snapshot) else _latest(snapshot, lambda then: len(list(then.files("status"))))
-        )
+        before = _latest(snapshot, lambda then: len(list(then.files("status"))))
         if (before or self._known) >= LEAST or (not present and (before or self._known or elsewhere())):
             self._tell(
                 f"the config repository has neither projects/ nor status/ on branch {snapshot.branch}, and "

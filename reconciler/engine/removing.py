@@ -26,8 +26,9 @@ from reconciler.settings.giving import Writing
 STAYS = (" stays", " stay")
 """So ends what is said of things that are kept."""
 EMPTY = (
-    "projects/ has no file any more, and status/ has {count} that were asked for there: nothing is done about "
-    "these. Restore projects/ from its last commit, or confirm each by name with `reconcile offboard SLUG...`"
+    "projects/ has no file any more, and status/ has {count} that were asked for there: nothing is done "
+    "about these. Restore projects/ from its last commit, or confirm each by name with "
+    "`reconcile offboard SLUG...`"
 )
 DONE = {Condition.OK, Condition.CHANGED, Condition.SKIPPED}
 
