@@ -82,7 +82,7 @@ def own_repository(target: Target[ProjectSpec], github: GitHub) -> GitHubReposit
 
 
 def _number(target: Target[ProjectSpec]) -> str:
-    return target.proof or (target.identity.proof if target.identity else "")
+    return target.identity.proof if target.identity else ""
 
 
 def _is_own(target: Target[ProjectSpec], repository: GitHubRepository) -> bool:

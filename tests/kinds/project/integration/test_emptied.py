@@ -92,7 +92,7 @@ def test_a_manifest_repository_without_its_base(
     assert cycle_of(later).run().alarm is False
 
 
-@pytest.mark.parametrize("how", ["no branch", "no file", "another branch", "no projects"])
+@pytest.mark.parametrize("how", ["no branch", "no file", "another branch"])
 def test_a_config_repository_without_its_projects(later: Sandbox, how: str, tmp_path: Path) -> None:
     repository = later.environment()["CONFIG_REPOSITORY"]
     head = git(repository, "rev-parse", "main").strip()
@@ -107,7 +107,7 @@ def test_a_config_repository_without_its_projects(later: Sandbox, how: str, tmp_
         git(str(someone.folder), "commit", "-qm", "notes")
         git(str(someone.folder), "push", "-q", "--force", "origin", "other:main")
     else:
-        without(someone, ("projects",) if how == "no projects" else (".",))
+        without(someone, (".",))
     before = refs(repository)
     for call in (cycle_of(later).run, cycle_of(later).look):
         with pytest.raises(UnsafeError, match=r"had them|no branch any more|no file any more") as raised:
@@ -115,6 +115,28 @@ def test_a_config_repository_without_its_projects(later: Sandbox, how: str, tmp_
         assert "--make-anew git" in raised.value.remedy
     assert refs(repository) == before
     git(repository, "update-ref", "refs/heads/main", head)
+    assert settle_at_once(later).exit_code == 0
+    assert {status(later, f"acme-{name}")["status"] for name in NAMES} == {"completed"}
+
+
+def test_a_commit_that_takes_every_file_away_is_held_and_told(later: Sandbox, tmp_path: Path) -> None:
+    without(person(later, tmp_path / "clone"), ("projects",))
+    manifests, mark = refs(later.environment()["MANIFESTS_REPOSITORY"]), later.mark()
+    for _ in range(2):
+        result = cycle_of(later).run()
+        assert (result.alarm, result.exit_code) == (True, 3)
+        assert any("reconcile offboard" in each for each in result.problems)
+    assert [each for each in later.requests(mark) if each.wrote and each.system != "postgres"] == []
+    assert refs(later.environment()["MANIFESTS_REPOSITORY"]) == manifests
+    assert {status(later, f"acme-{name}")["removal"]["state"] for name in NAMES} == {"held"}
+    someone = person(later, tmp_path / "again")
+    git(
+        str(someone.folder),
+        "revert",
+        "--no-edit",
+        git(str(someone.folder), "log", "-1", "--format=%H", "--", "projects").strip(),
+    )
+    git(str(someone.folder), "push", "-q")
     assert settle_at_once(later).exit_code == 0
     assert {status(later, f"acme-{name}")["status"] for name in NAMES} == {"completed"}
 
