@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from reconciler.sandbox.false_answers import SPOILED
+
 Kind = Literal[
     "timeout-before",
     "timeout-after",
@@ -22,7 +24,25 @@ Kind = Literal[
     "malformed",
     "malformed-after",
     "slow",
+    "drip",
     "refuse",
+    "403",
+    "404-page",
+    "429-soon",
+    "429-never",
+    "302",
+    "307",
+    "204",
+    "page",
+    "empty-object",
+    "empty-list",
+    "deep",
+    "secondary-limit",
+    "rate-limited",
+    "graphql-null",
+    "graphql-partial",
+    "truncated",
+    "mutated",
 ]
 
 
@@ -35,9 +55,12 @@ class Fault:
     for PostgreSQL in the statement without literals, or in "CONNECT" for a new connection.
     `kind`: a plain kind or `…-before` never reaches the server; with `…-after` the effect happens and the
     answer is lost. `refuse` closes connections at once, for ever: a system that is down. `429` has no
-    retry-after.
+    retry-after, `429-soon` a second, `429-never` millions of years. Of `graphql-partial`, `truncated` and
+    `mutated` the effect happens and the answer is spoiled, and `drip` answers in fifty pieces; the others are
+    answers that the system did not give, and nothing is done (false_answers.py).
     `times`: how often it strikes; `skip`: how many matching requests pass first.
-    `seconds`: how long `timeout-…` holds the connection before it drops it, and how long `slow` delays.
+    `seconds`: how long `timeout-…` holds the connection before it drops it, how long `slow` delays, and the
+    pause after each piece of `drip`. `seed`: what becomes of an answer that is `mutated`.
     The clients' read timeout is 10 s; a test that does not need the client's own timeout sets less, and the
     client sees a dropped connection.
     """
@@ -48,6 +71,7 @@ class Fault:
     times: int = 1
     skip: int = 0
     seconds: float = 30.0
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -57,7 +81,7 @@ class Fault:
     @property
     def after(self) -> bool:
         """Whether the server sees the request and does what it asks."""
-        return self.kind.endswith("-after") or self.kind == "slow"
+        return self.kind.endswith("-after") or self.kind in {"slow", "drip", *SPOILED}
 
 
 class Faults:

@@ -23,19 +23,21 @@ from reconciler.sandbox.supervisor import Sandbox
 from tests.kinds.everyone import EVERYONE
 from tests.prove.declared import Provable, Scenario, provable_of
 from tests.support.evidence import Made, evidence_of
-from tests.support.reconciling import MOST_PASSES, cycle_of, without_kustomize
+from tests.support.reconciling import MOST_PASSES, configured, cycle_of, without_kustomize
 from tests.support.systems import Systems
 
+AUDITED_WITHIN = timedelta(seconds=1)
 WRONG = {Condition.ERROR, Condition.UNKNOWN}
 
 
 class World:
     """A cleared sandbox for items of one kind; a context manager. Passes know every kind.
 
-    `ahead`: by how much the clock of passes is fast; it only ever grows.
+    `ahead`: by how much the clock of passes is fast; it only ever grows. `audited`: in every pass all is read
+    that is otherwise read one by one now and then.
     """
 
-    def __init__(self, sandbox: Sandbox, kind: Kind) -> None:
+    def __init__(self, sandbox: Sandbox, kind: Kind, *, audited: bool = False) -> None:
         evidence, provable = evidence_of(kind), provable_of(kind)
         assert evidence is not None, f"tests/kinds/{kind.name} shows no evidence"
         assert provable is not None, f"tests/kinds/{kind.name} does not say how it is proven"
@@ -44,6 +46,7 @@ class World:
         self.evidence = evidence
         self.provable: Provable = provable
         self.ahead = timedelta()
+        self._audited = audited
         self._made: Mapping[str, Made] = {
             name: shown.made for name, shown in evidence.resources.items() if isinstance(shown.made, Made)
         }
@@ -55,6 +58,8 @@ class World:
         patched = self._open.enter_context(pytest.MonkeyPatch.context())
         patched.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
         self._open.enter_context(without_kustomize(self.sandbox))
+        if self._audited:
+            self._open.enter_context(configured(self.sandbox, "schedule", "verifyWithin: 1s"))
         self.systems = self._open.enter_context(closing(Systems(self.sandbox)))
         self.evidence.prepare(self.systems)
         self.provable.prepare(self.systems)
@@ -132,7 +137,15 @@ class World:
 
     def run(self, names: Sequence[str], **environment: str) -> PassResult:
         """Run one pass over these items alone; over all for none."""
+        if self._audited:
+            self.ahead += AUDITED_WITHIN
         return self.cycle(**environment).run(only=[str(self.id(name)) for name in names])
+
+    def passes(self, count: int, names: Sequence[str]) -> None:
+        """Run so many passes over these items, and let time pass between them."""
+        for _ in range(count):
+            self.run(names)
+            self.evidence.time_passes(self.systems)
 
     def settle(self, names: Sequence[str], scenario: Scenario) -> list[str]:
         """Run passes until nothing but people is awaited; return what is wrong, a sentence each."""

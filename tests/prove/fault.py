@@ -1,0 +1,247 @@
+"""Fault: every call that passes make fails in every way, and nothing is lost, made twice or said falsely.
+
+Each pair of a call and a fault has an item of its own, which a scenario happens to while the fault is in force.
+Beside it a settled one is read from top to bottom in every pass. The job `audit` has only that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.engine.result import PassResult
+from reconciler.sandbox.faults import Kind
+from tests.kinds.everyone import EVERYONE
+from tests.prove.calls import ALWAYS, Call, calls_of
+from tests.prove.declared import Scenario
+from tests.prove.figures import Figures, Sort
+from tests.prove.ground import Ground, provable_kinds, scenarios
+from tests.prove.kill import unlike
+from tests.support.doomed import subject
+from tests.prove.world import WRONG, World, said
+from tests.support.reconciling import MOST_PASSES
+from tests.support.evidence import Made
+
+SHARDS = 3
+BATCH = 24
+"""Items that are settled together."""
+MOST_STRUCK = 3
+"""Passes in which a fault may strike before it is taken away."""
+MOST_OF_A_SHORT_RUN = 8
+AUDIT = "audit"
+MORE = 4
+"""Times as many requests as usual may be sent while something fails: each is tried four times at most."""
+
+Wrong = tuple[Sort, str]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One call that fails in one way, once or each time."""
+
+    call: Call
+    kind: Kind
+    times: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}{'' if self.times == ALWAYS else ' once'} at {self.call}"
+
+
+@dataclass
+class Struck:
+    """An item while its fault was in force, and what was wrong then."""
+
+    name: str
+    pair: Pair
+    wrong: list[Wrong] = field(default_factory=list)
+
+
+def jobs() -> list[str]:
+    """Return for each kind its audit and its scenarios, those with many calls in parts."""
+    audits = [f"{kind.name}/{AUDIT}" for kind in provable_kinds()]
+    return [f"{each} {number}/{SHARDS}" for each in [*scenarios(), *audits] for number in range(1, SHARDS + 1)]
+
+
+def run(job: str, ground: Ground) -> Figures:
+    """Strike every call of a scenario, or of the audit of a settled item."""
+    where, _, shard = job.partition(" ")
+    kind, _, name = where.partition("/")
+    figures = Figures("fault", job, "pairs")
+    with World(ground.sandbox, EVERYONE[kind], audited=name == AUDIT) as world:
+        scenario = None if name == AUDIT else world.provable.scenario(name)
+        bystander, first = world.new(2)
+        chain = world.provable.chain(scenario) if scenario else []
+        for each in chain or world.provable.scenarios[:1]:
+            # All that goes a part of the way goes it together, so that the clock is the same for all.
+            together = [bystander, first] if chain else [bystander]
+            world.begin(together, each)
+            _settled(world, together, each)
+        world.passes(MOST_STRUCK, [bystander])
+        trial = _Trial(world, scenario, bystander, figures)
+        calls = trial.calls(first)
+        pairs = _pairs(calls, ground, int(shard.partition("/")[0]))
+        for at in range(0, len(pairs), BATCH):
+            ground.tell(f"{at}/{len(pairs)}")
+            trial.strike(pairs[at : at + BATCH])
+    return figures
+
+
+def _settled(world: World, names: Sequence[str], scenario: Scenario) -> None:
+    wrong = world.settle(names, scenario)
+    assert wrong == [], wrong
+
+
+def _pairs(calls: Sequence[Call], ground: Ground, shard: int) -> list[Pair]:
+    pairs = [
+        Pair(call, kind, ALWAYS if ground.random.random() < 0.5 or not call.is_write else 1)
+        for number, call in enumerate(calls)
+        for kind in call.kinds
+        if number % SHARDS == shard - 1
+    ]
+    return ground.some(pairs, MOST_OF_A_SHORT_RUN)
+
+
+class _Trial:
+    """One scenario with one bystander; what is right is what the first item came to."""
+
+    def __init__(self, world: World, scenario: Scenario | None, bystander: str, figures: Figures) -> None:
+        self._world = world
+        self._scenario = scenario
+        self._bystander = bystander
+        self._figures = figures
+        self._settled_status = world.status(bystander)
+        self._settled_things = world.inventory(bystander)
+        self._model: Any = self._settled_things
+        self._usual = 0
+        self._calls: list[Call] = []
+
+    def calls(self, first: str) -> list[Call]:
+        """Take the first item through the scenario, with the bystander, and return the calls that were made."""
+        world = self._world
+        mark = world.sandbox.mark()
+        if self._scenario is None:
+            world.run([self._bystander])
+            self._usual = len(world.sandbox.requests(mark))
+            words = world.provable.words(self._bystander)
+        else:
+            world.begin([first], self._scenario)
+            world.run([first, self._bystander])
+            self._usual = len(world.sandbox.requests(mark))
+            _settled(world, [first], self._scenario)
+            self._model = world.inventory(first)
+            words = world.provable.words(first)
+        requests = world.sandbox.requests(mark)
+        if self._scenario is not None:
+            theirs = world.provable.words(self._bystander)
+            requests = [each for each in requests if not any(word in subject(each) for word in theirs)]
+        found = self._calls = calls_of(requests, words)
+        self._figures.usual_requests = self._usual
+        connect = [Call("postgres", "CONNECT")] if any(each.system == "postgres" for each in found) else []
+        return [*self._calls, *connect]
+
+    def strike(self, pairs: Sequence[Pair]) -> None:
+        """Let each pair's fault strike, an item each; then settle all and judge them."""
+        world = self._world
+        if self._scenario is None:
+            for pair in pairs:
+                struck = Struck(self._bystander, pair)
+                self._strike(struck)
+                self._recover([struck], self._settled_things)
+            return
+        all_struck = [Struck(name, pair) for name, pair in zip(world.new(len(pairs)), pairs, strict=True)]
+        names = [each.name for each in all_struck]
+        world.bring(names, self._scenario)
+        before = world.totals()
+        world.begin(names, self._scenario)
+        for each in all_struck:
+            self._strike(each)
+        self._recover(all_struck, self._model)
+        del before
+
+    def _strike(self, struck: Struck) -> None:
+        world, pair = self._world, struck.pair
+        mark = world.sandbox.mark()
+        names = [*dict.fromkeys((struck.name, self._bystander))]
+        world.sandbox.inject(pair.call.fault(pair.kind, world.provable.words(struck.name), pair.times))
+        try:
+            for _ in range(MOST_STRUCK):
+                begun = world.sandbox.mark()
+                result = world.run(names)
+                requests = world.sandbox.requests(begun)
+                self._figures.passed(len(requests))
+                struck.wrong += self._during(struck, result, len(requests))
+                if any(each.fault for each in requests) or result.again_in is None:
+                    break
+                world.evidence.time_passes(world.systems)
+        except Exception as error:  # noqa: BLE001 - that a pass ends with one is what is looked for
+            struck.wrong.append(("broken", f"the pass ended with {type(error).__name__}"))
+        finally:
+            world.sandbox.clear_faults()
+        struck.wrong += self._deleted(mark)
+        struck.wrong += self._falsely(struck)
+
+    def _during(self, struck: Struck, result: PassResult, requests: int) -> list[Wrong]:
+        wrong: list[Wrong] = [("broken", each) for each in said(result) if "unexpected" in each]
+        if requests > MORE * self._usual:
+            wrong.append(("broken", f"{requests} requests, where {self._usual} are usual"))
+        if result.alarm:
+            wrong.append(("false", "an alarm"))
+        beside = [each for each in result.reports if each.id == self._world.id(self._bystander)]
+        if struck.pair.call.is_own and struck.name != self._bystander:
+            wrong += [
+                ("broken", f"what another item has of {outcome.resource} was not done")
+                for each in beside
+                for outcome in each.outcomes
+                if outcome.condition in WRONG
+            ]
+        return wrong
+
+    def _deleted(self, mark: int) -> list[Wrong]:
+        """Return what was deleted that nobody deletes where all is well."""
+        world = self._world
+        usual = {each.text for each in self._calls}
+        gone = [each for each in world.sandbox.requests(mark) if each.wrote and each.method == "DELETE"]
+        return [
+            ("lost", f"{each.text} was sent")
+            for each in calls_of(gone, [word for name in (self._bystander,) for word in world.provable.words(name)])
+            if not any(text.startswith("DELETE") for text in usual)
+        ]
+
+    def _falsely(self, struck: Struck) -> list[Wrong]:
+        """Return what status files say now that is not so."""
+        world = self._world
+        wrong: list[Wrong] = []
+        if world.status(self._bystander) != self._settled_status:
+            wrong.append(("false", "the status of a settled item was written anew"))
+            self._settled_status = world.status(self._bystander)
+        if struck.name == self._bystander:
+            return wrong
+        found = world.inventory(struck.name)
+        states = found["status"].get("resources", {})
+        for resource, shown in world.evidence.resources.items():
+            if states.get(resource) == "ok" == self._model["status"].get("resources", {}).get(resource):
+                if isinstance(shown.made, Made) and found[resource] != self._model[resource]:
+                    wrong.append(("false", f"{resource} is said to be ok and is not"))
+        return wrong
+
+    def _recover(self, all_struck: Sequence[Struck], model: Any) -> None:
+        """Run clean passes over items whose faults are gone, and judge what they came to."""
+        world = self._world
+        names = [each.name for each in all_struck]
+        if self._scenario is None:
+            world.passes(2, names)
+            after = said(world.run(names))
+        else:
+            after = world.settle(names, self._scenario)
+        for each in all_struck:
+            slug = str(world.id(each.name))
+            unsettled: list[Wrong] = [("stuck", text) for text in after if slug in text]
+            if each.name == self._bystander and world.status(each.name) != self._settled_status:
+                self._settled_status = world.status(each.name)
+            self._figures.judge(
+                str(each.pair), [*each.wrong, *unsettled, *unlike(world.inventory(each.name), model)]
+            )
+        slugs = [str(world.id(name)) for name in names]
+        others: list[Wrong] = [("stuck", text) for text in after if not any(slug in text for slug in slugs)]
+        self._figures.fall_short("all together", others)
