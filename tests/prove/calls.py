@@ -14,6 +14,7 @@ _WORD, _NUMBER = "<item>", re.compile(r"\d+")
 _HOLD = 0.02
 """Seconds; a client sees a connection that is dropped, and not its own timeout, which others test."""
 ALWAYS = 10_000
+_LONGEST_SHOWN = 90
 
 ANY: tuple[Kind, ...] = (
     "reset", "timeout-before", "timeout-after", "500", "502-after", "malformed", "403", "slow",
@@ -58,7 +59,8 @@ class Call:
         return Fault(self.system, kind, f"^{pattern}$", times=times, seconds=_HOLD, seed=seed)
 
     def __str__(self) -> str:
-        return f"{self.system} {self.text}"
+        text = f"{self.system} {self.text}"
+        return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def calls_of(requests: Iterable[LoggedRequest], words: Sequence[str]) -> list[Call]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from reconciler.kinds import KINDS
 from reconciler.sandbox.supervisor import Sandbox
 from tests.kinds.everyone import EVERYONE
 from tests.prove.declared import provable_of
-from tests.prove.figures import Figures
 
 T = TypeVar("T")
 
@@ -67,11 +65,3 @@ def own_sandbox() -> Iterator[Sandbox]:
     finally:
         running.down()
         shutil.rmtree(directory, ignore_errors=True)
-
-
-@contextmanager
-def timed(figures: Figures) -> Iterator[Figures]:
-    """Take the time of a job."""
-    begun = time.monotonic()
-    yield figures
-    figures.seconds = time.monotonic() - begun

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import get_args
 
 from tests.kinds.everyone import EVERYONE
-from tests.prove.declared import Scenario
 from tests.prove.figures import Figures, Sort
 from tests.prove.ground import Ground, scenarios
-from tests.prove.world import World, differences, said
+from tests.prove.judging import TOGETHER, judge
+from tests.prove.world import World, said
 from tests.support.doomed import (
     WRITES,
     GitStep,
@@ -101,10 +101,13 @@ def run(job: str, ground: Ground) -> Figures:
             ground.tell(f"{number}/{len(points)} {point}")
             if not _kill(world, victim, point, figures):
                 figures.fall_short(str(point), [("broken", "no pass came to this point")])
-        _judge(world, scenario, dict(zip(victims, points, strict=True)), model, figures)
+        judge(world, scenario, dict(zip(victims, map(str, points), strict=True)), model, figures)
+        quiet = world.run(victims)
+        if quiet.commits or quiet.changes:
+            figures.fall_short(TOGETHER, [("stuck", "a pass after all was settled still changed something")])
         wanted = {thing: base[thing] + count * (1 + len(victims)) for thing, count in each.items()}
-        figures.fall_short("all together", _miscounted(world.totals(), wanted))
-        figures.fall_short("all together", _left_behind(world, heads))
+        figures.fall_short(TOGETHER, _miscounted(world.totals(), wanted))
+        figures.fall_short(TOGETHER, _left_behind(world, heads))
     return figures
 
 
@@ -163,33 +166,6 @@ def _unlock(world: World, victim: str, point: Point, figures: Figures) -> None:
         figures.fall_short(str(point), [("broken", "a lock in a repository by path is not told")])
     for lock in locks:
         lock.unlink()
-
-
-def _judge(
-    world: World, scenario: Scenario, victims: Mapping[str, Point], model: Mapping[str, object], figures: Figures
-) -> None:
-    wrong = world.settle([*victims], scenario)
-    for victim, point in victims.items():
-        slug = str(world.id(victim))
-        found: list[tuple[Sort, str]] = [("stuck", each) for each in wrong if slug in each]
-        figures.judge(str(point), [*found, *unlike(world.inventory(victim), model)])
-    alone = [each for each in wrong if not any(str(world.id(victim)) in each for victim in victims)]
-    figures.fall_short("all together", [("stuck", each) for each in alone])
-    quiet = world.run([*victims])
-    if quiet.commits or quiet.changes:
-        figures.fall_short("all together", [("stuck", "a pass after all was settled still changed something")])
-
-
-def unlike(found: Mapping[str, object], model: Mapping[str, object]) -> list[tuple[Sort, str]]:
-    """Return in what an item's inventory differs from that of one that nobody disturbed."""
-    return [(_sort_of(each), each) for each in differences(found, model)]
-
-
-def _sort_of(difference: str) -> Sort:
-    counts = re.search(r": (\d+) instead of (\d+)$", difference)
-    if counts is None:
-        return "stuck"
-    return "duplicated" if int(counts[1]) > int(counts[2]) else "lost"
 
 
 def _miscounted(found: Mapping[str, int], wanted: Mapping[str, int]) -> list[tuple[Sort, str]]:

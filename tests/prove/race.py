@@ -15,18 +15,16 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 
-import structlog
-
 from reconciler.engine.configuration import load_sections
 from reconciler.engine.cycle import Cycle
 from reconciler.sandbox.supervisor import Sandbox
 from tests.kinds.everyone import EVERYONE
 from tests.prove.figures import Figures, Sort
 from tests.prove.ground import Ground, provable_kinds
-from tests.prove.kill import unlike
+from tests.prove.judging import unlike
 from tests.prove.world import World
 from tests.support.evidence import evidence_of
-from tests.support.forked import PROCESSES
+from tests.support.forked import PROCESSES, quiet
 from tests.support.git_server import git
 from tests.support.systems import Systems
 
@@ -168,15 +166,11 @@ def _more_than(found: dict[str, int], base: dict[str, int], items: Sequence[str]
 
 def _reconcile(configuration: Path, environ: dict[str, str], stop: Path) -> None:
     """Run passes until somebody says stop, and one more."""
-    structlog.configure(processors=[_drop])
+    quiet()
     cycle = Cycle(load_sections(configuration, environ), EVERYONE)
     while not stop.exists():
         cycle.run()
     cycle.run()
-
-
-def _drop(*_: object) -> dict[str, object]:
-    raise structlog.DropEvent
 
 
 def _write(directory: Path, seed: int, commits: int, told: Path) -> None:

@@ -21,6 +21,7 @@ from reconciler.model.outcome import Condition
 from reconciler.model.status_file import mapping, status_path
 from reconciler.sandbox.supervisor import Sandbox
 from tests.kinds.everyone import EVERYONE
+from tests.prove.apart import limited
 from tests.prove.declared import Provable, Scenario, provable_of
 from tests.support.evidence import Made, evidence_of
 from tests.support.reconciling import MOST_PASSES, configured, cycle_of, without_kustomize
@@ -139,7 +140,8 @@ class World:
         """Run one pass over these items alone; over all for none."""
         if self._audited:
             self.ahead += AUDITED_WITHIN
-        return self.cycle(**environment).run(only=[str(self.id(name)) for name in names])
+        with limited():
+            return self.cycle(**environment).run(only=[str(self.id(name)) for name in names])
 
     def passes(self, count: int, names: Sequence[str]) -> None:
         """Run so many passes over these items, and let time pass between them."""

@@ -26,7 +26,7 @@ from reconciler.sandbox.faults import Fault, Kind
 from reconciler.sandbox.supervisor import Sandbox
 from reconciler.sandbox.traffic import LoggedRequest
 from tests.kinds.everyone import EVERYONE
-from tests.support.forked import PROCESSES
+from tests.support.forked import PROCESSES, quiet
 
 WRITES = r"mutation |refresh|^(PUT|PATCH|DELETE|INSERT|UPDATE|CREATE|ALTER)\b|^POST (?!\S*/graphql)"
 """Every write of the reconciler, and nothing that it only reads; `Fault.match`."""
@@ -146,6 +146,7 @@ def _run(
     death: GitStep | None,
     ahead: timedelta,
 ) -> None:
+    quiet()
     if death:
         _die_at(death)
     Cycle(load_sections(configuration, environ), EVERYONE, clock=lambda: datetime.now(UTC) + ahead).run(only=only)
