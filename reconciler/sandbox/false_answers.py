@@ -1,4 +1,4 @@
-"""Answers that a system itself would not give: of what stands in front of it, of its limits, or broken on the way.
+"""Answers that a system itself would not give: of what stands in front of it, or broken on the way.
 
 `FALSE` are given instead of the system's own. `spoiled` makes one of the system's own, after its effect.
 """
@@ -39,7 +39,9 @@ def _answer(status: int, body: bytes = b"", *headers: tuple[bytes, bytes]) -> An
 
 
 def _limited(kind: str) -> bytes:
-    return json.dumps({"data": None, "errors": [{"type": kind, "message": f"{kind}: try again later"}]}).encode()
+    return json.dumps(
+        {"data": None, "errors": [{"type": kind, "message": f"{kind}: try again later"}]}
+    ).encode()
 
 
 FALSE: Mapping[str, Answer] = {
@@ -82,7 +84,11 @@ def _partial(answer: Answer, random: Random) -> Answer:
     if not isinstance(document, dict) or not isinstance(document.get("data"), dict) or not document["data"]:
         return answer
     name = random.choice(sorted(document["data"]))
-    error = {"path": [name], "message": "Something went wrong while executing your query.", "type": "INTERNAL"}
+    error = {
+        "path": [name],
+        "message": "Something went wrong while executing your query.",
+        "type": "INTERNAL",
+    }
     partial = {**document, "data": {**document["data"], name: None}, "errors": [error]}
     return answer.saying(json.dumps(partial).encode())
 
@@ -112,7 +118,7 @@ def spoiled(kind: str, answer: Answer, seed: int) -> Answer:
 _DEEP = "\x00deep"
 """Stands for JSON that is too deep for its own writer."""
 _VALUES: tuple[Any, ...] = (
-    None, True, False, 0, -1, 1.5, 10**40, "", "x", _DEEP, "z" * 200_000, [], {}, [[]], {"": None}, "\u202e", "1",
+    None, True, False, 0, -1, 1.5, 10**40, "", "x", _DEEP, "z" * 200_000, [], {}, [[]], {"": None}, "\u202e",
 )  # fmt: skip
 
 
@@ -142,7 +148,7 @@ def _with_mutation(document: Any, random: Random) -> Any:  # noqa: ANN401 - JSON
 
 def _changed(value: Any, place: tuple[Any, ...], random: Random) -> Any:  # noqa: ANN401 - JSON
     head, rest = place[0], place[1:]
-    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
     if rest:
         copy[head] = _changed(value[head], rest, random)
         return copy

@@ -33,7 +33,9 @@ MOST_TOLD = 20
 )
 @click.option("--page", "written", type=click.Path(path_type=Path), help="Write the table there as a page.")
 @click.argument("names", nargs=-1, metavar="[PART[:JOB]]…")
-def main(seed: str, short: bool, workers: int, folder: Path | None, written: Path | None, names: Sequence[str]) -> None:
+def main(
+    seed: str, short: bool, workers: int, folder: Path | None, written: Path | None, names: Sequence[str]
+) -> None:
     """Prove that nothing is lost; exit code 1 when anything fell short."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     out, begun = console(), time.monotonic()

@@ -47,9 +47,10 @@ def passed(
     seconds: float = LONGEST,
     **environment: str,
 ) -> Told:
-    """Run a pass in a process of its own; `limit` takes from it what it is to do without, by lowering its own limits.
+    """Run a pass in a process of its own.
 
-    `file`: where the process writes what it has to tell.
+    `limit` is called there first, to take away what it is to do without. `file`: where the process writes
+    what it has to tell.
     """
     file.unlink(missing_ok=True)
     environ = {**sandbox.environment(), **environment}
@@ -102,7 +103,9 @@ def _pass(
         if limit:
             limit()
         try:
-            cycle = Cycle(load_sections(configuration, environ), EVERYONE, clock=lambda: datetime.now(UTC) + ahead)
+            cycle = Cycle(
+                load_sections(configuration, environ), EVERYONE, clock=lambda: datetime.now(UTC) + ahead
+            )
             result = cycle.run(only=only)
             made = Told(result.exit_code, tuple(said(result)), result.changes, len(result.commits))
         except ReconcilerError as error:

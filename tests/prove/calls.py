@@ -1,4 +1,4 @@
-"""The calls that passes make, as they are known whatever the item: read off the request log, and struck one by one."""
+"""The calls that passes make, whatever the item: read off the request log, and struck one by one."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ANY: tuple[Kind, ...] = (
     "reset", "timeout-before", "timeout-after", "500", "502-after", "malformed", "403", "slow",
 )  # fmt: skip
 HTTP: tuple[Kind, ...] = (
-    "404-page", "302", "307", "204", "page", "empty-object", "empty-list", "429-soon", "429-never", "truncated",
-    "deep", "drip",
+    "404-page", "302", "307", "204", "page", "empty-object", "empty-list", "429-soon", "429-never",
+    "truncated", "deep", "drip",
 )  # fmt: skip
 GRAPHQL: tuple[Kind, ...] = ("rate-limited", "graphql-null", "graphql-partial", "secondary-limit")
 POSTGRES: tuple[Kind, ...] = ("429",)
@@ -29,7 +29,7 @@ POSTGRES: tuple[Kind, ...] = ("429",)
 
 @dataclass(frozen=True)
 class Call:
-    """One call: its system, and what the log says of it with the item's own words and all numbers taken out."""
+    """One call: its system, and what the log says of it without the item's own words and numbers."""
 
     system: str
     text: str

@@ -1,8 +1,8 @@
-"""Clones: what a kill leaves in our own clones is thrown away in the very next pass, which does all there is to do.
+"""Clones: what a kill leaves in our own clones is thrown away in the very next pass, which does its work.
 
 `halves` puts into a clone what a kill may leave: locks, and files that are empty, cut, or not there. `delays`
-kills passes that make their clones anew, at random moments. `calls` kills them at exact system calls on files,
-where strace is installed.
+kills passes that make their clones anew, at random moments. `calls` kills them at exact system calls on
+files, where strace is installed.
 """
 
 from __future__ import annotations
@@ -69,7 +69,11 @@ class _Trial:
         work = self._world.systems.layout.work
         good = ground.folder / "good"
         shutil.copytree(work, good)
-        points = [(clone.relative_to(good), *each) for clone in sorted(good.rglob("*.git")) for each in _halves(clone)]
+        points = [
+            (clone.relative_to(good), *each)
+            for clone in sorted(good.rglob("*.git"))
+            for each in _halves(clone)
+        ]
         for clone, what, spoil in ground.some(points, 2 * MOST_OF_A_SHORT_RUN):
             shutil.rmtree(work)
             shutil.copytree(good, work)
@@ -112,7 +116,14 @@ class _Trial:
         shutil.rmtree(self._world.systems.layout.work, ignore_errors=True)
         self._something_to_do()
         sandbox = self._world.sandbox
-        program = [sys.executable, "-m", "tests.kinds.lamp", "--once", "--config", str(sandbox.configuration_file())]
+        program = [
+            sys.executable,
+            "-m",
+            "tests.kinds.lamp",
+            "--once",
+            "--config",
+            str(sandbox.configuration_file()),
+        ]
         environ = {"PATH": os.environ["PATH"], **sandbox.environment()}
         return subprocess.run(
             ["strace", "-f", "-e", f"trace={CALLS}", *options, *program],
@@ -149,8 +160,11 @@ def _halves(clone: Path) -> Iterator[tuple[str, Spoil]]:
         if "objects" not in path.parts:
             yield f"{name}.lock", lambda at, name=name: (at / f"{name}.lock").write_bytes(b"")  # type: ignore[misc]
         yield f"empty {name}", lambda at, name=name: _put(at / name, b"")  # type: ignore[misc]
-        yield f"half of {name}", lambda at, name=name: _put(  # type: ignore[misc]
-            at / name, (at / name).read_bytes()[: (at / name).stat().st_size // 2]
+        yield (
+            f"half of {name}",
+            lambda at, name=name: _put(  # type: ignore[misc]
+                at / name, (at / name).read_bytes()[: (at / name).stat().st_size // 2]
+            ),
         )
         yield f"no {name}", lambda at, name=name: (at / name).unlink()  # type: ignore[misc]
     for lock in LOCKS:

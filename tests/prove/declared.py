@@ -42,7 +42,7 @@ class Provable:
     evidence's sample that asks for something else. `prepare`: makes in a cleared sandbox, which the kind's
     evidence has prepared, what the first item of all would make for the others. `more`: what there is of an
     item beside the things of its resources, in words that are equal for equal items; `totals` counts it.
-    `uncounted`: totals that differ by nature. `secrets`: those that the systems hold now, by a name for people.
+    `uncounted`: totals that differ by nature. `secrets`: those that the systems hold now, by name.
     `words`: by which requests name an item, the most telling one first.
     """
 

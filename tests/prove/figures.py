@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -10,6 +11,8 @@ Sort = Literal["lost", "duplicated", "false", "stuck", "broken"]
 """`lost`: something that was there is gone; `duplicated`: something is there twice; `false`: a status or a
 commit says what is not so; `stuck`: no later pass mends it; `broken`: any other promise."""
 SORTS: tuple[Sort, ...] = get_args(Sort)
+_OWN_FOLDER = re.compile(r"/[\w./-]*/mesh-six-[\w-]+/")
+"""Where the sandbox of a run was, which says nothing to anybody."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,6 @@ class Figures:
     def fall_short(self, point: str, wrong: Sequence[tuple[Sort, str]]) -> None:
         """Note what is wrong at a point, once each."""
         for sort, what in wrong:
-            shortfall = Shortfall(point, sort, what)
+            shortfall = Shortfall(point, sort, _OWN_FOLDER.sub("…/", what))
             if shortfall not in self.shortfalls:
                 self.shortfalls.append(shortfall)

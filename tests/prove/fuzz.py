@@ -1,8 +1,8 @@
 """Fuzz: hostile files, entries and bodies, and systems whose answers are nearly right.
 
-The jobs of `make fuzz` are done as they are. In those called `answers …` every call of a scenario gets the system's own
-answer with one value changed, in many ways: no pass stumbles, nothing is deleted, and the next clean ones converge.
-In `bodies` the service is sent what is no request of anybody's.
+The jobs of `make fuzz` are done as they are. In those called `answers …` every call of a scenario gets the
+system's own answer with one value changed, in many ways: no pass stumbles, nothing is deleted, and the next
+clean ones converge. In `bodies` the service is sent what is no request of anybody's.
 """
 
 from __future__ import annotations
@@ -86,10 +86,14 @@ def _bodies(job: str, ground: Ground) -> Figures:
 
 
 def _send(running: Running, method: str, path: str, number: int, random: Random, figures: Figures) -> None:
-    whole = json.dumps({**TOKENS, "repoOwner": "acme", "repoName": "gears", "ref": "refs/heads/main", "x": [{"y": 1}]})
+    whole = json.dumps(
+        {**TOKENS, "repoOwner": "acme", "repoName": "gears", "ref": "refs/heads/main", "x": [{"y": 1}]}
+    )
     body = spoiled(MUTATED, Answer(200, [], whole.encode()), random.getrandbits(32)).body
     by = random.choice([*SCOPES, ""])
-    headers = {"content-type": random.choice(["application/json", "text/plain", "application/json; charset=utf-7"])}
+    headers = {
+        "content-type": random.choice(["application/json", "text/plain", "application/json; charset=utf-7"])
+    }
     name = random.choice(["acme-gears", "none", "..%2f..", "%00", "a" * 300])
     answer = running.call(method, path.replace("{slug}", name), by=by, content=body, headers=headers)
     figures.judge(

@@ -1,4 +1,4 @@
-"""What a job of a part is given: a sandbox of its own for as long as it runs, a folder, and random numbers."""
+"""What a job of a part is given: a sandbox of its own while it runs, a folder, and random numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ground:
-    """`short`: only so many points as a run of the tests has time for; `given`: a folder that somebody named."""
+    """`short`: only so many points as the tests have time for; `given`: a folder that somebody named."""
 
     sandbox: Sandbox
     folder: Path

@@ -1,4 +1,4 @@
-"""Kill: a pass dies at every write, fetch and push there is, and the next ones leave what nobody disturbed left.
+"""Kill: a pass dies at every write, fetch and push, and the next ones leave what nobody disturbed left.
 
 Each kill has an item of its own. One settling of them all then has to make each of them like the item whose
 passes nobody killed, and nothing in all of the systems more than once for each.
@@ -23,9 +23,9 @@ from tests.support.doomed import (
     GitStep,
     PushWhen,
     When,
+    counted_pushes,
     killed_at_step,
     killed_at_write,
-    counted_pushes,
     running_pass,
     subject,
 )
@@ -83,7 +83,7 @@ def run(job: str, ground: Ground) -> Figures:
         scenario = world.provable.scenario(name)
         (undisturbed,) = first = world.new(1)
         world.bring(first, scenario)
-        # Which points there are, a first item tells; what each of the others adds to the totals, a second one.
+        # Which points there are, a first item tells; what each adds to the totals, a second one.
         world.begin(first, scenario)
         points = ground.some(points_of(trace(world, undisturbed)), MOST_OF_A_SHORT_RUN)
         assert world.settle(first, scenario) == [], f"{job} does not end as is said"
@@ -141,17 +141,23 @@ def trace(world: World, name: str) -> Trace:
 
 
 def _kill(world: World, victim: str, point: Point, figures: Figures) -> bool:
-    only, between = str(world.id(victim)), lambda: world.evidence.time_passes(world.systems)
+    only = str(world.id(victim))
     if isinstance(point, AtWrite):
         return killed_at_write(
-            world.sandbox, point.number, point.side, only, ahead=world.ahead, between=between, passes=MOST_PASSES
+            world.sandbox,
+            point.number,
+            point.side,
+            only,
+            ahead=world.ahead,
+            between=lambda: world.evidence.time_passes(world.systems),
+            passes=MOST_PASSES,
         )
     if point.step.operation == "fetch":
         world.commit_elsewhere()
     for _ in range(point.pass_number):
         with running_pass(world.sandbox, only, ahead=world.ahead) as process:
             process.join()
-        between()
+        world.evidence.time_passes(world.systems)
     reached = killed_at_step(world.sandbox, point.step, only, ahead=world.ahead)
     if reached and point.step.when == "locked":
         _unlock(world, victim, point, figures)
@@ -184,7 +190,9 @@ def _left_behind(world: World, heads: Mapping[str, Mapping[str, str]]) -> list[t
         for place in places
         for lock in place.rglob("*.lock")
     ]
-    for repository, branches in zip((world.systems.manifests, world.systems.config), heads.values(), strict=True):
+    for repository, branches in zip(
+        (world.systems.manifests, world.systems.config), heads.values(), strict=True
+    ):
         for branch, commit in branches.items():
             now = repository.references[branch].target
             if str(now) != commit and not repository.descendant_of(now, commit):

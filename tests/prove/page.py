@@ -13,28 +13,32 @@ from tests.prove.parts import PARTS
 
 ROOT = Path(__file__).parents[2]
 COLUMNS = (
-    "part", "job", "tried", "converged", "lost", "duplicated", "false", "other", "requests", "usual", "seconds",
+    "part", "job", "tried", "converged", "lost", "duplicated", "false", "other", "requests", "usual",
+    "seconds",
 )  # fmt: skip
 _ABOUT = """\
 # Reliability
 
 <!-- Written by `make prove`; run it. -->
 
-What came of a run of `make prove`, which anybody can repeat: it needs this checkout and no network. The parts are in
-`tests/prove`, a module each, whose first lines say what is promised.
+What came of a run of `make prove`, which anybody can repeat: it needs this checkout and no network. The parts
+are in `tests/prove`, a module each, whose first lines say what is promised.
 
-- **tried**: points at which something was made to go wrong; what they are says the row. **converged**: those after which the next
-  clean passes left exactly what an undisturbed item has, in every system, and nothing else was wrong.
-- **lost**: something that was there is gone. **duplicated**: something is there twice. **false**: a status or an alarm said what
-  was not so. **other**: any other promise that did not hold; what, is below the table.
-- **requests**: the most that one pass sent while something failed; **usual**: how many the same pass sends otherwise.
+- **tried**: points at which something was made to go wrong; the row says what they are. **converged**: those
+  after which the next clean passes left exactly what an undisturbed item has, in every system, and nothing
+  else was wrong.
+- **lost**: something that was there is gone. **duplicated**: something is there twice. **false**: a status or
+  an alarm said what was not so. **other**: any other promise that did not hold; what, is below the table.
+- **requests**: the most that one pass sent while something failed; **usual**: how many the same pass sends
+  otherwise.
 """
 
 
 def page(found: Sequence[Figures], *, seed: str, short: bool, seconds: float) -> str:
     """Return the text of the page."""
     form = "a short run" if short else "a whole run"
-    head = f"Commit `{_commit()}`, seed `{seed}`, {form} on {datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.1f} minutes."
+    took = f"{datetime.now(UTC):%Y-%m-%d}, {seconds / 60:.1f} minutes"
+    head = f"Commit `{_commit()}`, seed `{seed}`, {form} on {took}."
     return "\n".join([_ABOUT, head, "", *_table(found), "", *_parts(), *_shortfalls(found)]) + "\n"
 
 

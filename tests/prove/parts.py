@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Protocol
 
-from tests.prove import clones, fault, fuzz, kill, place, race
+from tests.prove import clones, fault, fidelity, fuzz, kill, place, race, secrets
 from tests.prove.figures import Figures
 from tests.prove.ground import Ground
 
@@ -27,5 +27,7 @@ PARTS: Mapping[str, ModuleType] = {
     "fault": fault,
     "race": race,
     "place": place,
+    "secrets": secrets,
     "fuzz": fuzz,
+    "fidelity": fidelity,
 }

@@ -1,7 +1,7 @@
-"""Time and place: clocks that jump, disks that are full, systems that go away in the middle, being told to stop.
+"""Time and place: clocks that jump, full disks, systems that go away in the middle, being told to stop.
 
-Whatever happens to a pass, it ends by itself and says what is wrong; and when all is well again, the next ones leave
-what nobody disturbed left.
+Whatever happens to a pass, it ends by itself and says what is wrong; and when all is well again, the next
+ones leave what nobody disturbed left.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx
@@ -105,7 +106,9 @@ def _clock(jump: str, world: World, ground: Ground, figures: Figures) -> None:
     world.bring([usual, item], scenario)
     world.begin([usual, item], scenario)
     assert world.settle([usual, item], scenario) == []
-    made = [each for each in world.kind.resources if isinstance(world.evidence.resources[each.name].made, Made)]
+    made = [
+        each for each in world.kind.resources if isinstance(world.evidence.resources[each.name].made, Made)
+    ]
     names = [each.name for each in made if each.audited] or [made[0].name]
     names = ground.some(names, MOST_OF_A_SHORT_RUN)
     wanted = {name: _repaired(world, usual, name) for name in names}
@@ -136,7 +139,9 @@ def _lower(which: int, limit: int) -> None:
     resource.setrlimit(which, (limit, resource.getrlimit(which)[1]))
 
 
-def _limits(which: int, limits: Sequence[int], what: str, world: World, ground: Ground, figures: Figures) -> None:
+def _limits(
+    which: int, limits: Sequence[int], what: str, world: World, ground: Ground, figures: Figures
+) -> None:
     trial = _Trial(world, figures)
     for limit in ground.some(limits, MOST_OF_A_SHORT_RUN):
         for anew in (False, True):
@@ -173,7 +178,10 @@ def _can_mount() -> bool:
     if os.geteuid() != 0 or shutil.which("mount") is None:
         return False
     probe = ["unshare", "-m", "mount", "-t", "tmpfs", "proof", "/mnt"]
-    return shutil.which("unshare") is not None and not subprocess.run(probe, check=False, capture_output=True).returncode
+    return (
+        shutil.which("unshare") is not None
+        and not subprocess.run(probe, check=False, capture_output=True).returncode
+    )
 
 
 def _no_folder(world: World, ground: Ground, figures: Figures) -> None:
@@ -194,7 +202,9 @@ def _middle(happen: Callable[[World], None], mend: Callable[[World], None], what
             world: World, ground: Ground, figures: Figures) -> None:  # fmt: skip
     trial = _Trial(world, figures)
     mark = world.sandbox.mark()
-    with running_pass(world.sandbox, trial.item(f"{what}, but only afterwards"), ahead=world.ahead) as process:
+    with running_pass(
+        world.sandbox, trial.item(f"{what}, but only afterwards"), ahead=world.ahead
+    ) as process:
         process.join()
     count = len([each for each in world.sandbox.requests(mark) if each.wrote])
     moments = sorted(ground.random.sample(range(count), min(count, MOMENTS)))
@@ -204,7 +214,7 @@ def _middle(happen: Callable[[World], None], mend: Callable[[World], None], what
         # What is delayed is logged once it is over, so the write before tells when it begins.
         world.sandbox.inject(Fault("*", "slow", WRITES, skip=number, seconds=HELD))
         with running_pass(world.sandbox, item, ahead=world.ahead) as process:
-            wait_until(lambda: _writes(world, mark) >= number or not process.is_alive())
+            _await_write(world, process, mark, number)
             time.sleep(HELD / 4)
             happen(world)
             process.join(PATIENCE)
@@ -215,8 +225,11 @@ def _middle(happen: Callable[[World], None], mend: Callable[[World], None], what
     trial.judge()
 
 
-def _writes(world: World, mark: int) -> int:
-    return len([each for each in world.sandbox.requests(mark) if each.wrote])
+def _await_write(world: World, process: BaseProcess, mark: int, number: int) -> None:
+    def reached() -> bool:
+        return len([each for each in world.sandbox.requests(mark) if each.wrote]) >= number
+
+    wait_until(lambda: reached() or not process.is_alive())
 
 
 def _restart(world: World) -> None:
@@ -247,7 +260,7 @@ def _stop(words: Sequence[str], longest: float, world: World, ground: Ground, fi
     trial = _Trial(world, figures)
     for number in range(MOST_OF_A_SHORT_RUN if ground.short else MOMENTS):
         trial.item(f"{words[0]}, moment {number}")
-        process = PROCESSES.Process(target=_program, args=(world.sandbox.configuration_file(),
+        process = PROCESSES.Process(target=program, args=(world.sandbox.configuration_file(),
                                     world.sandbox.environment(), words, ground.folder / "said"))  # fmt: skip
         process.start()
         time.sleep(ground.random.uniform(0.2, longest))
@@ -264,17 +277,18 @@ def _stop(words: Sequence[str], longest: float, world: World, ground: Ground, fi
     trial.judge()
 
 
-def _program(configuration: Path, environ: dict[str, str], words: Sequence[str], said: Path) -> None:
+def program(configuration: Path, environ: dict[str, str], words: Sequence[str], said: Path) -> None:
+    """Be the program, in a process of its own."""
     import sys  # noqa: PLC0415 - of a process of its own
 
-    from reconciler.faces.cli.main import run as program  # noqa: PLC0415 - likewise
+    from reconciler.faces.cli.main import run as run_program  # noqa: PLC0415 - likewise
 
     os.environ.update(environ)
     with said.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     sys.argv = ["reconcile", *words, "--config", str(configuration)]
-    program(lambda: EVERYONE)
+    run_program(lambda: EVERYONE)
 
 
 _Job = Callable[[World, Ground, Figures], None]

@@ -1,7 +1,7 @@
 """Race: twenty people commit while passes run, and nobody's commit and no sealed entry is lost.
 
-In the job `…/alone` one reconciler runs, as it should be. In `…/two` there are two without a database, so that
-no lock keeps them apart. In the end there is one of each thing for each item all the same.
+In the job `…/alone` one reconciler runs, as it should be. In `…/two` there are two without a database, so
+that no lock keeps them apart. In the end there is one of each thing for each item all the same.
 """
 
 from __future__ import annotations
@@ -135,7 +135,10 @@ def _configuration(sandbox: Sandbox, folder: Path, name: str) -> Path:
 
 def _count(world: World, file: Path, figures: Figures) -> None:
     """Judge every commit that a writer saw arrive."""
-    repositories = {"CONFIG_REPOSITORY": world.systems.config, "MANIFESTS_REPOSITORY": world.systems.manifests}
+    repositories = {
+        "CONFIG_REPOSITORY": world.systems.config,
+        "MANIFESTS_REPOSITORY": world.systems.manifests,
+    }
     for line in file.read_text(encoding="utf-8").splitlines():
         written = Written(*line.split("\t"))
         repository = repositories[written.repository]
@@ -155,7 +158,10 @@ def _count(world: World, file: Path, figures: Figures) -> None:
 def _more_than(found: dict[str, int], base: dict[str, int], items: Sequence[str]) -> list[tuple[Sort, str]]:
     """Return what grew by something else than a whole number of things for each item."""
     return [
-        ("duplicated" if count > base[thing] else "lost", f"{thing}: {count - base[thing]} more for {len(items)} items")
+        (
+            "duplicated" if count > base[thing] else "lost",
+            f"{thing}: {count - base[thing]} more for {len(items)} items",
+        )
         for thing, count in found.items()
         if (count - base[thing]) % len(items) or count < base[thing]
     ]

@@ -75,7 +75,9 @@ def do(order: Order, sandbox: Sandbox) -> Figures:
         figures = PARTS[order.part].run(order.job, ground)
     except Exception as error:  # noqa: BLE001 - the other jobs go on
         last = traceback.extract_tb(error.__traceback__)[-1]
-        what = f"the job ended with {type(error).__name__} in {Path(last.filename).name}:{last.lineno}: {error}"
+        what = (
+            f"the job ended with {type(error).__name__} in {Path(last.filename).name}:{last.lineno}: {error}"
+        )
         figures.fall_short("the job", [("broken", what[:600])])
     finally:
         shutil.rmtree(folder, ignore_errors=True)

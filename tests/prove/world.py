@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Self
 
-import pytest
 import pygit2
+import pytest
 
 from reconciler.engine.cycle import Cycle
 from reconciler.engine.kind import Kind

@@ -1,7 +1,7 @@
 """Passes in processes of their own, which can be killed at any write and at any step of git.
 
-The sandbox's gateway holds a write back, before or after its effect, until the process is dead; what is asked of
-a git server, which no gateway sees, kills the process by itself.
+The sandbox's gateway holds a write back, before or after its effect, until the process is dead; what is asked
+of a git server, which no gateway sees, kills the process by itself.
 """
 
 from __future__ import annotations
@@ -55,7 +55,11 @@ def subject(request: LoggedRequest) -> str:
 
 @contextmanager
 def running_pass(
-    sandbox: Sandbox, *only: str, death: GitStep | None = None, ahead: timedelta = timedelta(), **environment: str
+    sandbox: Sandbox,
+    *only: str,
+    death: GitStep | None = None,
+    ahead: timedelta = timedelta(),
+    **environment: str,
 ) -> Iterator[BaseProcess]:
     """Start a pass over these items in a process of its own; it is gone when the block ends.
 
@@ -96,7 +100,7 @@ def killed_at_write(
     try:
         for _ in range(passes):
             with running_pass(sandbox, *only, ahead=ahead) as process:
-                wait_until(lambda: not process.is_alive() or struck())  # noqa: B023 - called at once
+                wait_until(lambda: not process.is_alive() or struck())
                 if process.is_alive():
                     return True
             if struck():
@@ -149,7 +153,9 @@ def _run(
     quiet()
     if death:
         _die_at(death)
-    Cycle(load_sections(configuration, environ), EVERYONE, clock=lambda: datetime.now(UTC) + ahead).run(only=only)
+    Cycle(load_sections(configuration, environ), EVERYONE, clock=lambda: datetime.now(UTC) + ahead).run(
+        only=only
+    )
 
 
 def _die_at(step: GitStep) -> None:

@@ -54,7 +54,7 @@ def _in_vault(systems: Systems) -> Iterator[tuple[str, str]]:
         for name in systems.secret_names(f"mesh-six/{folder}"):
             found = systems.secret(f"mesh-six/{folder}/{name}")
             for key, value in (found[0] if found else {}).items():
-                yield f"{folder}/{name} {key}", value
+                yield f"mesh-six/{folder}/{name} {key}", value
 
 
 def _at_the_auth_service(systems: Systems) -> Iterator[tuple[str, str]]:
