@@ -22,7 +22,7 @@ from tests.prove.judging import judge, unlike
 from tests.prove.page import COLUMNS, page, rows
 from tests.prove.parts import PARTS
 from tests.prove.workers import Order, do
-from tests.prove.world import World, differences
+from tests.prove.world import World, differences, lacks
 from tests.support.reconciling import cycle_of
 from tests.support.watch import Watch
 
@@ -30,9 +30,10 @@ SEED = os.environ.get("PROVE_SEED", "tests")
 LEAST, MOST = provable_kinds()[-1].name, provable_kinds()[0].name
 JOBS = [
     *(("kill", job) for job in kill.jobs()),
-    *(("fault", job) for job in fault.jobs() if job.startswith(LEAST) or job.endswith(f"1/{fault.SHARDS}")),
+    *(("fault", job) for job in fault.jobs() if job.endswith(f"1/{fault.SHARDS}")),
     ("clones", "halves"),
     ("clones", "delays"),
+    ("git", LEAST),
     ("race", f"{LEAST}/two"),
     *(("place", f"{kind}/{job}") for kind, job in [
         (MOST, "clock forward"), (MOST, "clock backward"), (LEAST, "file size"), (LEAST, "descriptors"),
@@ -95,6 +96,13 @@ def test_a_secret_that_is_printed_is_found(sandbox: Sandbox) -> None:
     assert watch.leaks() == []
     watch.said["planted"] = "oh: canary-of-mine"
     assert watch.leaks() == ["mine in planted"]
+
+
+def test_only_what_is_not_there_is_lacking() -> None:
+    model = {"a": [1], "b": {"c": "d"}}
+    assert not lacks({"a": [2, 3], "b": {"c": "e"}, "more": 1}, model)
+    for less in ({"a": [], "b": {"c": "d"}}, {"a": [1], "b": {}}, {"a": [1], "b": None}, None):
+        assert lacks(less, model)
 
 
 def test_inventories_differ_where_something_differs() -> None:

@@ -124,7 +124,9 @@ class _Trial:
             "--config",
             str(sandbox.configuration_file()),
         ]
-        environ = {"PATH": os.environ["PATH"], **sandbox.environment()}
+        # Without this a first run has calls that a second one has not.
+        still = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
+        environ = {"PATH": os.environ["PATH"], **still, **sandbox.environment()}
         return subprocess.run(
             ["strace", "-f", "-e", f"trace={CALLS}", *options, *program],
             cwd=ROOT, env=environ, capture_output=True, check=False, timeout=120,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.engine.result import PassResult
+from reconciler.model.outcome import Condition
 from reconciler.sandbox.faults import Kind
 from tests.kinds.everyone import EVERYONE
 from tests.prove.calls import ALWAYS, Call, calls_of
@@ -18,7 +19,7 @@ from tests.prove.declared import Scenario
 from tests.prove.figures import Figures
 from tests.prove.ground import Ground, provable_kinds, scenarios
 from tests.prove.judging import Wrong, judge, unlike
-from tests.prove.world import WRONG, World, said
+from tests.prove.world import WRONG, World, lacks, said, unforeseen
 from tests.support.doomed import subject
 from tests.support.evidence import Made
 
@@ -66,7 +67,7 @@ def jobs() -> list[str]:
 
 def run(job: str, ground: Ground) -> Figures:
     """Strike every call of a scenario, or of the audit of a settled item."""
-    where, _, shard = job.partition(" ")
+    where, _, shard = job.rpartition(" ")
     kind, _, name = where.partition("/")
     figures = Figures("fault", job, "pairs")
     number = int(shard.partition("/")[0])
@@ -220,7 +221,7 @@ class _Trial:
             struck.wrong += self._falsely(struck, before)
 
     def _during(self, struck: Struck, result: PassResult, requests: int) -> list[Wrong]:
-        wrong: list[Wrong] = [("broken", each) for each in said(result) if "unexpected" in each]
+        wrong: list[Wrong] = [("broken", each) for each in unforeseen(said(result))]
         if requests > MORE * self._usual:
             wrong.append(("broken", f"{requests} requests, where {self._usual} are usual"))
         if result.alarm:
@@ -231,7 +232,7 @@ class _Trial:
                 ("broken", f"what another item has of {outcome.resource} was not done")
                 for each in beside
                 for outcome in each.outcomes
-                if outcome.condition in WRONG
+                if outcome.condition in (WRONG if struck.pair.call.is_write else {Condition.ERROR})
             ]
         return wrong
 
@@ -260,8 +261,8 @@ class _Trial:
         found = world.inventory(struck.name)
         states = found["status"].get("resources", {})
         for resource, shown in world.evidence.resources.items():
-            differs = isinstance(shown.made, Made) and found[resource] != self._model[resource]
-            if differs and states.get(resource) == "ok" == self._model["status"]["resources"].get(resource):
+            lacking = isinstance(shown.made, Made) and lacks(found[resource], self._model[resource])
+            if lacking and states.get(resource) == "ok" == self._model["status"]["resources"].get(resource):
                 wrong.append(("false", f"{resource} is said to be ok and is not"))
         return wrong
 

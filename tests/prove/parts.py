@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Protocol
 
-from tests.prove import clones, fault, fidelity, fuzz, kill, place, race, secrets
+from tests.prove import clones, fault, fidelity, fuzz, git, kill, place, race, secrets
 from tests.prove.figures import Figures
 from tests.prove.ground import Ground
 
@@ -25,6 +25,7 @@ PARTS: Mapping[str, ModuleType] = {
     "kill": kill,
     "clones": clones,
     "fault": fault,
+    "git": git,
     "race": race,
     "place": place,
     "secrets": secrets,

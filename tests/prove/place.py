@@ -29,7 +29,7 @@ from tests.prove.apart import Told, passed
 from tests.prove.figures import Figures
 from tests.prove.ground import Ground, provable_kinds
 from tests.prove.judging import Wrong, judge, unlike
-from tests.prove.world import World
+from tests.prove.world import World, unforeseen
 from tests.support.doomed import WRITES, running_pass, wait_until
 from tests.support.evidence import Made
 from tests.support.forked import PROCESSES
@@ -88,8 +88,7 @@ class _Trial:
         """Take note of what a pass over the last item said."""
         if told.raised:
             self._wrong[self._last].append(("broken", f"the pass ended with {told.raised}"))
-        unforeseen = [each for each in told.said if "unexpected" in each]
-        self._wrong[self._last] += [("broken", each) for each in unforeseen]
+        self._wrong[self._last] += [("broken", each) for each in unforeseen(told.said)]
 
     def judge(self) -> None:
         """See what becomes of all items now that all is well."""

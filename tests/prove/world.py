@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -236,6 +237,21 @@ def said(result: PassResult) -> list[str]:
             if outcome.condition in WRONG
         ),
     ]
+
+
+def unforeseen(texts: Iterable[str]) -> list[str]:
+    """Return those that tell of an exception which nobody foresaw, by the name of its type."""
+    return [each for each in texts if re.search(r"unexpected [A-Z]\w+", each)]
+
+
+def lacks(found: Any, model: Any) -> bool:
+    """Tell whether something of the model is missing; what only differs does not count."""
+    if isinstance(model, Mapping):
+        inner = found if isinstance(found, Mapping) else {}
+        return any(lacks(inner.get(key), value) for key, value in model.items())
+    if isinstance(model, list):
+        return len(found if isinstance(found, list) else []) < len(model)
+    return found is None and model is not None
 
 
 def differences(found: Any, model: Any, place: str = "") -> list[str]:

@@ -43,6 +43,7 @@ trusted()
 def quiet() -> None:
     """Have this process log nothing: passes that go wrong as they should have much to say."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
 
 
 def run_program(words: Sequence[str], environ: Mapping[str, str], text: str = "") -> tuple[int, str]:
