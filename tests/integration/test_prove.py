@@ -111,6 +111,7 @@ def test_inventories_differ_where_something_differs() -> None:
         "a/b is another",
         "c: 2 instead of 1",
     ]
+    assert differences({"c": [2, 1]}, {"c": [1, 2]}) == []
     assert [sort for sort, _ in unlike({"c": [1, 2]}, {"c": [1]})] == ["duplicated"]
     assert [sort for sort, _ in unlike({"c": []}, {"c": [1]})] == ["lost"]
 

@@ -216,6 +216,7 @@ def _pushed(clone: Path, path: str, text: str, random: Random) -> str:
 
 def _seal(directory: Path, kind: str, name: str, folder: Path) -> None:
     """Seal what the item waits for, as somebody with a clone of his own would."""
+    quiet()
     sandbox, evidence = Sandbox(directory), evidence_of(EVERYONE[kind])
     assert evidence is not None
     folder.mkdir()

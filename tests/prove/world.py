@@ -263,6 +263,9 @@ def differences(found: Any, model: Any, place: str = "") -> list[str]:
             for key in keys
             for each in differences(found.get(key), model.get(key), f"{place}/{key}" if place else str(key))
         ]
-    if isinstance(found, list) and isinstance(model, list) and len(found) != len(model):
-        return [f"{place}: {len(found)} instead of {len(model)}"]
+    if isinstance(found, list) and isinstance(model, list):
+        if len(found) != len(model):
+            return [f"{place}: {len(found)} instead of {len(model)}"]
+        # Some come in the order of names that nobody has chosen.
+        found, model = sorted(map(repr, found)), sorted(map(repr, model))
     return [] if found == model else [f"{place} is another"]

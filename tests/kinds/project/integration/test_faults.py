@@ -27,7 +27,7 @@ KINDS: tuple[Kind, ...] = (
     "timeout-before", "timeout-after", "reset", "reset-after", "500", "500-after", "502", "502-after", "429",
     "malformed", "malformed-after", "slow", "refuse",
 )  # fmt: skip
-"""What a system does that is away; tests/prove/fault.py has those that answer falsely, at each single call."""
+"""What a system does that is away; tests/prove/fault.py has false answers, at each single call."""
 SYSTEMS = sorted({system.name for system in systems()} - {"oauth-issuer"})
 """A pass asks the issuer only for a login by device flow; that has a test of its own."""
 HOLD = 0.02
