@@ -24,7 +24,8 @@ class Scenario:
 
     `act`: does it to the items of these names, all at once. `ends`: the status that they then come to, ""
     where nothing is left of them. `after`: the scenario at whose end it begins; "" for names that nothing has
-    heard of. `later`: how much time goes by before the passes that it is about.
+    heard of. `later`: how much time goes by before the passes that it is about. `alone`: passes cannot be
+    told to look at certain items only, since these have no file; so each item goes the whole way by itself.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Scenario:
     act: Act
     after: str = ""
     later: timedelta = timedelta()
+    alone: bool = False
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def strike_all(
                 left = list(choose(trial.calls))
             # Items are not many at a time, and neither are the requests that the systems allow.
             for _ in range(BATCHES):
-                batch, left = left[:BATCH], left[BATCH:]
+                batch, left = left[: trial.at_once], left[trial.at_once :]
                 ground.tell(f"{len(left)} left")
                 trial.strike(batch)
 
@@ -149,6 +149,7 @@ class _Trial:
         self._settled_things = world.inventory(bystander)
         self._model: Any = self._settled_things
         self._usual = 0
+        self.at_once = 1 if scenario and scenario.alone else BATCH
         self.calls: list[Call] = self._taken(first)
 
     def _taken(self, first: str) -> list[Call]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import get_args
 
 from tests.kinds.everyone import EVERYONE
+from tests.prove.declared import Scenario
 from tests.prove.figures import Figures, Sort
 from tests.prove.ground import Ground, scenarios
 from tests.prove.judging import TOGETHER, judge
@@ -88,27 +89,41 @@ def run(job: str, ground: Ground) -> Figures:
         points = ground.some(points_of(trace(world, undisturbed)), MOST_OF_A_SHORT_RUN)
         assert world.settle(first, scenario) == [], f"{job} does not end as is said"
         model = world.inventory(undisturbed)
-        victims = world.new(len(points))
+        before = world.totals()
         measure = world.new(1)
-        world.bring([*measure, *victims], scenario)
-        base = world.totals()
+        world.bring(measure, scenario)
         world.begin(measure, scenario)
         assert world.settle(measure, scenario) == []
-        each = {thing: count - base[thing] for thing, count in world.totals().items()}
+        each = {thing: count - before[thing] for thing, count in world.totals().items()}
         heads = world.systems.mark().heads
-        world.begin(victims, scenario)
-        for number, (victim, point) in enumerate(zip(victims, points, strict=True)):
-            ground.tell(f"{number}/{len(points)} {point}")
-            if not _kill(world, victim, point, figures):
-                figures.fall_short(str(point), [("broken", "no pass came to this point")])
-        judge(world, scenario, dict(zip(victims, map(str, points), strict=True)), model, figures)
-        quiet = world.run(victims)
-        if quiet.commits or quiet.changes:
-            figures.fall_short(TOGETHER, [("stuck", "a pass after all was settled still changed something")])
-        wanted = {thing: base[thing] + count * (1 + len(victims)) for thing, count in each.items()}
+        for group in [[point] for point in points] if scenario.alone else [points]:
+            _kill_all(world, scenario, group, model, figures, ground)
+        wanted = {thing: before[thing] + count * (1 + len(points)) for thing, count in each.items()}
         figures.fall_short(TOGETHER, _miscounted(world.totals(), wanted))
         figures.fall_short(TOGETHER, _left_behind(world, heads))
     return figures
+
+
+def _kill_all(
+    world: World,
+    scenario: Scenario,
+    points: Sequence[Point],
+    model: Mapping[str, object],
+    figures: Figures,
+    ground: Ground,
+) -> None:
+    """Kill a pass at each point, over a new item each, and see that clean ones settle them all."""
+    victims = world.new(len(points))
+    world.bring(victims, scenario)
+    world.begin(victims, scenario)
+    for number, (victim, point) in enumerate(zip(victims, points, strict=True)):
+        ground.tell(f"{number}/{len(points)} {point}")
+        if not _kill(world, victim, point, figures):
+            figures.fall_short(str(point), [("broken", "no pass came to this point")])
+    judge(world, scenario, dict(zip(victims, map(str, points), strict=True)), model, figures)
+    quiet = world.run(victims)
+    if quiet.commits or quiet.changes:
+        figures.fall_short(TOGETHER, [("stuck", "a pass after all was settled still changed something")])
 
 
 def points_of(found: Trace) -> list[Point]:
@@ -141,13 +156,13 @@ def trace(world: World, name: str) -> Trace:
 
 
 def _kill(world: World, victim: str, point: Point, figures: Figures) -> bool:
-    only = str(world.id(victim))
+    only = world.only([victim])
     if isinstance(point, AtWrite):
         return killed_at_write(
             world.sandbox,
             point.number,
             point.side,
-            only,
+            *only,
             ahead=world.ahead,
             between=lambda: world.evidence.time_passes(world.systems),
             passes=MOST_PASSES,
@@ -155,10 +170,10 @@ def _kill(world: World, victim: str, point: Point, figures: Figures) -> bool:
     if point.step.operation == "fetch":
         world.commit_elsewhere()
     for _ in range(point.pass_number):
-        with running_pass(world.sandbox, only, ahead=world.ahead) as process:
+        with running_pass(world.sandbox, *only, ahead=world.ahead) as process:
             process.join()
         world.evidence.time_passes(world.systems)
-    reached = killed_at_step(world.sandbox, point.step, only, ahead=world.ahead)
+    reached = killed_at_step(world.sandbox, point.step, *only, ahead=world.ahead)
     if reached and point.step.when == "locked":
         _unlock(world, victim, point, figures)
     return reached

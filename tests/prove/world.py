@@ -142,7 +142,15 @@ class World:
         if self._audited:
             self.ahead += AUDITED_WITHIN
         with limited():
-            return self.cycle(**environment).run(only=[str(self.id(name)) for name in names])
+            return self.cycle(**environment).run(only=self.only(names))
+
+    def only(self, names: Sequence[str]) -> list[str]:
+        """Return what to tell a pass that is to look at these items only; nothing where one has no file."""
+        tree = self.systems.config.revparse_single("main^{tree}")
+        assert isinstance(tree, pygit2.Tree)
+        if any(self.file(name) not in tree for name in names):
+            return []
+        return [str(self.id(name)) for name in names]
 
     def passes(self, count: int, names: Sequence[str]) -> None:
         """Run so many passes over these items, and let time pass between them."""

@@ -65,9 +65,9 @@ def _at_the_auth_service(systems: Systems) -> Iterator[tuple[str, str]]:
 
 
 PROVE = Provable(
-    # What follows from taking files away belongs here, as scenarios: the file taken away after "change"
-    # (`act=lambda world, names: world.take_away(names)`), the end of the grace (`later=timedelta(days=8)`,
-    # `ends=""`), and within it the file put back (`act=lambda world, names: world.change(names)`).
+    # What follows from taking files away belongs here, as scenarios with `alone=True`: the file taken away
+    # after "change" (`act=lambda world, names: world.take_away(names)`), the end of the grace after that
+    # (`later=timedelta(days=8)`, `ends=""`), and within it the file put back (`world.change(names)`).
     scenarios=(
         Scenario("onboarding", "waiting_auth", lambda world, names: world.write(names)),
         Scenario("protected branch", "waiting_merge", _protect),
