@@ -40,8 +40,6 @@ JOBS = [
         (LEAST, "no folder"), (LEAST, "database restarted"), (LEAST, "vault sealed"), (LEAST, "told to stop"),
         (LEAST, "service told to stop"),
     ]),
-    ("secrets", LEAST),
-    ("fuzz", f"answers {MOST}/{fault.AUDIT}"),
     ("fuzz", f"answers {LEAST}/login"),
     ("fuzz", "bodies"),
     ("fidelity", "kustomizations"),
@@ -101,7 +99,7 @@ def test_a_secret_that_is_printed_is_found(sandbox: Sandbox) -> None:
 def test_only_what_is_not_there_is_lacking() -> None:
     model = {"a": [1], "b": {"c": "d"}}
     assert not lacks({"a": [2, 3], "b": {"c": "e"}, "more": 1}, model)
-    for less in ({"a": [], "b": {"c": "d"}}, {"a": [1], "b": {}}, {"a": [1], "b": None}, None):
+    for less in ({"a": [], "b": {"c": "d"}}, {"a": [1], "b": {}}, {"a": [1], "b": None}, {}):
         assert lacks(less, model)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
@@ -194,18 +195,16 @@ class World:
 
     def totals(self) -> dict[str, int]:
         """Count everything in every system, so that an orphan shows."""
-        counted = {thing: n for made in self._made.values() for thing, n in made.totals(self.systems).items()}
-        branches = len(list(self.systems.config.references)) + len(list(self.systems.manifests.references))
-        return {
-            thing: count
-            for thing, count in {
-                **counted,
-                **self.provable.totals(self.systems),
-                "branches": branches,
-                "status files": sum(1 for _ in self._status_files()),
-            }.items()
-            if thing not in self.provable.uncounted
-        }
+        counted = Counter[str]()
+        for each in (
+            *(made.totals(self.systems) for made in self._made.values()),
+            self.provable.totals(self.systems),
+        ):
+            counted.update(each)
+        counted["branches"] = len(list(self.systems.config.references))
+        counted["branches"] += len(list(self.systems.manifests.references))
+        counted["status files"] = len(self._status_files())
+        return {thing: count for thing, count in counted.items() if thing not in self.provable.uncounted}
 
     def status(self, name: str) -> str:
         """Return an item's status file as it is written now; empty where there is none."""
@@ -252,14 +251,13 @@ def unforeseen(texts: Iterable[str]) -> list[str]:
     return [each for each in texts if re.search(r"unexpected [A-Z]\w+", each)]
 
 
-def lacks(found: Any, model: Any) -> bool:
-    """Tell whether something of the model is missing; what only differs does not count."""
-    if isinstance(model, Mapping):
-        inner = found if isinstance(found, Mapping) else {}
-        return any(lacks(inner.get(key), value) for key, value in model.items())
-    if isinstance(model, list):
-        return len(found if isinstance(found, list) else []) < len(model)
-    return found is None and model is not None
+def lacks(found: Mapping[str, Any], model: Mapping[str, Any]) -> bool:
+    """Tell whether a resource has fewer things in some system than the model; how they are does not count."""
+    return any(_count(found.get(system)) < _count(things) for system, things in model.items())
+
+
+def _count(things: Any) -> int:
+    return len(things) if isinstance(things, list | Mapping) else int(things is not None)
 
 
 def differences(found: Any, model: Any, place: str = "") -> list[str]:
