@@ -6,7 +6,7 @@ BIN := .venv/bin
 FEATURE ?= dist/mesh-six-tools
 SCRIPTS := scripts/*.sh devcontainer-features/*/*.sh devcontainer-features/*/share/*.sh
 
-.PHONY: demo test unit lint integration fuzz fuzz-api test-live bench-requests bench-serve lock docs feature clean
+.PHONY: demo test unit lint integration fuzz fuzz-api prove test-live bench-requests bench-serve lock docs feature clean
 
 demo: .venv/ready
 	$(BIN)/reconcile --once --wait 3m --sandbox
@@ -33,6 +33,12 @@ fuzz: .venv/ready
 # Asks the HTTP API for some minutes what it has not been asked before; `make integration` asks the same each time.
 fuzz-api: .venv/ready
 	SCHEMATHESIS_OPTIONS="--seed $$(date +%s) --max-examples 400" $(BIN)/pytest tests/kinds/project/integration/test_api_schema.py -q
+
+# Kills, faults, races and hardships of every sort, in about half an hour on two cores; docs/reliability.md is its table.
+# SHORT=1 tries a few points of each, PARTS="kill race" some parts, FOLDER= the repositories in a folder.
+prove: .venv/ready
+	$(BIN)/python -m tests.prove --page docs/reliability.md $(if $(SEED),--seed "$(SEED)") $(if $(SHORT),--short) \
+		$(if $(FOLDER),--folder "$(FOLDER)") $(PARTS)
 
 # Compares the LiteLLM emulator with a real proxy, which it installs under .tools/ (about 760 MB).
 test-live: .venv/ready

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from reconciler.sandbox.false_answers import SPOILED
+
 Kind = Literal[
     "timeout-before",
     "timeout-after",
@@ -19,21 +21,30 @@ Kind = Literal[
     "502",
     "502-after",
     "429",
-    "429-endless",
+    "429-soon",
+    "429-never",
     "malformed",
     "malformed-after",
+    "slow",
+    "drip",
+    "refuse",
+    "403",
+    "404-page",
+    "404-object",
     "302",
     "307",
     "204",
     "empty",
+    "page",
     "empty-object",
     "empty-list",
-    "page",
-    "404-page",
-    "404-object",
     "deep",
-    "slow",
-    "refuse",
+    "secondary-limit",
+    "rate-limited",
+    "graphql-null",
+    "graphql-partial",
+    "truncated",
+    "mutated",
 ]
 
 
@@ -46,12 +57,12 @@ class Fault:
     for PostgreSQL in the statement without literals, or in "CONNECT" for a new connection.
     `kind`: a plain kind or `…-before` never reaches the server; with `…-after` the effect happens and the
     answer is lost. `refuse` closes connections at once, for ever: a system that is down. `429` has no
-    retry-after, and `429-endless` one of three million years.
-    Those from `302` to `deep` are what something else answers in a system's place, and nothing is done there:
-    redirects to the same host, a success without a body, JSON that says nothing, pages of an ingress and of a
-    login, an error of another system, and JSON a hundred thousand lists deep. PostgreSQL hangs up instead.
+    retry-after, `429-soon` a second, `429-never` millions of years. Of `graphql-partial`, `truncated` and
+    `mutated` the effect happens and the answer is spoiled, and `drip` answers in fifty pieces; the others are
+    answers that the system did not give, and nothing is done (false_answers.py).
     `times`: how often it strikes; `skip`: how many matching requests pass first.
-    `seconds`: how long `timeout-…` holds the connection before it drops it, and how long `slow` delays.
+    `seconds`: how long `timeout-…` holds the connection before it drops it, how long `slow` delays, and the
+    pause after each piece of `drip`. `seed`: what becomes of an answer that is `mutated`.
     The clients' read timeout is 10 s; a test that does not need the client's own timeout sets less, and the
     client sees a dropped connection.
     """
@@ -62,6 +73,7 @@ class Fault:
     times: int = 1
     skip: int = 0
     seconds: float = 30.0
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
@@ -71,7 +83,7 @@ class Fault:
     @property
     def after(self) -> bool:
         """Whether the server sees the request and does what it asks."""
-        return self.kind.endswith("-after") or self.kind == "slow"
+        return self.kind.endswith("-after") or self.kind in {"slow", "drip", *SPOILED}
 
 
 class Faults:

@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
@@ -18,44 +17,15 @@ import httpcore
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reconciler.sandbox.false_answers import FALSE, SPOILED, Answer, spoiled
 from reconciler.sandbox.faults import Fault, Faults
 from reconciler.sandbox.sockets import drop
 from reconciler.sandbox.traffic import RequestLog
 
-Headers = list[tuple[bytes, bytes]]
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"transfer-encoding", b"te", b"upgrade", b"date", b"server"}
 # Values that make a line of the log readable and can hold no secret.
 _SHOWN = {"page", "per_page", "size", "prefix", "delimiter", "list-type", "list", "recurse", "cas", "version"}
-_PAGE = b"<html><body>The sandbox made this fail on purpose.</body></html>"
-_JSON, _HTML = {"content-type": "application/json"}, {"content-type": "text/html"}
-_ANSWERS: Mapping[str, tuple[int, Mapping[str, str], bytes]] = {
-    "500": (500, _HTML, _PAGE),
-    "502": (502, _HTML, _PAGE),
-    "429": (429, _HTML, _PAGE),
-    "429-endless": (429, {**_HTML, "retry-after": "100000000000000"}, _PAGE),
-    "malformed": (200, _JSON, b'{"data": [{"id": '),
-    "302": (302, {**_HTML, "location": "/login"}, _PAGE),
-    "307": (307, {**_HTML, "location": "/login"}, _PAGE),
-    "204": (204, {}, b""),
-    "empty": (200, _JSON, b""),
-    "empty-object": (200, _JSON, b"{}"),
-    "empty-list": (200, _JSON, b"[]"),
-    "page": (200, _HTML, _PAGE),
-    "404-page": (404, _HTML, _PAGE),
-    "404-object": (404, _JSON, b'{"error": "Not Found", "status": 404}'),
-    "deep": (200, _JSON, b"[" * 100_000 + b"]" * 100_000),
-}
-"""By kind of fault: status, headers and body of what is answered in a system's place."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a system answered, and whether that changed anything it keeps."""
-
-    status: int
-    headers: Headers
-    body: bytes
-    wrote: bool
+_PIECES = 50
 
 
 Handler = Callable[[Scope, bytes], Awaitable[Answer]]
@@ -85,9 +55,13 @@ class Front:
         self._log.add(
             system=system, method=method, path=path, status=answer.status, wrote=answer.wrote, fault=kind
         )
+        if fault and fault.kind == "drip":
+            return await _drip(fault, answer, send)
+        if fault and fault.kind in SPOILED:
+            return await _give(scope, send, spoiled(fault.kind, answer, fault.seed))
         if fault and fault.kind != "slow":
             return await _fail(fault, scope, receive, send)
-        return await _send(send, answer.status, answer.headers, answer.body)
+        return await _send(send, answer)
 
 
 class Emulated:
@@ -190,24 +164,45 @@ async def _body(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _send(send: Send, answer: Answer) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def _give(scope: Scope, send: Send, answer: Answer) -> None:
+    """Send an answer whose body may be shorter than it says; then the connection is cut."""
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    promised = dict(answer.headers).get(b"content-length", b"0")
+    whole = int(promised) <= len(answer.body)
+    await send({"type": "http.response.body", "body": answer.body, "more_body": not whole})
+    if not whole:
+        # What was sent gets there before the end of the connection does.
+        await asyncio.sleep(0.01)
+        _hang_up(scope)
+
+
+async def _drip(fault: Fault, answer: Answer, send: Send) -> None:
+    await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+    step = max(1, len(answer.body) // _PIECES)
+    for at in range(0, len(answer.body), step):
+        await send({"type": "http.response.body", "body": answer.body[at : at + step], "more_body": True})
+        await asyncio.sleep(fault.seconds)
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _fail(fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
     """Do to the client what the fault says."""
     kind = fault.kind.removesuffix("-before").removesuffix("-after")
-    if answer := _ANSWERS.get(kind):
-        status, told, body = answer
-        length = {} if status == 204 else {"content-length": str(len(body))}
-        headers = [(name.encode(), value.encode()) for name, value in {**told, **length}.items()]
-        return await _send(send, status, headers, body)
+    if answer := FALSE.get(kind):
+        return await _send(send, answer)
     if kind == "timeout":
         # After the whole request, the only thing left to receive is that the client went away.
         with suppress(TimeoutError):
             await asyncio.wait_for(receive(), fault.seconds)
-    transport = TrackedProtocol.transports.get((scope["client"], scope["server"]))
-    if transport:
-        drop(transport)
+    _hang_up(scope)
     return None
+
+
+def _hang_up(scope: Scope) -> None:
+    if transport := TrackedProtocol.transports.get((scope["client"], scope["server"])):
+        drop(transport)

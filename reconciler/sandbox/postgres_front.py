@@ -20,7 +20,7 @@ from reconciler.sandbox.traffic import RequestLog
 
 _SSL_REQUEST, _ENCRYPTION_REQUEST, _CANCEL_REQUEST = 80877103, 80877104, 80877102
 _CHUNK = 65_536
-_ERRORS = {"500": "XX000", "502": "57P01", "429": "53300"}
+_ERRORS = {"500": "XX000", "502": "57P01", "429": "53300", "403": "42501"}
 
 
 class PostgresFront:

@@ -5,6 +5,7 @@ Not forked from the tests themselves, which may have threads.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+import structlog
 import tenacity.nap
 
 from reconciler.__main__ import main
@@ -36,6 +38,12 @@ PROCESSES.set_forkserver_preload(
 )
 # Whom connections trust is found out once for all, too.
 trusted()
+
+
+def quiet() -> None:
+    """Have this process log nothing: passes that go wrong as they should have much to say."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
 
 
 def run_program(words: Sequence[str], environ: Mapping[str, str], text: str = "") -> tuple[int, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +56,21 @@ def settle_at_once(sandbox: Sandbox, *, only: Sequence[str] = (), **environment:
 
 
 @contextmanager
-def without_kustomize(sandbox: Sandbox) -> Iterator[None]:
-    """Let passes check trees by themselves: with a hundred projects every push waits for a kustomize."""
+def configured(sandbox: Sandbox, section: str, line: str) -> Iterator[None]:
+    """Have one more line in a section of the sandbox's reconciler.yaml."""
     path = sandbox.configuration_file()
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("manifests:\n", "manifests:\n  kustomize: builtin\n"), encoding="utf-8")
+    assert f"\n{section}:\n" in text
+    path.write_text(text.replace(f"\n{section}:\n", f"\n{section}:\n  {line}\n"), encoding="utf-8")
     try:
         yield
     finally:
         path.write_text(text, encoding="utf-8")
+
+
+def without_kustomize(sandbox: Sandbox) -> AbstractContextManager[None]:
+    """Let passes check trees by themselves: with a hundred projects every push waits for a kustomize."""
+    return configured(sandbox, "manifests", "kustomize: builtin")
 
 
 def git(repository: str, *arguments: str) -> str:

@@ -48,12 +48,15 @@ def person(sandbox: Sandbox, folder: Path, repository: str = "CONFIG_REPOSITORY"
 
 
 @contextmanager
-def over_http(sandbox: Sandbox) -> Iterator[dict[str, str]]:
-    """Serve both repositories with a password; yields the variables that name them so."""
+def over_http(sandbox: Sandbox, server: GitServer | None = None) -> Iterator[dict[str, str]]:
+    """Serve both repositories with a password; yields the variables that name them so.
+
+    `server`: another one of their folder, with the same password.
+    """
     folder = Path(sandbox.environment()["CONFIG_REPOSITORY"]).parent
     for name in ("config", "manifests"):
         git(folder / f"{name}.git", "config", "http.receivepack", "true")
-    with serve(GitServer(folder, password=PASSWORD)) as url:
+    with serve(server or GitServer(folder, password=PASSWORD)) as url:
         yield {
             "CONFIG_REPOSITORY": f"{url}/config.git",
             "CONFIG_REPOSITORY_TOKEN": PASSWORD,

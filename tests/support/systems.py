@@ -69,6 +69,12 @@ class Systems:
         if "_database" in self.__dict__:
             self._database.close()
 
+    def connect_again(self) -> None:
+        """Let go of the connection to a database that was restarted."""
+        if "_database" in self.__dict__:
+            self._database.close()
+            del self._database
+
     # -- what is there ----------------------------------------------------------------------------
 
     def store(self, system: str) -> Store:

@@ -22,7 +22,7 @@ from tests.support.systems import Systems
 
 KINDS: tuple[Kind, ...] = (
     "404-page", "404-object", "page", "empty-object", "empty-list", "302", "204", "empty", "deep",
-    "429-endless",
+    "429-never",
 )  # fmt: skip
 SLUG = slug_of("settledlongago")
 ALWAYS = 10_000

@@ -17,6 +17,7 @@ from reconciler.kinds.project.resources.validate_repo import ValidateRepo
 from reconciler.model.decision import Failed, Needed, Settled
 from reconciler.model.item import Identity
 from reconciler.model.observation import Absent, Known
+from reconciler.model.plan import Planned
 from reconciler.settings.giving import Reading
 from tests.kinds.project.support.github import Stage, stage, target
 
@@ -86,14 +87,19 @@ def test_a_renamed_repository_is_known_by_its_number(github: Stage) -> None:
     another = github.repository("widgets")
     before = Identity("repository acme/widgets", str(made["id"]))
     known = replace(target(section=section), identity=before)
-    view = KindView(
-        KINDS["project"],
-        (validate,),
-        {validate.name: {known.slug: known}},
-        {validate.name: github.observe(validate, known)},
-    )
-    (planned,) = plan(view, [known.slug])
-    failed = planned.planned[validate.name]
+
+    def planned() -> Planned:
+        findings = {validate.name: github.observe(validate, known)}
+        view = KindView(KINDS["project"], (validate,), {validate.name: {known.slug: known}}, findings)
+        return plan(view, [known.slug])[0].planned[validate.name]
+
+    # Somebody else's of the old name is not believed to be it.
+    followed = planned()
+    assert isinstance(followed, Settled)
+    assert (followed.outputs["fullName"], followed.outputs["id"]) == ("acme/gadgets", made["id"])
+    # Only once the repository itself is gone there is nothing left to follow.
+    github.does("PATCH", "repositories/acme/gadgets", {"deleted": True})
+    failed = planned()
     assert isinstance(failed, Failed)
     assert failed.conflict
     assert "repository acme/widgets is another one than before" in failed.reason
