@@ -24,8 +24,7 @@ class Scenario:
 
     `act`: does it to the items of these names, all at once. `ends`: the status that they then come to, ""
     where nothing is left of them. `after`: the scenario at whose end it begins; "" for names that nothing has
-    heard of. `later`: how much time goes by before the passes that it is about. `alone`: passes cannot be
-    told to look at certain items only, since these have no file; so each item goes the whole way by itself.
+    heard of. `later`: how much time goes by before the passes that it is about.
     """
 
     name: str
@@ -33,7 +32,20 @@ class Scenario:
     act: Act
     after: str = ""
     later: timedelta = timedelta()
-    alone: bool = False
+
+
+def leaving(after: str, back: str) -> tuple[Scenario, ...]:
+    """Return what follows from taking files away, the same for every kind.
+
+    `after`: the scenario at whose end the files go. `back`: the status to which items come whose file is put
+    back in time.
+    """
+    return (
+        Scenario("offboarding", "offboarding", lambda world, names: world.take_away(names), after),
+        Scenario("restore", back, lambda world, names: world.change(names), "offboarding", timedelta(days=2)),
+        Scenario("notice", "offboarding", lambda world, names: None, "offboarding", timedelta(days=8)),
+        Scenario("removal", "", lambda world, names: None, "notice", timedelta(hours=2)),
+    )
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ class _Trial:
         self._settled_things = world.inventory(bystander)
         self._model: Any = self._settled_things
         self._usual = 0
-        self.at_once = 1 if scenario and scenario.alone else BATCH
+        self.at_once = BATCH
         self.calls: list[Call] = self._taken(first)
 
     def _taken(self, first: str) -> list[Call]:

@@ -96,8 +96,7 @@ def run(job: str, ground: Ground) -> Figures:
         assert world.settle(measure, scenario) == []
         each = {thing: count - before[thing] for thing, count in world.totals().items()}
         heads = world.systems.mark().heads
-        for group in [[point] for point in points] if scenario.alone else [points]:
-            _kill_all(world, scenario, group, model, figures, ground)
+        _kill_all(world, scenario, points, model, figures, ground)
         wanted = {thing: before[thing] + count * (1 + len(points)) for thing, count in each.items()}
         figures.fall_short(TOGETHER, _miscounted(world.totals(), wanted))
         figures.fall_short(TOGETHER, _left_behind(world, heads))
@@ -146,7 +145,7 @@ def trace(world: World, name: str) -> Trace:
         with counted_pushes() as counted:
             result = world.run([name])
         pushes.append(len(counted))
-        if result.again_in is None and not result.changes:
+        if (result.again_in is None and not result.changes) or not world.only([name]):
             break
         world.evidence.time_passes(world.systems)
     requests = world.sandbox.requests(mark)

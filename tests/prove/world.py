@@ -17,6 +17,7 @@ import pytest
 from reconciler.engine.cycle import Cycle
 from reconciler.engine.kind import Kind
 from reconciler.engine.result import PassResult
+from reconciler.engine.trailers import OFFBOARD_TRAILER
 from reconciler.git.status_text import load_status
 from reconciler.model.item import ItemId
 from reconciler.model.outcome import Condition
@@ -102,9 +103,10 @@ class World:
             self.evidence.people(self.systems, cycle, name)
 
     def take_away(self, names: Sequence[str]) -> None:
-        """Merge a commit without the files of these names."""
+        """Merge a commit without the files of these names, which confirms that all of them are to go."""
         files = {self.file(name): None for name in names}
-        self.systems.commit(self.systems.config, files, "Take away")
+        named = ", ".join(str(self.id(name)) for name in names)
+        self.systems.commit(self.systems.config, files, f"Take away\n\n{OFFBOARD_TRAILER}: {named}\n")
 
     def commit_elsewhere(self) -> dict[str, str]:
         """Commit a new file of somebody else's to both repositories; returns its path and text."""
@@ -146,10 +148,10 @@ class World:
             return self.cycle(**environment).run(only=self.only(names))
 
     def only(self, names: Sequence[str]) -> list[str]:
-        """Return what to tell a pass that is to look at these items only; nothing where one has no file."""
+        """Return what to tell a pass that is to look at these items only; nothing where one is no more."""
         tree = self.systems.config.revparse_single("main^{tree}")
         assert isinstance(tree, pygit2.Tree)
-        if any(self.file(name) not in tree for name in names):
+        if any(self.file(name) not in tree and status_path(self.id(name)) not in tree for name in names):
             return []
         return [str(self.id(name)) for name in names]
 

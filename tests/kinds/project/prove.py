@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.kinds.project.evidence.access import copy_receivers_secret
 from tests.kinds.project.evidence.item import neutral, owner_of, slug_of
-from tests.prove.declared import Provable, Scenario
+from tests.prove.declared import Provable, Scenario, leaving
 from tests.prove.world import World
 from tests.support.systems import Systems
 
@@ -65,14 +65,12 @@ def _at_the_auth_service(systems: Systems) -> Iterator[tuple[str, str]]:
 
 
 PROVE = Provable(
-    # What follows from taking files away belongs here, as scenarios with `alone=True`: the file taken away
-    # after "change" (`act=lambda world, names: world.take_away(names)`), the end of the grace after that
-    # (`later=timedelta(days=8)`, `ends=""`), and within it the file put back (`world.change(names)`).
     scenarios=(
         Scenario("onboarding", "waiting_auth", lambda world, names: world.write(names)),
         Scenario("protected branch", "waiting_merge", _protect),
         Scenario("login", "completed", lambda world, names: world.help(names), after="onboarding"),
         Scenario("change", "completed", lambda world, names: world.change(names), after="login"),
+        *leaving(after="change", back="completed"),
     ),
     changed=lambda name: CHANGED % (owner_of(name), name),
     prepare=copy_receivers_secret,
