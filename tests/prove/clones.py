@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -99,7 +100,7 @@ class _Trial:
     def calls(self, ground: Ground) -> None:
         file = ground.folder / "calls"
         self._traced(["-o", str(file)])
-        calls = _calls_of_the_first_thread(file.read_text(encoding="utf-8", errors="replace").splitlines())
+        calls = _calls_of_one_thread(file.read_text(encoding="utf-8", errors="replace").splitlines())
         work = str(self._world.systems.layout.work)
         points = [(number, call) for number, call in enumerate(calls, 1) if work in call]
         if len(points) > EXACT:
@@ -182,10 +183,11 @@ def _put(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _calls_of_the_first_thread(lines: list[str]) -> list[str]:
-    """Return the lines of strace that begin a call; it counts the calls of each thread for itself."""
-    first = lines[0].split()[0]
-    return [line for line in lines if line.startswith(f"{first} ") and "(" in line and "resumed>" not in line]
+def _calls_of_one_thread(lines: list[str]) -> list[str]:
+    """Return the lines that begin a call of the busiest thread: strace counts the calls of each for itself."""
+    calls = [line for line in lines if "(" in line and "resumed>" not in line]
+    ((busiest, _),) = Counter(line.split()[0] for line in calls).most_common(1)
+    return [line for line in calls if line.split()[0] == busiest]
 
 
 def _can_trace() -> bool:
