@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -99,14 +100,20 @@ class _Trial:
     def calls(self, ground: Ground) -> None:
         file = ground.folder / "calls"
         self._traced(["-o", str(file)])
-        calls = _calls_of_the_first_thread(file.read_text(encoding="utf-8", errors="replace").splitlines())
+        calls = _calls_of_one_thread(file.read_text(encoding="utf-8", errors="replace").splitlines())
         work = str(self._world.systems.layout.work)
-        points = [(number, call) for number, call in enumerate(calls, 1) if work in call]
+        # strace counts for each system call by itself.
+        names = [call.split()[1].partition("(")[0] for call in calls]
+        points = [
+            (name, names[: number + 1].count(name), call)
+            for number, (name, call) in enumerate(zip(names, calls, strict=True))
+            if work in call
+        ]
         if len(points) > EXACT:
             points = sorted(ground.random.sample(points, EXACT))
-        for number, call in ground.some(points, 3):
-            code = self._traced(["-o", os.devnull, "-e", f"inject={CALLS}:signal=SIGKILL:when={number}"])
-            point = f"call {number}, {call.partition('(')[0]} of {call.rpartition('/')[2][:40]}"
+        for name, number, call in ground.some(points, 3):
+            code = self._traced(["-o", os.devnull, "-e", f"inject={name}:signal=SIGKILL:when={number}"])
+            point = f"{name} {number}, of {call.rpartition('/')[2][:40]}"
             if code == 0:
                 self._figures.fall_short(point, [("broken", "the pass was not killed")])
             self._judge(point)
@@ -182,10 +189,11 @@ def _put(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _calls_of_the_first_thread(lines: list[str]) -> list[str]:
-    """Return the lines of strace that begin a call; it counts the calls of each thread for itself."""
-    first = lines[0].split()[0]
-    return [line for line in lines if line.startswith(f"{first} ") and "(" in line and "resumed>" not in line]
+def _calls_of_one_thread(lines: list[str]) -> list[str]:
+    """Return the lines that begin a call of the busiest thread; strace counts for each by itself."""
+    calls = [line for line in lines if "(" in line and "resumed>" not in line]
+    ((busiest, _),) = Counter(line.split()[0] for line in calls).most_common(1)
+    return [line for line in calls if line.split()[0] == busiest]
 
 
 def _can_trace() -> bool:
