@@ -11,7 +11,8 @@ import structlog
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.kind import Kind
 from reconciler.model.decision import Failed, Waiting
-from reconciler.model.errors import DEFECT, ReconcilerError
+from reconciler.model.errors import DEFECT, ReconcilerError, of_this_machine
+from reconciler.model.observation import Unknown
 
 log = structlog.get_logger()
 
@@ -19,13 +20,17 @@ AnswerT = TypeVar("AnswerT")
 COMMITTED_SOON = timedelta(seconds=1)
 
 
-def safely(resource: AnyResource, target: Target[Any], decide: Callable[[], AnswerT]) -> AnswerT | Failed:
+def safely(
+    resource: AnyResource, target: Target[Any], decide: Callable[[], AnswerT]
+) -> AnswerT | Failed | Unknown:
     """Return a decision; a defect that one item meets is that item's, and never the pass's."""
     try:
         return decide()
     except ReconcilerError as error:
         return Failed(error.message, error.remedy)
     except Exception as error:
+        if want := of_this_machine(error):
+            return Unknown(*want)
         log.error(
             "plan failed unexpectedly",
             resource=resource.name,

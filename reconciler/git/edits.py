@@ -318,6 +318,8 @@ def _attempt_exclusions(
         group = {index: edit for index, edit in excluded.items() if edit.root == root}
         try:
             answers = exclude(draft, root, [edit.path for edit in group.values()])
+        except SystemFault:
+            raise
         except Exception as error:  # as for any other edit
             log.debug("traceback", exc_info=True)
             outcomes |= {index: _defect(edit, error) for index, edit in group.items()}

@@ -25,7 +25,9 @@ response body, URL with credentials or secret into the text.
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from typing import ClassVar
 
 DEFECT = "this is a defect: report it with the debug log (-v)"
@@ -44,6 +46,22 @@ def bounded_pause(seconds: float | None) -> float | None:
     if seconds is None or math.isnan(seconds):
         return None
     return min(max(seconds, 0.0), LONGEST_PAUSE)
+
+
+def of_this_machine(error: Exception) -> tuple[str, str] | None:
+    """Return (reason, remedy) of what is no defect but a want of this machine; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _WANTS:
+        return None
+    return f"this machine cannot go on: {os.strerror(error.errno or 0)}", _WANTS[error.errno]
+
+
+_WANTS = {
+    errno.EMFILE: "let this process open more files (`ulimit -n`, 256 is plenty)",
+    errno.ENFILE: "let this machine open more files",
+    errno.ENOMEM: "give it more memory",
+    errno.ENOSPC: "free some space on its disk",
+    errno.EDQUOT: "free some of its quota on the disk",
+}
 
 
 class ReconcilerError(Exception):

@@ -72,7 +72,7 @@ def document(
     resources = {
         outcome.resource: written
         for outcome in report.outcomes
-        if (written := _entry(outcome, entry(old, outcome.resource), now))
+        if (written := _entry(outcome, entry(old, outcome.resource), now, leaving=report.removal is not None))
     }
     new: dict[str, Json] = {"status": report.status, "kind": report.kind, "source": report.source}
     if (known := report.identity or identity(old)) is not None:
@@ -146,16 +146,20 @@ def _written_state(outcome: Outcome, old: Object) -> tuple[Condition | None, str
         return None, ""
 
 
-def _entry(outcome: Outcome, old: Object, now: datetime) -> Object:
+def _entry(outcome: Outcome, old: Object, now: datetime, *, leaving: bool) -> Object:
     condition, awaits = _written_state(outcome, old)
     if condition is None:
         return {}
     if outcome.unreadable:
         return old
-    moment, before = now.strftime("%Y-%m-%dT%H:%M:%SZ"), old.get("since")
-    # What is still to come was read off a clock that was wrong. (Texts of this form sort like their times.)
-    same = old.get("state") == str(condition) and isinstance(before, str) and "" < before <= moment
-    new: dict[str, Json] = {"state": str(condition), "since": before if same else moment}
+    settled = condition is Condition.OK
+    if leaving and settled:
+        # As its file is gone it is as it should be; once the file is back, that says nothing of it.
+        condition = Condition.BLOCKED
+    # A clock that is wrong for a while, whichever way, is no reason to write anything.
+    same = old.get("state") == str(condition)
+    since = old.get("since") if same and old.get("since") else now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    new: dict[str, Json] = {"state": str(condition), "since": since}
     if awaits:
         new["awaits"] = awaits
     if outcome.reason:
@@ -163,7 +167,7 @@ def _entry(outcome: Outcome, old: Object, now: datetime) -> Object:
     if remedy := outcome.remedy or outcome.todo:
         new["remedy"] = remedy
     # Also of a skipped one: when its file switches it on again, what was made before is still known.
-    keeps = condition is not Condition.OK and not outcome.outputs
+    keeps = not settled and not outcome.outputs
     kept = mapping(old.get("outputs")) if keeps else outcome.outputs
     if kept:
         new["outputs"] = dict(kept)

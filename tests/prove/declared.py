@@ -24,7 +24,8 @@ class Scenario:
 
     `act`: does it to the items of these names, all at once. `ends`: the status that they then come to, ""
     where nothing is left of them. `after`: the scenario at whose end it begins; "" for names that nothing has
-    heard of. `later`: how much time goes by before the passes that it is about.
+    heard of. `later`: how much time goes by before the passes that it is about. `leaves`: the items are on
+    their way out in it.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Scenario:
     act: Act
     after: str = ""
     later: timedelta = timedelta()
+    leaves: bool = False
 
 
 def leaving(after: str, back: str) -> tuple[Scenario, ...]:
@@ -40,11 +42,14 @@ def leaving(after: str, back: str) -> tuple[Scenario, ...]:
     `after`: the scenario at whose end the files go. `back`: the status to which items come whose file is put
     back in time.
     """
+    later = timedelta(days=2), timedelta(days=8), timedelta(hours=2)
     return (
-        Scenario("offboarding", "offboarding", lambda world, names: world.take_away(names), after),
-        Scenario("restore", back, lambda world, names: world.change(names), "offboarding", timedelta(days=2)),
-        Scenario("notice", "offboarding", lambda world, names: None, "offboarding", timedelta(days=8)),
-        Scenario("removal", "", lambda world, names: None, "notice", timedelta(hours=2)),
+        Scenario(
+            "offboarding", "offboarding", lambda world, names: world.take_away(names), after, leaves=True
+        ),
+        Scenario("restore", back, lambda world, names: world.change(names), "offboarding", later[0]),
+        Scenario("notice", "offboarding", lambda world, names: None, "offboarding", later[1], leaves=True),
+        Scenario("removal", "", lambda world, names: None, "notice", later[2], leaves=True),
     )
 
 

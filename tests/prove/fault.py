@@ -100,8 +100,11 @@ def _trial(world: World, name: str, figures: Figures) -> _Trial:
     mark = world.sandbox.mark()
     chain = world.provable.chain(scenario) if scenario else []
     for each in chain or world.provable.scenarios[:1]:
-        # All that goes a part of the way goes it together, so that the clock is the same for all.
+        # All that goes a part of the way goes it together, so that the clock is the same for all; but what
+        # only stands by does not leave.
         together = [bystander, first] if chain else [bystander]
+        if each.leaves:
+            together = [first]
         world.begin(together, each)
         _settled(world, together, each)
     world.passes(MOST_STRUCK, [bystander])

@@ -13,8 +13,15 @@ import structlog
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.deciding import being_committed, safely
 from reconciler.engine.result import KindView
-from reconciler.model.decision import Action, Change, Decision, Failed, Needed, Settled, Skipped, Waiting
-from reconciler.model.errors import DEFECT, Collision, ReconcilerError, Senseless, Unavailable
+from reconciler.model.decision import Action, Change, Failed, Needed, Settled, Skipped, Waiting
+from reconciler.model.errors import (
+    DEFECT,
+    Collision,
+    ReconcilerError,
+    Senseless,
+    Unavailable,
+    of_this_machine,
+)
 from reconciler.model.json import Object, resolve
 from reconciler.model.observation import Finding, Seen, Unconfigured, Unknown
 from reconciler.model.outcome import Condition, Outcome
@@ -95,6 +102,8 @@ def guarded(resource: AnyResource, target: Target[Any], make: Callable[[], Outco
             resource.name, resource.phase, Condition.ERROR, reason=error.message, remedy=error.remedy
         )
     except Exception as error:
+        if want := of_this_machine(error):
+            return not_done(resource, *want)
         log.error(
             "apply failed unexpectedly",
             resource=resource.name,
@@ -127,7 +136,7 @@ def _may_be_unneeded(resource: AnyResource, answer: Planned, unneeded: Set[str])
 
 def _planned_again(
     resource: AnyResource, target: Target[Any], finding: Finding[Any], outcomes: Mapping[str, Outcome]
-) -> Decision:
+) -> Planned:
     """Plan once more, with what is known by now of what had to be made first."""
     assert not isinstance(finding, Unknown | Unconfigured)  # noqa: S101 - neither waits nor changes anything
     seen: Seen[Any] = finding
@@ -222,7 +231,7 @@ def carry_out(
         return _outcome(resource, act(target, ready, write), Condition.CHANGED)
     except (Unavailable, Senseless) as error:
         reason = f"may or may not have happened: {error.message}"
-        return not_done(resource, reason, error.retry_after, error.remedy)
+        return not_done(resource, reason, error.remedy, error.retry_after)
     except Collision as error:
         return _collided(resource, target, error, finding, look_again)
 
@@ -250,7 +259,7 @@ def _inputs(resource: AnyResource, outcomes: Mapping[str, Outcome]) -> dict[str,
 
 
 def not_done(
-    resource: AnyResource, reason: str, retry_after: float | None = None, remedy: str = ""
+    resource: AnyResource, reason: str, remedy: str = "", retry_after: float | None = None
 ) -> Outcome:
     """Return the outcome of a change of which nobody knows whether it was made."""
     wait = timedelta(seconds=5.0 if retry_after is None else retry_after)

@@ -20,6 +20,7 @@ from reconciler.model.errors import (
     NotConfigured,
     ReconcilerError,
     SystemFault,
+    of_this_machine,
 )
 from reconciler.model.item import Item, ItemId
 from reconciler.model.loaded import Loaded
@@ -218,6 +219,8 @@ TOO_MANY_DEFECTS = Unknown("not read, after too many unexpected errors", DEFECT)
 
 
 def _defect(resource: AnyResource, error: Exception) -> Unknown:
+    if want := of_this_machine(error):
+        return Unknown(*want)
     log.error("observe failed unexpectedly", resource=resource.name, error=type(error).__name__)
     log.debug("traceback", exc_info=True)
     return Unknown(f"{resource.name}: unexpected {type(error).__name__}", DEFECT)
