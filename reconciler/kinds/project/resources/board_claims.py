@@ -59,13 +59,15 @@ def claim_of(board: Board, repository: GitHubRepository, target: Target[ProjectS
 def closest_of(
     boards: Iterable[Board], repository: GitHubRepository, target: Target[ProjectSpec]
 ) -> tuple[Claim, Board] | None:
-    """Return the board that is ours, or may be, and why: of several the remembered one, else the oldest."""
+    """Return the board that is ours, or may be, and why: of several the oldest that is open.
+
+    Whatever a status file remembers: two reconcilers that remember different ones would close both.
+    """
     order: tuple[Claim, ...] = ("marked", "begun", "titled")
-    remembered = target.remembered.get("boardId")
     claims = [(claim, board) for board in boards if (claim := claim_of(board, repository, target))]
     return min(
         claims,
-        key=lambda pair: (order.index(pair[0]), pair[1].id != remembered, pair[1].number),
+        key=lambda pair: (order.index(pair[0]), pair[1].closed, pair[1].number),
         default=None,
     )
 

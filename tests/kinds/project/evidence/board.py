@@ -31,15 +31,20 @@ def _boards(systems: Systems, name: str) -> Any:
                 if each["name"] == "Status"
             ),
         }
-        for _, board in github.items("github.boards")
+        for board in _open(systems)
         if board["id"] in linked
         or str(number) in f"{board['title']} {board['readme']}"
         or name in board["title"]
     ]
 
 
+def _open(systems: Systems) -> list[Mapping[str, Any]]:
+    """Return the boards that are open: a second one of a project's is closed, since none is ever deleted."""
+    return [board for _, board in systems.store("github").items("github.boards") if not board["closed"]]
+
+
 def _totals(systems: Systems) -> Mapping[str, int]:
-    return {"boards": sum(1 for _ in systems.store("github").items("github.boards"))}
+    return {"boards": len(_open(systems))}
 
 
 def _their_board(systems: Systems, name: str) -> Look:

@@ -54,12 +54,20 @@ def test_an_empty_one_is_closed_and_the_older_one_kept(github: Stage, marked: bo
     assert other["path"] not in again.note
 
 
-def test_the_remembered_one_is_kept_though_it_is_the_newer_one(github: Stage) -> None:
+def test_the_older_one_is_kept_whichever_is_remembered(github: Stage) -> None:
     number = github.repository()["id"]
     first = settled(github)
     newer = late(github, title="ours", readme=marker(number))
     done = settled(github, {"boardId": newer["nodeId"]})
-    assert done.outputs["boardId"] == newer["nodeId"] != first.outputs["boardId"]
+    assert done.outputs["boardId"] == first.outputs["boardId"] != newer["nodeId"]
+    assert open_boards(github) == [first.outputs["boardId"]]
+
+
+def test_an_open_one_is_kept_beside_one_that_was_closed(github: Stage) -> None:
+    number = github.repository()["id"]
+    late(github, title="ours", readme=marker(number), closed=True)
+    newer = late(github, title="ours", readme=marker(number))
+    assert settled(github).outputs["boardId"] == newer["nodeId"]
     assert open_boards(github) == [newer["nodeId"]]
 
 
