@@ -184,7 +184,16 @@ class Cycle:
         history.problems += foreign_recipients(loaded, self.kinds, self._trusted())
         postponed = postpone(loaded, now)
         active = _selected(loaded, only, postponed)
-        gone = self._leaving(loaded, config, history, only, now)
+        gone = leaving(
+            loaded,
+            config,
+            self.kinds,
+            followed(history.followed(self._branch(config.branch)), config),
+            now=now,
+            grace=self.sections.get(RemovalSettings).grace,
+        )
+        if only:
+            gone = {item: each for item, each in gone.items() if item in _chosen(loaded, only)}
         views: dict[str, KindView] = {}
         planned: list[ItemPlan] = []
         removed: list[ItemPlan] = []
@@ -214,24 +223,6 @@ class Cycle:
             leaving=gone,
             whole=not only,
         )
-
-    def _leaving(
-        self, loaded: Loaded, config: Snapshot, history: History, only: Sequence[str], now: datetime
-    ) -> dict[ItemId, Leaving]:
-        """Return the items whose file is gone; of those that were not chosen, nothing is known to be."""
-        if not loaded.gone:
-            return {}
-        names = [*(item.id for item in loaded.items), *sorted(loaded.gone)]
-        chosen = {chosen_item(name, names) for name in only}
-        found = leaving(
-            loaded,
-            config,
-            self.kinds,
-            followed(history.followed(self._branch(config.branch)), config),
-            now=now,
-            grace=self.sections.get(RemovalSettings).grace,
-        )
-        return {item: each for item, each in found.items() if not only or item in chosen}
 
     def _branch(self, name: str) -> str:
         return f"{self.repositories.config.location.address}#{name}"
@@ -367,9 +358,14 @@ class Cycle:
             return ""
 
 
-def _selected(loaded: Loaded, only: Sequence[str], postponed: frozenset[ItemId]) -> list[Item[Any]]:
+def _chosen(loaded: Loaded, only: Sequence[str]) -> set[ItemId]:
+    """Return the items that are meant by these names, of those that have a file and those that had one."""
     names = [*(item.id for item in loaded.items), *sorted(loaded.gone)]
-    chosen = {chosen_item(name, names) for name in only}
+    return {chosen_item(name, names) for name in only}
+
+
+def _selected(loaded: Loaded, only: Sequence[str], postponed: frozenset[ItemId]) -> list[Item[Any]]:
+    chosen = _chosen(loaded, only)
     return [
         item
         for item in loaded.items

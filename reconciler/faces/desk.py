@@ -20,7 +20,8 @@ from reconciler.faces.catalogue import Catalogue
 from reconciler.faces.item_view import Proposed
 from reconciler.faces.proposals import Proposals, path_of
 from reconciler.faces.sealed_entry import Request, commit_entry, request_of, sealed_text
-from reconciler.git.edits import Fate, NewFile
+from reconciler.git.applied_edits import Fate
+from reconciler.git.edits import NewFile
 from reconciler.git.status_text import dump_status
 from reconciler.model.errors import Conflict, UnknownItem
 from reconciler.model.item import Item, ItemId

@@ -16,7 +16,8 @@ from reconciler.engine.naming import chosen_item
 from reconciler.engine.repositories import Preview
 from reconciler.engine.result import Look
 from reconciler.engine.trailers import OFFBOARD_TRAILER
-from reconciler.git.edits import Edit, Fate, Gone, Guard
+from reconciler.git.applied_edits import Fate
+from reconciler.git.edits import Edit, Gone, Guard
 from reconciler.model.decision import Failed, Needed, Settled
 from reconciler.model.duration import format_duration
 from reconciler.model.errors import Conflict

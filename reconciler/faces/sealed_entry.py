@@ -11,7 +11,8 @@ from reconciler.engine.contract import AnyResource, SealedForm
 from reconciler.engine.cycle import Cycle
 from reconciler.engine.kind import Kind, Kinds
 from reconciler.engine.naming import chosen_item
-from reconciler.git.edits import Fate, HumanEntry
+from reconciler.git.applied_edits import Fate
+from reconciler.git.edits import HumanEntry
 from reconciler.git.repository import Repository
 from reconciler.model.errors import ConfigurationError, Conflict, UnknownItem, UsageError
 from reconciler.model.item import ItemId

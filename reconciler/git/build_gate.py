@@ -17,8 +17,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from reconciler.git.applied_edits import EditOutcome, apply_edits
 from reconciler.git.build_check import Checker
-from reconciler.git.edits import Edit, EditOutcome, apply_edits
+from reconciler.git.edits import Edit
 from reconciler.git.inclusion import Kustomizations, included
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.snapshot import Snapshot

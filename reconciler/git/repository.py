@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from reconciler.git.applied_edits import EditOutcome, Fate, apply_edits
 from reconciler.git.clone import Clone, Damaged
-from reconciler.git.edits import Edit, EditOutcome, Fate, apply_edits
+from reconciler.git.edits import Edit
 from reconciler.git.locations import Location
 from reconciler.git.remote import Heads, Remote
 from reconciler.git.snapshot import Snapshot

@@ -15,8 +15,8 @@ from typing import Any
 
 from reconciler.engine.item_file import InvalidFiles, parse
 from reconciler.engine.kind import Kind
+from reconciler.git.applied_edits import Fate, apply_edits
 from reconciler.git.clone import Clone
-from reconciler.git.edits import Fate, apply_edits
 from reconciler.git.manifest_tree import ManifestEdits, ManifestTree
 from reconciler.git.snapshot import Snapshot
 from reconciler.git.status_text import dump_status

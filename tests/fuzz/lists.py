@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-from reconciler.git.edits import Fate, File, ListEntry, apply_edits
+from reconciler.git.applied_edits import Fate, apply_edits
+from reconciler.git.edits import File, ListEntry
 from reconciler.git.tree import EMPTY_TREE, Draft, Memory
 from reconciler.git.yaml_edit import entries, insert_entries
 from reconciler.model.errors import InvalidFile

@@ -23,8 +23,9 @@ from reconciler.engine.stages.load import load
 from reconciler.faces import item_view
 from reconciler.faces.cli.display import Program
 from reconciler.faces.cli.status_view import show_status
+from reconciler.git.applied_edits import Fate, apply_edits
 from reconciler.git.clone import Clone
-from reconciler.git.edits import Fate, StatusKeys, apply_edits
+from reconciler.git.edits import StatusKeys
 from reconciler.git.snapshot import Snapshot
 from reconciler.git.status_text import dump_status, load_status, merge
 from reconciler.git.tree import EMPTY_TREE, Draft, Memory

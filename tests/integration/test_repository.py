@@ -15,7 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from reconciler.git import clone
-from reconciler.git.edits import Edit, Fate, File, Folder, Guard, ListEntry
+from reconciler.git.applied_edits import Fate
+from reconciler.git.edits import Edit, File, Folder, Guard, ListEntry
 from reconciler.git.locations import Location
 from reconciler.git.repository import Repository
 from reconciler.git.tree import EntryKind

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.git.edits import Edit, Fate, File, Folder, Guard, Included, ListEntry, StatusKeys, apply_edits
+from reconciler.git.applied_edits import Fate, apply_edits
+from reconciler.git.edits import Edit, File, Folder, Guard, Included, ListEntry, StatusKeys
 from reconciler.git.status_text import load_status
 from reconciler.git.tree import EMPTY_TREE, Draft, EntryKind, Memory, folder_id, object_id_of
 from reconciler.model.item import ItemId

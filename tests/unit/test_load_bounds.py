@@ -10,8 +10,9 @@ import pytest
 from reconciler.engine.file_names import wrong_name
 from reconciler.engine.stages.load import load
 from reconciler.git import tree
+from reconciler.git.applied_edits import Fate, apply_edits
 from reconciler.git.clone import Clone
-from reconciler.git.edits import Fate, StatusKeys, apply_edits
+from reconciler.git.edits import StatusKeys
 from reconciler.git.inclusion import included
 from reconciler.git.snapshot import Snapshot
 from reconciler.git.status_text import dump_status, load_status

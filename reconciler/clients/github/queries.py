@@ -77,8 +77,8 @@ CREATE_BOARD = (
 )
 UPDATE_BOARD = """mutation($board:ID!,$title:String!,$readme:String!){
   made:updateProjectV2(input:{projectId:$board,title:$title,readme:$readme}){projectV2{id}}}"""
-CLOSE_BOARD = """mutation($board:ID!){
-  made:updateProjectV2(input:{projectId:$board,closed:true}){projectV2{id closed}}}"""
+CLOSE_BOARD = """mutation($board:ID!,$closed:Boolean!){
+  made:updateProjectV2(input:{projectId:$board,closed:$closed}){projectV2{id closed}}}"""
 LINK_BOARD = """mutation($board:ID!,$repository:ID!){
   made:linkProjectV2ToRepository(input:{projectId:$board,repositoryId:$repository}){repository{id}}}"""
 CREATE_FIELD = """mutation($board:ID!,$name:String!,$type:ProjectV2CustomFieldType!,

@@ -58,10 +58,11 @@ class GitHubWriter(GitHub, Writer):
         made = self._mutate("updating a board", queries.UPDATE_BOARD, variables)
         _confirm("updating a board", made, lambda raw: raw["projectV2"]["id"] == board_id)
 
-    def close_board(self, board_id: str) -> None:
-        """Close a board: it leaves the list, keeps all that it has, and can be reopened."""
-        made = self._mutate("closing a board", queries.CLOSE_BOARD, {"board": board_id})
-        _confirm("closing a board", made, lambda raw: raw["projectV2"] == {"id": board_id, "closed": True})
+    def close_board(self, board_id: str, *, closed: bool = True) -> None:
+        """Close a board, which leaves the list and keeps all that it has; or reopen it."""
+        said = "closing a board" if closed else "reopening a board"
+        made = self._mutate(said, queries.CLOSE_BOARD, {"board": board_id, "closed": closed})
+        _confirm(said, made, lambda raw: raw["projectV2"] == {"id": board_id, "closed": closed})
 
     def link_board(self, board_id: str, repository_id: str) -> None:
         """Link a board to a repository; linking twice is once."""

@@ -13,8 +13,9 @@ from datetime import timedelta
 from reconciler.engine.contract import AnyResource
 from reconciler.engine.kind import Kind
 from reconciler.engine.repositories import Repositories
+from reconciler.git.applied_edits import EditOutcome, Fate
 from reconciler.git.build_gate import Gate
-from reconciler.git.edits import Edit, EditOutcome, Fate, File, Gone, Guard, StatusKeys
+from reconciler.git.edits import Edit, File, Gone, Guard, StatusKeys
 from reconciler.git.repository import PushResult
 from reconciler.git.snapshot import Snapshot
 from reconciler.git.split_push import SplitPush, split_push

@@ -25,7 +25,11 @@ from reconciler.kinds.project.resources.board_claims import (
     surplus_of,
     title_of,
 )
-from reconciler.kinds.project.resources.repository_reads import read_repositories, repository_of
+from reconciler.kinds.project.resources.repository_reads import (
+    own_repository,
+    read_repositories,
+    repository_of,
+)
 from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled
 from reconciler.model.errors import SystemFault
@@ -35,6 +39,8 @@ from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
 STATUS = "Status"
+CLOSED = "closed"
+"""What the status file remembers of a board that was closed because its project's file was removed."""
 """GitHub's own field, which every board has from the start; its options are the board's columns."""
 FIELDS = {
     "Session ID": "TEXT",
@@ -105,7 +111,7 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
     needs: ClassVar[tuple[str, ...]] = ("validate-repo",)
     provides: ClassVar[tuple[str, ...]] = ("boardId", "number", "url", "fields", "fieldIds", "statusOptions")
     settings: ClassVar[tuple[type[Settings], ...]] = (GitHubSettings,)
-    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.KEEP,)
+    on_remove: ClassVar[tuple[OnRemove, ...]] = (OnRemove.KEEP, OnRemove.DISABLE)
     kept: ClassVar[str] = "the project board"
 
     def observe(
@@ -174,9 +180,30 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
         if not is_marked(board.readme, repository.number):
             readme = f"{board.readme.rstrip()}\n\n{marker(repository.number)}\n".lstrip()
             github.update_board(board.id, title=title if board.title == begun else board.title, readme=readme)
+        if board.closed and target.remembered.get(CLOSED):
+            github.close_board(board.id, closed=False)
+            board = replace(board, closed=False)
         done = _complete(board, github)
         left = close_empty(surplus_of(linked, board, repository, target), github)
         return replace(done, note=_note(board, left)) if isinstance(done, Settled) else done
+
+    def plan_removal(self, target: Target[ProjectSpec], seen: Seen[BoardState], wish: OnRemove) -> Decision:
+        """Close it where the file asks for that; what is in it stays, and it is reopened with the file."""
+        if isinstance(seen, Absent) or seen.state.claim != "marked":
+            return Settled()
+        if seen.state.closed:
+            return Settled(target.remembered, note=f"the board {seen.state.url}, closed, stays")
+        summary = f"close the board {seen.state.url}"
+        return Needed(Change(target.id, self.name, Action.DISABLE, summary, {CLOSED: False}, {CLOSED: True}))
+
+    def apply_removal(self, target: Target[ProjectSpec], change: Change, write: Writing) -> Applied:
+        """Look for it by its marker once more, and close it."""
+        github = write.get(GitHubWriter)
+        repository = own_repository(target, github)
+        board = _search(target, repository, github)[0] if repository else None
+        if repository and board and claim_of(board, repository, target) == "marked" and not board.closed:
+            github.close_board(board.id)
+        return Settled({**target.remembered, CLOSED: True})
 
     def _manages(self, owner_type: Json) -> bool:
         return owner_type != "User" or self.sections.get(GitHubSettings).manages_boards_of_users
@@ -185,10 +212,13 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
         missing = [name for name in FIELDS if name not in state.fields]
         missing += [f"the column {name}" for name in _missing_columns(state)]
         empty = [each.url for each in state.surplus if each.items == 0]
-        if state.claim == "marked" and not missing and not empty:
+        reopens = state.closed and bool(target.remembered.get(CLOSED))
+        if state.claim == "marked" and not (missing or empty or reopens):
             return None
         summary = f"add {', '.join(missing)} to the board {state.url}"
-        if not missing:
+        if reopens:
+            summary = f"reopen the board {state.url}"
+        elif not missing:
             summary = f"close what is empty, and was made beside the board {state.url}: {', '.join(empty)}"
         action = Action.UPDATE
         if state.claim == "titled":

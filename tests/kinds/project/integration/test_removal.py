@@ -411,3 +411,35 @@ def test_offboarding_on_purpose_shows_first_and_then_commits(house: House) -> No
     # Once more names what is gone already, which confirms what is held.
     again = commit(house.cycle(), prepare(house.cycle(), [leaver]))
     assert git(repository, "diff", "--stat", f"{again}~1", again) == ""
+
+
+def test_what_the_file_said_about_removal_counts_when_it_is_gone(house: House) -> None:
+    wishes = "onRemove: {project-board: disable, registry: keep, litellm: disable}\n"
+    (leaver,) = house.onboard("leaver", more=wishes)
+    before = house.of(leaver)
+    text = house.text(leaver)
+    house.remove(leaver)
+    assert wrong(house.settle()) == []
+    assert house.of(leaver)["project-board"]["github"] == [], "closed"
+    house.commit({f"projects/{leaver}.yaml": text})
+    assert wrong(house.settle()) == []
+    assert house.of(leaver) == before
+    house.remove(leaver)
+    house.settle()
+    house.after(WEEK)
+    result = house.after(SOON)
+    assert said(result, leaver).status == Status.REMOVED
+    assert house.of(leaver)["registry"] == before["registry"]
+    (key,) = house.of(leaver)["litellm"]["litellm"]["keys"]
+    assert key["blocked"] is True
+
+
+def test_a_wish_that_no_removal_can_fulfil_is_an_error_of_the_file(house: House) -> None:
+    house.onboard("stayer")
+    house.commit(
+        {"projects/x.yaml": "repoOwner: acme\nrepoName: x\nonRemove: {recordings: delete, boar: keep}\n"}
+    )
+    errors = [str(error) for error in house.settle().broken]
+    assert [error for error in errors if error.startswith("projects/x.yaml:3:")] == errors
+    assert any("recordings cannot be removed by delete (write keep)" in error for error in errors)
+    assert any("project has no boar" in error for error in errors)

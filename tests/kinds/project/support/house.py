@@ -10,8 +10,8 @@ from typing import Any
 from reconciler.engine.contract import Target
 from reconciler.engine.repositories import Repositories
 from reconciler.engine.stages.publish import Published, Refused, manifests
+from reconciler.git.applied_edits import Fate
 from reconciler.git.build_gate import Gate
-from reconciler.git.edits import Fate
 from reconciler.git.manifest_tree import ManifestEdits, ManifestTree
 from reconciler.git.snapshot import Snapshot
 from reconciler.git.tree import EntryKind
