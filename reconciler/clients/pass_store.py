@@ -27,6 +27,13 @@ _VERIFICATIONS = """
     SELECT kind, slug, resource, verified_at, coalesce(to_jsonb(row) ->> 'identity', '') AS identity,
         coalesce(to_jsonb(row) ->> 'places', '') AS places
     FROM reconciler_item_verifications AS row
+    UNION ALL
+    SELECT '', '', branch, seen_at, commit_id, '' FROM reconciler_followed
+"""
+_FOLLOW = """
+    INSERT INTO reconciler_followed (branch, commit_id, seen_at)
+    VALUES (%(branch)s, %(commit)s, %(moment)s)
+    ON CONFLICT (branch) DO UPDATE SET commit_id = EXCLUDED.commit_id, seen_at = EXCLUDED.seen_at
 """
 _VERIFY = """
     INSERT INTO reconciler_item_verifications (kind, slug, resource, verified_at, identity, places)
@@ -56,7 +63,8 @@ class Verification:
 
 
 Verifications: TypeAlias = Mapping[tuple[ItemId, str], Verification]
-"""By item and resource."""
+"""By item and resource. In the name of NOBODY, by branch: which commit of it was seen last, as a proof."""
+NOBODY = ItemId("", "")
 
 
 class PassStore(Postgres):
@@ -123,6 +131,10 @@ class PassStoreWriter(PassStore, Writer):
                     "places": [each.places for each in verified.values()],
                 },
             )
+
+    def follow(self, branch: str, commit: str, moment: datetime) -> None:
+        """Remember which commit of a branch was seen last; one statement."""
+        self.rows(_FOLLOW, {"branch": branch, "commit": commit, "moment": moment})
 
     def forget_verifications(self, changing: Sequence[tuple[ItemId, str]]) -> None:
         """Have these read again by the next pass; one statement, none for nothing."""

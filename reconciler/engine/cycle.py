@@ -12,11 +12,12 @@ from typing import Any
 
 import structlog
 
+from reconciler.clients.pass_store import NOBODY
 from reconciler.crypto.sealing import SealingSettings
 from reconciler.engine import removing, viewing
 from reconciler.engine.contract import AnyResource, Target
 from reconciler.engine.emptied import Emptiness
-from reconciler.engine.history import NOBODY, History, Reported
+from reconciler.engine.history import History, Reported
 from reconciler.engine.kind import Kinds
 from reconciler.engine.leaving import RemovalSettings, followed, leaving
 from reconciler.engine.loss import Loss, doubting, losses
@@ -35,7 +36,7 @@ from reconciler.model.errors import ConfigurationError
 from reconciler.model.item import Item, ItemId
 from reconciler.model.loaded import Loaded
 from reconciler.model.observation import Finding
-from reconciler.model.outcome import Condition, ItemReport, Outcome
+from reconciler.model.outcome import Condition, ItemReport, Outcome, Status
 from reconciler.model.plan import ItemPlan, Plan
 from reconciler.model.removal import Leaving
 from reconciler.settings.giving import Reader, Reading, Sections, Writing
@@ -300,6 +301,7 @@ class Cycle:
                 check=emptiness.both if together else emptiness.config,
             )
 
+        history.end([(look.items[each.id], each) for each in reports if each.status == Status.REMOVED])
         first = stated = state([*reports, *resting], pushed.together)
         commits = first.commits
         if first.declined.keys() & {edit.item for edit in pushed.together}:
@@ -312,14 +314,13 @@ class Cycle:
             for view in look.views.values()
             for pair, seen in observe.verified(view, look.now, self.sections.places()).items()
         }
-        if look.whole and not stated.problems:
-            seen_last = stated.head or look.loaded.commit
-            verified |= history.following(self._branch(look.loaded.branch), seen_last, look.now)
         history.record(
             [(look.items[each.id], each) for each in reports],
             {each.id: each.status for each in resting},
             verified,
         )
+        if look.whole and not stated.problems:
+            history.follow(self._branch(look.loaded.branch), stated.head or look.loaded.commit, look.now)
         postponed = {*look.postponed, *(look.loaded.gone - look.leaving.keys())}
         return PassResult(
             reports=(*reports, *resting, *report.as_written(look.loaded, postponed, self.kinds)),

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
-from reconciler.clients.pass_store import PassStore, PassStoreWriter, Verification, Verifications
+from reconciler.clients.pass_store import NOBODY, PassStore, PassStoreWriter, Verifications
 from reconciler.engine.kind import Kind, Ledger
 from reconciler.model.errors import NotConfigured, ReconcilerError, Unavailable
 from reconciler.model.item import Item, ItemId
@@ -23,8 +23,6 @@ from reconciler.settings.giving import Reading, Sections, Writing
 
 log = structlog.get_logger()
 
-NOBODY = ItemId("", "")
-"""In whose name it is kept which commit of a branch was seen last, as what a verification has proven."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 Reported = tuple[Item[Any], ItemReport]
@@ -124,11 +122,22 @@ class History:
         found = (self.verifications or {}).get((NOBODY, branch))
         return found.proof if found else None
 
-    def following(self, branch: str, commit: str, now: datetime) -> Verifications:
-        """Return what is to be recorded so that the next pass knows this one's commit; nothing if it does."""
-        if not commit or self.followed(branch) == commit:
-            return {}
-        return {(NOBODY, branch): Verification(now, commit)}
+    def follow(self, branch: str, commit: str, now: datetime) -> None:
+        """Have the next pass know which commit this one has seen."""
+        store = self._store
+        if (
+            isinstance(store, PassStoreWriter)
+            and self._answers
+            and commit
+            and self.followed(branch) != commit
+        ):
+            self._try_to(lambda: store.follow(branch, commit, now))
+
+    def end(self, removed: Sequence[Reported]) -> None:
+        """Tell the ledgers of items that are no more, ahead of what says so: after that nobody knows them."""
+        for name, ledger in self._ledgers.items():
+            if ended := _of(name, removed):
+                self._guarded(name, partial(ledger.record, ended, {}))
 
     def close(self) -> None:
         """Let go of the lock."""

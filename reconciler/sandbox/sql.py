@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # A pass that changes nothing still notes here what it has verified; that is not counted as a write.
-EXEMPT = frozenset({"reconciler_item_verifications"})
+EXEMPT = frozenset({"reconciler_item_verifications", "reconciler_followed"})
 
 _TOKENS = re.compile(
     r"""(?P<name>"(?:[^"]|"")*")

@@ -24,7 +24,10 @@ A, B, OTHER_A = ItemId("project", "a"), ItemId("project", "b"), ItemId("another"
 
 def migrated(database: Database) -> None:
     with store(database) as client:
-        assert client.migrate([MIGRATIONS]) == ("014_reconciler_item_verifications.sql",)
+        assert client.migrate([MIGRATIONS]) == (
+            "014_reconciler_item_verifications.sql",
+            "015_reconciler_followed.sql",
+        )
         assert client.migrate([MIGRATIONS]) == ()
 
 

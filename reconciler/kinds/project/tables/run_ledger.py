@@ -76,7 +76,9 @@ class RunLedger:
         kept = [
             replace(run, status=status) for slug, status in resting.items() if (run := self._runs.get(slug))
         ]
-        self._save(row for row in (*rows, *kept) if self._runs.get(row.id) != row)
+        changed = [row for row in (*rows, *kept) if self._runs.get(row.id) != row]
+        self._save(changed)
+        self._runs |= {row.id: row for row in changed}
 
     def _save(self, rows: Iterable[RunRow]) -> None:
         given = [asdict(row) for row in rows]

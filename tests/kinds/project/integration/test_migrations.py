@@ -19,9 +19,15 @@ def test_migrations_make_our_tables_and_add_one_column(database: Database) -> No
         assert client.migrate(MIGRATIONS) == (
             "012_onboarding_runs.sql",
             "014_reconciler_item_verifications.sql",
+            "015_reconciler_followed.sql",
         )
         assert client.migrate(MIGRATIONS) == ()
-    assert tables(database) == {"repo_registry", "onboarding_runs", "reconciler_item_verifications"}
+    assert tables(database) == {
+        "repo_registry",
+        "onboarding_runs",
+        "reconciler_item_verifications",
+        "reconciler_followed",
+    }
     assert database.sql("SELECT service_name, execution_mode FROM repo_registry") == [("old", "envbuilder")]
 
 
@@ -86,7 +92,7 @@ def test_without_repo_registry_the_remedy_is_named_and_nothing_is_half_made(empt
         pytest.raises(Missing, match=r"no table repo_registry.*mesh-six's migrations"),
     ):
         client.migrate(MIGRATIONS)
-    assert tables(empty_database) == {"reconciler_item_verifications"}
+    assert tables(empty_database) == {"reconciler_item_verifications", "reconciler_followed"}
 
 
 def test_a_table_that_somebody_holds_is_not_waited_for_long(database: Database) -> None:

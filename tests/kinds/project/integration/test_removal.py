@@ -252,7 +252,7 @@ def test_what_no_pass_has_followed_is_held(house: House) -> None:
     (leaver,) = house.onboard("leaver")
     before = house.of(leaver)
     with closing(Systems(house.sandbox)) as systems:
-        systems.rows("DELETE FROM reconciler_item_verifications WHERE kind = ''")
+        systems.rows("DELETE FROM reconciler_followed")
     house.remove(leaver)
     result = house.after(WEEK)
     assert "no pass remembers the branch" in said(result, leaver).todo
