@@ -22,12 +22,13 @@ from reconciler.engine.kind import Kinds
 from reconciler.engine.leaving import RemovalSettings, followed, leaving
 from reconciler.engine.loss import Loss, doubting, losses
 from reconciler.engine.naming import chosen_item
-from reconciler.engine.repositories import Preview, Repositories
+from reconciler.engine.repositories import Fetched, Preview, Repositories
 from reconciler.engine.result import BUSY, KindView, Look, PassResult
 from reconciler.engine.stages import apply, observe, publish, report
 from reconciler.engine.stages import plan as planning
 from reconciler.engine.stages.load import foreign_recipients, load
 from reconciler.engine.trailers import COMMIT_TRAILER
+from reconciler.git.clone import Damaged
 from reconciler.git.edits import Edit
 from reconciler.git.manifest_tree import ManifestEdits
 from reconciler.git.snapshot import Snapshot
@@ -82,10 +83,8 @@ class Cycle:
         self.sections.renew()
         with closing(History.reading(self.sections, self.kinds)) as history:
             emptiness = self._emptiness(history)
-            fetched = self.repositories.fetched(history.problems, emptiness, as_if)
-            with closing(Reading(self.sections, given=fetched.readers)) as read:
-                look = self._look(fetched.config, read, history, emptiness, only)
-                return replace(look, reports=tuple(self._foreseen(look, look.plan)))
+            _, look = self._seen(history, emptiness, partial(self._look, only=only), as_if=as_if)
+            return replace(look, reports=tuple(self._foreseen(look, look.plan)))
 
     def run(
         self,
@@ -121,9 +120,8 @@ class Cycle:
                 return PassResult((), (), (BUSY,), 0, (), busy=True)
             self.repositories.check_program()
             emptiness = self._emptiness(history, make_anew)
-            fetched = self.repositories.fetched(history.problems, emptiness)
-            with closing(Reading(self.sections, given=fetched.readers, stopping=stopping)) as read:
-                look = self._look(fetched.config, read, history, emptiness, only, postpone, make_anew)
+            looking = partial(self._look, only=only, postpone=postpone, make_anew=make_anew)
+            fetched, look = self._seen(history, emptiness, looking, stopping)
             history.begin(self._changing(look), look.changed_when_audited)
             edits = ManifestEdits()
             with closing(
@@ -155,6 +153,27 @@ class Cycle:
         made = self.repositories.emptiness(make_anew)
         made.verified(item for item, _ in history.verifications or () if item != NOBODY)
         return made
+
+    def _seen(
+        self,
+        history: History,
+        emptiness: Emptiness,
+        look: Callable[[Snapshot, Reading, History, Emptiness], Look],
+        stopping: Callable[[], bool] = lambda: False,
+        as_if: Preview | None = None,
+    ) -> tuple[Fetched, Look]:
+        """Fetch and look; once more with new clones if one of them turned out to be broken on the way."""
+        known = tuple(history.problems)
+        for attempt in range(2):
+            history.problems[:] = known
+            try:
+                fetched = self.repositories.fetched(history.problems, emptiness, as_if)
+                with closing(Reading(self.sections, given=fetched.readers, stopping=stopping)) as read:
+                    return fetched, look(fetched.config, read, history, emptiness)
+            except Damaged:
+                if attempt:
+                    raise
+        raise AssertionError("one of the attempts returned or raised")
 
     def _look_again(
         self,

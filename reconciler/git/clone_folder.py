@@ -11,13 +11,17 @@ import errno
 import fcntl
 import os
 import shutil
+from itertools import islice
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from reconciler.git.loose_objects import is_whole, loose_objects
 from reconciler.model.errors import Unavailable
 
 MOST_FOLDERS = 16
 """So many are tried, each for one process that is at work at the same time."""
+MOST_LOOKED_INTO = 10_000
+"""Loose objects, at 30 µs each."""
 _LEFT_BEHIND = (".lock", ".temp")
 _BEGUN = ("tmp_", ".tmp-", "pack_git2_", "incoming-")
 """How git and libgit2 name what they write before they move it to its place."""
@@ -55,12 +59,17 @@ class ClaimedFolder:
                 entry.unlink()
 
     def was_died_in(self) -> bool:
-        """Tell whether there is what only a process leaves behind that was ended in the middle of writing."""
-        return any(
+        """Tell whether there is what only a process leaves behind that was ended in the middle of writing.
+
+        So many objects that looking at them takes long count as that: a new clone is quicker.
+        """
+        begun = any(
             name.endswith(_LEFT_BEHIND) or name.startswith(_BEGUN)
             for _, folders, files in os.walk(self.path)
             for name in (*folders, *files)
         )
+        some = list(islice(loose_objects(self.path), MOST_LOOKED_INTO + 1))
+        return begun or len(some) > MOST_LOOKED_INTO or not all(map(is_whole, some))
 
 
 _CLAIMED: WeakValueDictionary[Path, ClaimedFolder] = WeakValueDictionary()

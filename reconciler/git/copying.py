@@ -10,6 +10,8 @@ from pathlib import Path
 import pygit2
 from pygit2.enums import FileMode, ObjectType
 
+from reconciler.git.loose_objects import is_whole, loose_object
+
 LARGEST_LOOKED_INTO = 1024 * 1024
 """Bytes of an object that is read to see whether it is whole. Whatever we write is far below."""
 _NAMES = {ObjectType.BLOB: b"blob", ObjectType.TREE: b"tree", ObjectType.COMMIT: b"commit"}
@@ -22,7 +24,7 @@ def copy_objects(source: pygit2.Repository, object_id: pygit2.Oid, target: pygit
     """
     into = target.odb
     there = object_id in into
-    if there and _is_whole(into, object_id):
+    if there and _can_be_read(target, object_id):
         return
     kind, content = source.odb.read(object_id)
     if kind == ObjectType.COMMIT:
@@ -37,8 +39,11 @@ def copy_objects(source: pygit2.Repository, object_id: pygit2.Oid, target: pygit
         into.write(kind, content)
 
 
-def _is_whole(objects: pygit2.Odb, object_id: pygit2.Oid) -> bool:
-    """Tell whether an object can be read, and is what it is called after, which libgit2 compares."""
+def _can_be_read(repository: pygit2.Repository, object_id: pygit2.Oid) -> bool:
+    """Tell whether an object is whole, and is what it is called after, which libgit2 compares."""
+    file, objects = loose_object(Path(repository.path), str(object_id)), repository.odb
+    if file.exists() and not is_whole(file):
+        return False
     try:
         _, size = objects.read_header(object_id)
         if size <= LARGEST_LOOKED_INTO:
@@ -51,7 +56,7 @@ def _is_whole(objects: pygit2.Odb, object_id: pygit2.Oid) -> bool:
 def _replace(repository: Path, object_id: pygit2.Oid, kind: bytes, content: bytes) -> None:
     """Put a whole loose object in the place of a broken one, which libgit2 would leave as it is."""
     name = str(object_id)
-    file = repository / "objects" / name[:2] / name[2:]
+    file = loose_object(repository, name)
     file.parent.mkdir(exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix="tmp_obj_", delete=False) as written:
         written.write(zlib.compress(b"%s %d\0%s" % (kind, len(content), content)))

@@ -116,9 +116,8 @@ class OAuth(Resource[ProjectSpec, OAuthState]):
         """Look at entries, at Vault for logins under way, at the auth-service where nothing else tells."""
         self._check_configured(read)
         vault, service = read.get(Vault), read.get(AuthService)
-        here = vault.names(OAUTH)
         leaving: dict[str, Observation[OAuthState]] = {
-            target.slug: Known(OAuthState()) if target.slug in here else Absent()
+            target.slug: Known(OAuthState()) if target.slug in vault.names(OAUTH) else Absent()
             for target in targets
             if target.leaving
         }
