@@ -7,13 +7,14 @@ Everything else stays as it was, byte for byte. What cannot be edited is refused
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
 import yaml
 
-from reconciler.git import yaml_edit
+from reconciler.git.yaml_edit import insert_entries
+from reconciler.git.yaml_removal import remove_entries
 from reconciler.model.errors import InvalidFile
 from tests.fuzz import lists
 from tests.fuzz.figures import Harm
@@ -27,10 +28,6 @@ NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 CHANGED_SAMPLES, SHORT_SAMPLES = 4_000, 200
 LARGEST = 4_000_000
 _NOTHING = re.compile(rb"\s*(?:\[\s*\]|null|~)?\s*")
-
-Remove = Callable[[str, bytes, str, list[str]], tuple[bytes, set[str]]]
-REMOVE: Remove | None = getattr(yaml_edit, "remove_entries", None)
-"""The opposite of `insert_entries`, once there is one."""
 
 
 def jobs() -> list[str]:
@@ -51,7 +48,7 @@ def run(job: str, ground: Ground) -> Figures:
 def _wrong(content: bytes, value: str) -> Iterator[Wrong]:
     try:
         list(lists.judge(content, value))
-        after, inserted = yaml_edit.insert_entries(lists.PATH, content, lists.KEY, [value])
+        after, inserted = insert_entries(lists.PATH, content, lists.KEY, [value])
     except InvalidFile:
         return
     except Harm as harm:
@@ -62,8 +59,8 @@ def _wrong(content: bytes, value: str) -> Iterator[Wrong]:
         return
     if inserted and not _in_one_place(content, after):
         yield "lost", "something else than our line was changed"
-    if inserted and REMOVE is not None:
-        yield from _removed(REMOVE, content, after, value)
+    if inserted:
+        yield from _removed(content, after, value)
 
 
 def _in_one_place(before: bytes, after: bytes) -> bool:
@@ -75,10 +72,10 @@ def _in_one_place(before: bytes, after: bytes) -> bool:
     return _NOTHING.fullmatch(before[same : len(before) - tail]) is not None
 
 
-def _removed(remove: Remove, content: bytes, after: bytes, value: str) -> Iterator[Wrong]:
+def _removed(content: bytes, after: bytes, value: str) -> Iterator[Wrong]:
     """Return what is wrong with the file once our line was taken away again."""
     try:
-        back, removed = remove(lists.PATH, after, lists.KEY, [value])
+        back, removed = remove_entries(lists.PATH, after, lists.KEY, [value])
     except InvalidFile as error:
         yield "stuck", f"our own line cannot be taken away: {error.message}"
         return
