@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import structlog
 
-from reconciler.git.edits import Edit, Excluded, Included, ListEntry, insert_lines
+from reconciler.git.edits import Edit, Excluded, Gone, Included, ListEntry, insert_lines
 from reconciler.git.exclusion import exclude
 from reconciler.git.inclusion import Kustomizations, included
 from reconciler.git.tree import Draft
@@ -45,12 +45,14 @@ def apply_edits(
     """Apply every edit whose guard holds; what cannot be applied stops no other item. In the order given.
 
     An item gets its list entries only if its other edits could be made: an entry alone would name nothing.
+    For the same reason its files go only once no build names them.
     `kustomizations`: given by who applies edits to many trees that differ little, which share most.
     """
     outcomes: dict[int, EditOutcome] = {}
     entries: dict[int, ListEntry] = {}
     folders: dict[int, Included] = {}
     excluded: dict[int, Excluded] = {}
+    gone: dict[int, Gone] = {}
     for index, edit in enumerate(edits):
         if edit.guard is not None and not edit.guard.holds(draft):
             outcomes[index] = EditOutcome(edit, Fate.LEFT_OUT, *edit.guard.broken)
@@ -60,9 +62,15 @@ def apply_edits(
             folders[index] = edit
         elif isinstance(edit, Excluded):
             excluded[index] = edit
+        elif isinstance(edit, Gone):
+            gone[index] = edit
         else:
             outcomes[index] = _attempt(draft, edit)
     _attempt_exclusions(draft, excluded, outcomes)
+    still_built = {edit.item for index, edit in excluded.items() if outcomes[index].fate is Fate.REFUSED}
+    for index, edit in gone.items():
+        stays = EditOutcome(edit, Fate.REFUSED, "what is built still names it")
+        outcomes[index] = stays if edit.item in still_built else _attempt(draft, edit)
     refused = {outcome.edit.item for outcome in outcomes.values() if outcome.fate is Fate.REFUSED}
     for index, edit in (entries | folders).items():
         if edit.item in refused:

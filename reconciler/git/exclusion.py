@@ -5,7 +5,7 @@ The opposite of `inclusion.Inclusions.place`. Touches no file of the folders the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from reconciler.git.inclusion import Inclusions, included
 from reconciler.git.kustomize_paths import followed, joined
@@ -34,23 +34,43 @@ def exclude(draft: Draft, root: str, folders: Iterable[str]) -> Mapping[str, boo
             continue
         for file, (above, paths) in before.lines(draft, folder).items():
             named.setdefault(file, (above, set()))[1].update(paths)
-    failed: dict[str, InvalidFile | Collision] = {}
+    failed: dict[tuple[str, str], InvalidFile | Collision] = {}
     for file, (above, several) in named.items():
         try:
-            _remove_lines(draft, file, above, several)
+            errors: Mapping[str, InvalidFile | Collision] = _remove_lines(draft, file, above, several)
         except (InvalidFile, Collision) as error:
-            failed[file] = error
+            errors = dict.fromkeys(several, error)
+        failed.update({(file, path): error for path, error in errors.items()})
     return {**answers, **_still_there(draft, root, before, answers, failed)} if named else answers
 
 
-def _remove_lines(draft: Draft, file: str, above: str, paths: set[str]) -> None:
+def _remove_lines(draft: Draft, file: str, above: str, paths: set[str]) -> dict[str, InvalidFile]:
+    """Take the lines that lead to these paths out of one file; by path, why one of them had to stay."""
     content = draft.read(file)
     if content is None:
-        return
+        return {}
+    failed: dict[str, InvalidFile] = {}
     for key in _KEYS:
-        values = [name for name in entries(file, content, key) if _leads_to(draft, above, name) in paths]
-        content, _ = remove_entries(file, content, key, values)
+        leading = {name: _leads_to(draft, above, name) for name in sorted(entries(file, content, key))}
+        values = [name for name, path in leading.items() if path in paths]
+        errors = _stuck(file, content, key, values)
+        content, _ = remove_entries(file, content, key, (name for name in values if name not in errors))
+        failed.update({path: errors[name] for name, path in leading.items() if path and name in errors})
     draft.put(file, content)
+    return failed
+
+
+def _stuck(file: str, content: bytes, key: str, values: Sequence[str]) -> dict[str, InvalidFile]:
+    """Return the entries that only people can take out, and why: one of them holds up no other."""
+    try:
+        remove_entries(file, content, key, values)
+    except InvalidFile as error:
+        if len(values) <= 1:
+            return dict.fromkeys(values, error)
+    else:
+        return {}
+    half = len(values) // 2
+    return {**_stuck(file, content, key, values[:half]), **_stuck(file, content, key, values[half:])}
 
 
 def _leads_to(draft: Draft, above: str, entry: str) -> str | None:
@@ -63,7 +83,7 @@ def _still_there(
     root: str,
     before: Inclusions,
     answers: Mapping[str, bool | InvalidFile | Collision],
-    failed: Mapping[str, InvalidFile | Collision],
+    failed: Mapping[tuple[str, str], InvalidFile | Collision],
 ) -> dict[str, InvalidFile | Collision]:
     """Return what is built all the same, and why."""
     after = included(draft, root)
@@ -72,7 +92,8 @@ def _still_there(
         if answer is not True:
             continue
         files = before.lines(draft, folder)
-        reason = next((failed[file] for file in files if file in failed), None)
+        lines = ((file, path) for file, (_, paths) in files.items() for path in paths)
+        reason = next((failed[line] for line in lines if line in failed), None)
         try:
             built = after.naming(draft, folder) is not None
         except InvalidFile as error:

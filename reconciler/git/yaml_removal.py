@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from yaml.events import SequenceStartEvent
+from yaml.events import AliasEvent, SequenceStartEvent
 
 from reconciler.git.yaml_edit import BYTE_ORDER_MARK, reread, spliced_out
 from reconciler.git.yaml_list import BOUNDS, Found, ListItem, fail, locate
@@ -29,6 +29,7 @@ def remove_entries(path: str, content: bytes, key: str, values: Iterable[str]) -
     gone = [item for item in found.items if item.name in wanted]
     if not gone:
         return content, set()
+    _check_anchors(path, found, gone)
     after = _without(path, text, key, found, gone)
     if not _is_the_rest(found, reread(path, after, key), gone):
         message = f"{key} cannot be edited without changing something else"
@@ -37,18 +38,36 @@ def remove_entries(path: str, content: bytes, key: str, values: Iterable[str]) -
     return mark + after.encode(), {item.name for item in gone}
 
 
+def _check_anchors(path: str, found: Found, gone: Sequence[ListItem]) -> None:
+    """Refuse to take an anchor away that is used elsewhere: the file would be no YAML any more."""
+    left = [*found.outside(), *(part for item in found.items if item not in gone for part in item.said)]
+    used = {anchor for name, anchor, *_ in left if name == AliasEvent.__name__}
+    for item in gone:
+        if used.intersection(anchor for name, anchor, *_ in item.said if name != AliasEvent.__name__):
+            remedy = f"write {item.name} out where its anchor is used, and take it out of the list"
+            fail(path, f"{item.name} has an anchor, which is used elsewhere", remedy, item.place)
+
+
 def _without(path: str, text: str, key: str, found: Found, gone: Sequence[ListItem]) -> str:
     emptied = len(gone) == len(found.items)
     if isinstance(found.value, SequenceStartEvent) and found.value.flow_style:
         if emptied:
             return f"{text[: start_of(found.value)]}[]{text[found.value_end :]}"
         return spliced_out(text, _with_commas(found.items, gone))
-    places = [_lines_of(path, text, key, item) for item in gone]
+    rest = _without_lines(text, [_lines_of(path, text, key, item) for item in gone])
     if not emptied:
-        return spliced_out(text, places)
+        return rest
     # Comments between the entries stay where they are, behind the key and what stands for no entry.
     colon = text.index(":", end_of(found.events[found.inside[0]])) + 1
-    return f"{text[:colon]} []" + spliced_out(text, places)[colon:]
+    return f"{text[:colon]} []{rest[colon:]}"
+
+
+def _without_lines(text: str, places: Sequence[tuple[int, int]]) -> str:
+    rest = spliced_out(text, places)
+    if places[-1][1] < len(text) or text.endswith("\n"):
+        return rest
+    # The last line of a file that does not end in a break: the one before it is to be that now.
+    return rest.removesuffix("\n").removesuffix("\r")
 
 
 def _with_commas(items: Sequence[ListItem], gone: Sequence[ListItem]) -> Iterator[tuple[int, int]]:
@@ -68,10 +87,7 @@ def _lines_of(path: str, text: str, key: str, item: ListItem) -> tuple[int, int]
     if before != "-":
         fail(path, f"{key} cannot be edited where it is", "put each dash and its entry on a line", item.place)
     end = text.find("\n", item.end)
-    if end >= 0:
-        return begin, end + 1
-    # The last line of a file that does not end in a break: the one before it is to be that now.
-    return max(begin - 1, 0), len(text)
+    return begin, end + 1 if end >= 0 else len(text)
 
 
 def _is_the_rest(before: Found, after: Found | None, gone: Sequence[ListItem]) -> bool:

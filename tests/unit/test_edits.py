@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from reconciler.git.applied_edits import Fate, apply_edits
-from reconciler.git.edits import Edit, File, Folder, Guard, Included, ListEntry, StatusKeys
+from reconciler.git.edits import Edit, Excluded, File, Folder, Gone, Guard, Included, ListEntry, StatusKeys
 from reconciler.git.status_text import load_status
 from reconciler.git.tree import EMPTY_TREE, Draft, EntryKind, Memory, folder_id, object_id_of
 from reconciler.model.item import ItemId
@@ -221,6 +221,23 @@ def test_a_line_goes_only_with_the_files_that_it_names(draft: Draft, objects: Me
     outcomes = apply_edits(draft, [folder("a", x=b"1"), included("a"), included("b", new_file="kind: K\n")])
     assert [outcome.fate for outcome in outcomes] == [Fate.REFUSED, Fate.REFUSED, Fate.APPLIED]
     assert draft.read(BASE) == b"kind: K\nresources:\n- envs/b\n"
+
+
+def test_files_stay_while_a_build_names_them(draft: Draft) -> None:
+    for slug in "ab":
+        draft.put(f"k8s/base/envs/{slug}/kustomization.yaml", b"resources: []\n")
+    draft.put(BASE, b"resources:\n-\n  envs/a\n- envs/b\n")
+    edits = [
+        edit
+        for item in (ItemId("thing", "a"), ItemId("thing", "b"))
+        for edit in (
+            Gone(item=item, path=f"k8s/base/envs/{item.slug}"),
+            Excluded(item=item, root="k8s/base", path=f"k8s/base/envs/{item.slug}"),
+        )
+    ]
+    assert fates(draft, *edits) == [Fate.REFUSED, Fate.REFUSED, Fate.APPLIED, Fate.APPLIED]
+    assert [entry.path for entry in draft.files()] == ["k8s/base/envs/a/kustomization.yaml", BASE]
+    assert draft.read(BASE) == b"resources:\n-\n  envs/a\n"
 
 
 def test_where_nobody_can_tell_what_is_built_nothing_is_listed_twice(draft: Draft) -> None:
