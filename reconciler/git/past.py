@@ -57,7 +57,8 @@ def messages(clone: Clone, head: str, without: str) -> Iterator[str]:
 
 def _commits(clone: Clone, head: str, hidden: set[str]) -> Iterator[pygit2.Commit]:
     try:
-        walk = clone.open().walk(pygit2.Oid(hex=head), SortMode.TIME)
+        # Whatever clocks they were written by: no commit comes before one that stands on it.
+        walk = clone.open().walk(pygit2.Oid(hex=head), SortMode.TOPOLOGICAL | SortMode.TIME)
         for each in hidden:
             walk.hide(pygit2.Oid(hex=each))
         for number, commit in enumerate(walk):
