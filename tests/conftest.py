@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gc
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,18 +34,10 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """One running sandbox for each pytest worker; use `clean_sandbox` unless the state does not matter."""
-    from reconciler.kinds import KINDS  # noqa: PLC0415 - unit tests need none of its servers
-    from reconciler.sandbox.supervisor import Sandbox  # noqa: PLC0415
+    from tests.support.own_sandbox import own_sandbox  # noqa: PLC0415 - unit tests need none of its servers
 
-    # Not under tmp_path: its folders are closed to the user that PostgreSQL needs when root runs the tests.
-    directory = Path(tempfile.mkdtemp(prefix="mesh-six-sandbox-"))
-    running = Sandbox(directory / ".sandbox")
-    try:
-        running.up(settings=KINDS.sandbox_settings)
+    with own_sandbox() as running:
         yield running
-    finally:
-        running.down()
-        shutil.rmtree(directory)
 
 
 @pytest.fixture

@@ -381,7 +381,7 @@ class _Copies:
             template = self._templates[each.member.number % 2]
             registry.register(_row(each, rows[template.slug], template), over=None)
             _copy_run(store, each.member, template)
-        verified = store.verifications()
+        verified = store.memory().verified
         store.save_verifications(
             {
                 (each.member.id, resource): replace(seen, proof=str(each.repository.number))

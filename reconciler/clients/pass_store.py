@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -23,12 +23,12 @@ LOCK_KEY = 0x6D65_7368_0000_0001
 
 _LOCK = "SELECT pg_try_advisory_lock(%(key)s) AS taken"
 # As JSON, since a plan may come before the first pass of this version, which adds two columns.
-_VERIFICATIONS = """
+_MEMORY = """
     SELECT kind, slug, resource, verified_at, coalesce(to_jsonb(row) ->> 'identity', '') AS identity,
-        coalesce(to_jsonb(row) ->> 'places', '') AS places
+        coalesce(to_jsonb(row) ->> 'places', '') AS places, NULL AS branch
     FROM reconciler_item_verifications AS row
     UNION ALL
-    SELECT '', '', branch, seen_at, commit_id, '' FROM reconciler_followed
+    SELECT '', '', '', seen_at, commit_id, '', branch FROM reconciler_followed
 """
 _FOLLOW = """
     INSERT INTO reconciler_followed (branch, commit_id, seen_at)
@@ -63,25 +63,34 @@ class Verification:
 
 
 Verifications: TypeAlias = Mapping[tuple[ItemId, str], Verification]
-"""By item and resource. In the name of NOBODY, by branch: which commit of it was seen last, as a proof."""
-NOBODY = ItemId("", "")
+"""By item and resource."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What passes have left for those after them. `followed`: by branch, the commit that was seen last."""
+
+    verified: Verifications = field(default_factory=dict)
+    followed: Mapping[str, str] = field(default_factory=dict)
 
 
 class PassStore(Postgres):
     """Reads; a database that was never migrated is an empty one."""
 
-    def verifications(self) -> Verifications:
-        """Return when each resource of an item was last read one by one. One statement."""
+    def memory(self) -> Memory:
+        """Return what is remembered. One statement."""
         try:
-            rows = self.rows(_VERIFICATIONS)
+            rows = self.rows(_MEMORY)
         except Missing:
-            return {}
-        return {
+            return Memory()
+        verified = {
             (ItemId(row["kind"], row["slug"]), row["resource"]): Verification(
                 row["verified_at"], row["identity"], row["places"]
             )
             for row in rows
+            if row["branch"] is None
         }
+        return Memory(verified, {row["branch"]: row["identity"] for row in rows if row["branch"] is not None})
 
 
 class PassStoreWriter(PassStore, Writer):

@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 
-from reconciler.clients.pass_store import NOBODY
 from reconciler.crypto.sealing import SealingSettings
 from reconciler.engine import removing, viewing
 from reconciler.engine.contract import AnyResource, Target
@@ -151,7 +150,7 @@ class Cycle:
 
     def _emptiness(self, history: History, make_anew: Set[str] = frozenset()) -> Emptiness:
         made = self.repositories.emptiness(make_anew)
-        made.verified(item for item, _ in history.verifications or () if item != NOBODY)
+        made.verified(item for item, _ in history.verifications or ())
         return made
 
     def _seen(
@@ -164,16 +163,17 @@ class Cycle:
     ) -> tuple[Fetched, Look]:
         """Fetch and look; once more with new clones if one of them turned out to be broken on the way."""
         known = tuple(history.problems)
-        for attempt in range(2):
+
+        def seen() -> tuple[Fetched, Look]:
+            fetched = self.repositories.fetched(history.problems, emptiness, as_if)
+            with closing(Reading(self.sections, given=fetched.readers, stopping=stopping)) as read:
+                return fetched, look(fetched.config, read, history, emptiness)
+
+        try:
+            return seen()
+        except Damaged:
             history.problems[:] = known
-            try:
-                fetched = self.repositories.fetched(history.problems, emptiness, as_if)
-                with closing(Reading(self.sections, given=fetched.readers, stopping=stopping)) as read:
-                    return fetched, look(fetched.config, read, history, emptiness)
-            except Damaged:
-                if attempt:
-                    raise
-        raise AssertionError("one of the attempts returned or raised")
+            return seen()
 
     def _look_again(
         self,

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 
 import structlog
 
-from reconciler.clients.pass_store import NOBODY, PassStore, PassStoreWriter, Verifications
+from reconciler.clients.pass_store import Memory, PassStore, PassStoreWriter, Verifications
 from reconciler.engine.kind import Kind, Ledger
 from reconciler.model.errors import NotConfigured, ReconcilerError, Unavailable
 from reconciler.model.item import Item, ItemId
@@ -42,7 +42,7 @@ class History:
         self.alone = True
         self._locked = False
         self._answers = True
-        self.verifications: Verifications | None = None
+        self._memory: Memory | None = None
         self.problems: list[str] = []
 
     @classmethod
@@ -72,6 +72,11 @@ class History:
 
         made._try_to(take)
         return made
+
+    @property
+    def verifications(self) -> Verifications | None:
+        """When each resource of an item was last read one by one."""
+        return self._memory.verified if self._memory else None
 
     def is_lost(self) -> bool:
         """Tell whether the lock that this pass took is gone: another pass may be at work by now."""
@@ -119,8 +124,7 @@ class History:
 
     def followed(self, branch: str) -> str | None:
         """Return the commit of a branch that the last whole pass has seen; None when nobody remembers."""
-        found = (self.verifications or {}).get((NOBODY, branch))
-        return found.proof if found else None
+        return self._memory.followed.get(branch) if self._memory else None
 
     def follow(self, branch: str, commit: str, now: datetime) -> None:
         """Have the next pass know which commit this one has seen."""
@@ -146,7 +150,7 @@ class History:
 
     def _read(self) -> None:
         if self._store is not None:
-            self.verifications = self._store.verifications()
+            self._memory = self._store.memory()
 
     def _guarded(self, kind: str, step: Callable[[], None]) -> None:
         """Let a ledger write; a defect of it is that kind's, and never the pass's."""

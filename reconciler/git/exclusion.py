@@ -53,24 +53,29 @@ def _remove_lines(draft: Draft, file: str, above: str, paths: set[str]) -> dict[
     for key in _KEYS:
         leading = {name: _leads_to(draft, above, name) for name in sorted(entries(file, content, key))}
         values = [name for name, path in leading.items() if path in paths]
-        errors = _stuck(file, content, key, values)
-        content, _ = remove_entries(file, content, key, (name for name in values if name not in errors))
+        content, errors = _without(file, content, key, values)
         failed.update({path: errors[name] for name, path in leading.items() if path and name in errors})
     draft.put(file, content)
     return failed
 
 
-def _stuck(file: str, content: bytes, key: str, values: Sequence[str]) -> dict[str, InvalidFile]:
-    """Return the entries that only people can take out, and why: one of them holds up no other."""
+def _without(
+    file: str, content: bytes, key: str, values: Sequence[str]
+) -> tuple[bytes, dict[str, InvalidFile]]:
+    """Take entries out; return, too, why some stay that only people can take out."""
     try:
-        remove_entries(file, content, key, values)
+        return remove_entries(file, content, key, values)[0], {}
     except InvalidFile as error:
         if len(values) <= 1:
-            return dict.fromkeys(values, error)
-    else:
-        return {}
+            return content, dict.fromkeys(values, error)
     half = len(values) // 2
-    return {**_stuck(file, content, key, values[:half]), **_stuck(file, content, key, values[half:])}
+    # Each half from the text as it is in the file, so that a place is one there.
+    stuck = {
+        name: error
+        for part in (values[:half], values[half:])
+        for name, error in _without(file, content, key, part)[1].items()
+    }
+    return remove_entries(file, content, key, (name for name in values if name not in stuck))[0], stuck
 
 
 def _leads_to(draft: Draft, above: str, entry: str) -> str | None:

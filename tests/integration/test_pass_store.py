@@ -57,12 +57,12 @@ def test_a_killed_session_is_noticed_and_never_replaced(empty_database: Database
 def test_a_killed_session_without_lock_is_replaced(empty_database: Database) -> None:
     migrated(empty_database)
     with store(empty_database) as client:
-        client.verifications()
+        client.memory()
         empty_database.sql(
             "SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity"
             " WHERE pid <> pg_backend_pid() AND datname = current_database()"
         )
-        assert client.verifications() == {}
+        assert client.memory().verified == {}
 
 
 def test_verifications_are_kept_and_replaced(empty_database: Database) -> None:
@@ -74,7 +74,7 @@ def test_verifications_are_kept_and_replaced(empty_database: Database) -> None:
             dict.fromkeys([(A, "webhook"), (B, "webhook"), (OTHER_A, "webhook")], FIRST)
         )
         client.save_verifications({(B, "webhook"): Verification(later, "8")})
-        assert client.verifications() == {
+        assert client.memory().verified == {
             (A, "webhook"): FIRST,
             (B, "webhook"): Verification(later, "8"),
             (OTHER_A, "webhook"): FIRST,
@@ -84,14 +84,14 @@ def test_verifications_are_kept_and_replaced(empty_database: Database) -> None:
 def test_a_server_that_is_down_is_unavailable() -> None:
     url = f"postgresql://user:sup3rsecret@127.0.0.1:{servers.free_port()}/x"
     with pytest.raises(Unavailable) as caught:
-        PassStore.connect(Database(url).sections()).verifications()
+        PassStore.connect(Database(url).sections()).memory()
     assert "sup3rsecret" not in f"{caught.value!r} {caught.value.__cause__!r}"
 
 
 def test_a_url_that_is_none_is_not_quoted() -> None:
     client = PassStore.connect(Database("postgres//user:sup3rsecret@host").sections())
     with pytest.raises(ConfigurationError) as caught:
-        client.verifications()
+        client.memory()
     assert "sup3rsecret" not in f"{caught.value} {caught.value.__cause__!r}"
 
 
@@ -119,7 +119,7 @@ def test_a_table_of_the_version_before_can_be_read(empty_database: Database) -> 
         empty_database.sql(f"ALTER TABLE reconciler_item_verifications DROP COLUMN {column}")
     empty_database.sql("INSERT INTO reconciler_item_verifications VALUES ('lamp', 'a', 'webhook', now())")
     with store(empty_database) as client:
-        ((_, seen),) = client.verifications().items()
+        ((_, seen),) = client.memory().verified.items()
         assert (seen.proof, seen.places) == ("", "")
 
 
@@ -127,7 +127,7 @@ def test_a_standby_gives_no_lock_and_is_called_one() -> None:
     with servers.postgres(standby=True) as url:
         sections = Sections({"postgres": {"url": url}}, {})
         reader, writer = PassStore.connect(sections), PassStoreWriter.connect(sections)
-        assert reader.verifications() == {}
+        assert reader.memory().verified == {}
         with pytest.raises(NoWrites, match="is a standby") as refused:
             writer.acquire()
         assert "primary" in refused.value.remedy
@@ -148,7 +148,7 @@ def test_who_asks_for_a_primary_reads_from_it_too(empty_database: Database, want
     sign = "&" if "?" in empty_database.url else "?"
     url = f"{empty_database.url}{sign}target_session_attrs={wanted}"
     reader = PassStore.connect(Sections({"postgres": {"url": url}}, {}))
-    assert reader.verifications() == {}
+    assert reader.memory().verified == {}
     reader.close()
 
 
@@ -162,7 +162,7 @@ def test_sessions_that_are_read_only_keep_the_lock_and_name_the_setting(empty_da
             client.save_verifications({(A, "webhook"): FIRST})
         assert "default_transaction_read_only" in refused.value.remedy
         assert client.still_held()
-        assert client.verifications() == {}
+        assert client.memory().verified == {}
 
 
 def test_a_migration_that_may_not_be_written_is_not_taken_for_a_lack_of_rights(

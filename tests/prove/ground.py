@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import TypeVar
 
 from reconciler.engine.kind import Kind
-from reconciler.kinds import KINDS
 from reconciler.sandbox.supervisor import Sandbox
 from tests.kinds.everyone import EVERYONE
 from tests.prove.declared import provable_of
@@ -51,17 +47,3 @@ def scenarios() -> list[str]:
         if (found := provable_of(kind))
         for each in found.scenarios
     ]
-
-
-@contextmanager
-def own_sandbox() -> Iterator[Sandbox]:
-    """Start a sandbox that is gone when the block ends."""
-    # Not in a folder that is closed to the user that PostgreSQL needs when root runs this.
-    directory = Path(tempfile.mkdtemp(prefix="mesh-six-proof-"))
-    running = Sandbox(directory / ".sandbox")
-    try:
-        running.up(settings=KINDS.sandbox_settings)
-        yield running
-    finally:
-        running.down()
-        shutil.rmtree(directory, ignore_errors=True)

@@ -17,9 +17,10 @@ from random import Random
 
 from reconciler.sandbox.supervisor import Sandbox
 from tests.prove.figures import Figures
-from tests.prove.ground import Ground, own_sandbox
+from tests.prove.ground import Ground
 from tests.prove.parts import PARTS
 from tests.support.forked import quiet
+from tests.support.own_sandbox import own_sandbox
 
 _PROCESSES = multiprocessing.get_context("spawn")
 

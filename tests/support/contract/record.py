@@ -123,23 +123,13 @@ def recorded(resource: type[AnyResource], book: Book, *, verify: bool = False) -
     def plan(
         self: AnyResource, target: Target[Any], seen: Seen[Any], outputs: Mapping[str, Object]
     ) -> Decision:
-        mark = book.systems.mark()
-        decision = resource.plan(self, target, seen, outputs)
-        again = resource.plan(self, target, seen, outputs)
-        wavering = None if again == decision else again
-        book.looked.append(Looked(self.name, book.systems.written(mark), wavering=wavering))
-        return decision
+        return _planned(self.name, lambda: resource.plan(self, target, seen, outputs), book)
 
     def apply(self: AnyResource, target: Target[Any], change: Change, write: Writing) -> Applied:
         return _applied(self, target, change, write, resource.apply, book)
 
     def plan_removal(self: AnyResource, target: Target[Any], seen: Seen[Any], wish: OnRemove) -> Decision:
-        mark = book.systems.mark()
-        decision = resource.plan_removal(self, target, seen, wish)
-        again = resource.plan_removal(self, target, seen, wish)
-        wavering = None if again == decision else again
-        book.looked.append(Looked(self.name, book.systems.written(mark), wavering=wavering))
-        return decision
+        return _planned(self.name, lambda: resource.plan_removal(self, target, seen, wish), book)
 
     def apply_removal(self: AnyResource, target: Target[Any], change: Change, write: Writing) -> Applied:
         return _applied(self, target, change, write, resource.apply_removal, book)
@@ -152,6 +142,15 @@ def recorded(resource: type[AnyResource], book: Book, *, verify: bool = False) -
         "apply_removal": apply_removal,
     }
     return type(resource.__name__, (resource,), methods)
+
+
+def _planned(name: str, decide: Callable[[], Decision], book: Book) -> Decision:
+    """Decide twice, and write down what that wrote, and another decision."""
+    mark = book.systems.mark()
+    decision, again = decide(), decide()
+    wavering = None if again == decision else again
+    book.looked.append(Looked(name, book.systems.written(mark), wavering=wavering))
+    return decision
 
 
 def _applied(

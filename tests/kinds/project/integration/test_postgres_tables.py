@@ -35,7 +35,7 @@ A, B, OTHER_A = ItemId("project", "a"), ItemId("project", "b"), ItemId("another"
 def test_a_database_that_was_never_migrated_reads_as_empty(empty_database: Database) -> None:
     reader = PassStore.connect(empty_database.sections())
     runs = RunTable.connect(empty_database.sections())
-    assert reader.verifications() == {}
+    assert reader.memory().verified == {}
     assert runs.recorded() == {}
     RunLedger(reader)
     assert tables(empty_database) == set()
@@ -186,7 +186,7 @@ def test_a_quiet_pass_sends_five_statements(database: Database) -> None:
         reader = Registry.connect(database.sections())
         assert client.acquire()
         client.migrate(MIGRATIONS)
-        client.verifications()
+        client.memory()
         reader.registered(["a"], ["b"])
         reader.check_server()
         RunLedger(client).record([], {"a": "suspended"})
@@ -214,7 +214,7 @@ def test_an_unknown_role_or_database_is_denied(database: Database) -> None:
 def test_a_role_without_grants_is_denied(database: Database) -> None:
     url = limited(migrated(database), "limited_grants")
     with store(Database(url)) as client:
-        for read in (lambda: RunLedger(client), client.verifications):
+        for read in (lambda: RunLedger(client), client.memory):
             with pytest.raises(Denied):
                 read()
         with pytest.raises(Denied):
