@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 import pygit2
-from pygit2.enums import ObjectType
+from pygit2.enums import ObjectType, SortMode
 
 from reconciler.git.clone_folder import ClaimedFolder, claimed
 from reconciler.git.tree import EMPTY_TREE
@@ -27,6 +27,8 @@ MOST_PACKS = 50
 MOST_LOOSE = 50_000
 """Every fetch leaves a pack, every push loose objects, and nobody tidies up: past these, it is made anew. An
 open repository holds a descriptor for each pack that it has read from."""
+NEWEST_FIRST = SortMode.TOPOLOGICAL | SortMode.TIME
+"""How history is walked: whatever clocks it was written by, no commit comes before one that stands on it."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _TYPES = {"blob": ObjectType.BLOB, "tree": ObjectType.TREE}
 
@@ -151,7 +153,7 @@ class Clone:
     def history(self, commit: str, most: int) -> Iterator[str]:
         """Yield the commits before that one, the latest first, no more than so many; Damaged as above."""
         try:
-            walk = self.open().walk(pygit2.Oid(hex=commit), pygit2.enums.SortMode.TIME)
+            walk = self.open().walk(pygit2.Oid(hex=commit), NEWEST_FIRST)
             for found in islice(walk, 1, most):
                 yield str(found.id)
         except (KeyError, pygit2.GitError) as error:

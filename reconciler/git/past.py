@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pygit2
-from pygit2.enums import SortMode
 
-from reconciler.git.clone import Clone
+from reconciler.git.clone import NEWEST_FIRST, Clone
 
 MOST_COMMITS = 100_000
 """So far back is looked. What is longer ago than that has other ways to be found out."""
@@ -57,8 +56,7 @@ def messages(clone: Clone, head: str, without: str) -> Iterator[str]:
 
 def _commits(clone: Clone, head: str, hidden: set[str]) -> Iterator[pygit2.Commit]:
     try:
-        # Whatever clocks they were written by: no commit comes before one that stands on it.
-        walk = clone.open().walk(pygit2.Oid(hex=head), SortMode.TOPOLOGICAL | SortMode.TIME)
+        walk = clone.open().walk(pygit2.Oid(hex=head), NEWEST_FIRST)
         for each in hidden:
             walk.hide(pygit2.Oid(hex=each))
         for number, commit in enumerate(walk):
