@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -74,9 +75,12 @@ def without_kustomize(sandbox: Sandbox) -> AbstractContextManager[None]:
 
 
 def git(repository: str, *arguments: str) -> str:
-    """Run plain git on a repository of the sandbox and return what it printed."""
-    command = ["git", "-C", repository, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    """Run plain git on a repository of the sandbox, as someone, and return what it printed."""
+    someone = ("-c", "user.name=Someone", "-c", "user.email=someone@example.org")
+    # Nobody's own settings: they may sign commits, or be missing, as on a fresh machine.
+    environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    command = ["git", *someone, "-C", repository, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
 
 def status(sandbox: Sandbox, slug: str) -> dict[str, Any]:

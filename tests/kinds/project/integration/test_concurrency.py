@@ -66,7 +66,7 @@ def pushed_by_a_person(repository: str, clone: Path, path: str, text: str) -> st
     with (clone / path).open("a", encoding="utf-8") as file:
         file.write(text)
     git(str(clone), "add", "-A")
-    git(str(clone), "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "By hand")
+    git(str(clone), "commit", "-qm", "By hand")
     git(str(clone), "push", "-q")
     return git(str(clone), "rev-parse", "HEAD").strip()
 

@@ -223,7 +223,7 @@ def test_all_files_vanished_and_history_rewritten_loses_nothing(
     git(str(someone.folder), "checkout", "-q", "--orphan", "anew")
     shutil.rmtree(someone.folder / "projects")
     git(str(someone.folder), "add", "-A")
-    git(str(someone.folder), "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", "anew")
+    git(str(someone.folder), "commit", "-qm", "anew")
     git(str(someone.folder), "push", "-qf", "origin", "anew:main")
     mark = clean_sandbox.mark()
     result = cycle_of(clean_sandbox).run()

@@ -65,7 +65,7 @@ class House:
                 (work / path).parent.mkdir(parents=True, exist_ok=True)
                 (work / path).write_text(text, encoding="utf-8")
         git(str(work), "add", "-A")
-        git(str(work), "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-qm", message)
+        git(str(work), "commit", "-qm", message)
         git(str(work), "push", "-q", "origin", "HEAD:main")
         return git(str(work), "rev-parse", "HEAD").strip()
 
