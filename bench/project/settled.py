@@ -39,16 +39,11 @@ from reconciler.kinds.project.manifests.devcontainer_text import DEFAULT_PATH, d
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.manifests.render import Inputs, render_environment
 from reconciler.kinds.project.resources.board_claims import marker, title_of
+from reconciler.kinds.project.resources.board_fields import FIELD_IDS, FIELDS, OPTIONS, STATUS
 from reconciler.kinds.project.resources.git_access import title as key_title
 from reconciler.kinds.project.resources.hooks import NOTE
 from reconciler.kinds.project.resources.litellm_team import key_alias
 from reconciler.kinds.project.resources.organization_webhook import OrganizationWebhook
-from reconciler.kinds.project.resources.project_board import (
-    FIELD_IDS,
-    FIELDS,
-    OPTIONS,
-    STATUS,
-)
 from reconciler.kinds.project.spec import KIND, ProjectSpec
 from reconciler.kinds.project.tables.registry_rows import RegistryRow, RegistryWriter
 from reconciler.model.decision import Action, Change, Settled

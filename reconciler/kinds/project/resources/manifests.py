@@ -6,10 +6,10 @@ the repository the publish stage's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import InvalidOperation
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -21,18 +21,17 @@ from reconciler.git.inclusion import Naming
 from reconciler.git.locations import ManifestRepositorySettings
 from reconciler.git.manifest_tree import NEW_KUSTOMIZATION, ManifestEdits, ManifestTree
 from reconciler.git.tree import folder_id_of, object_id_of
+from reconciler.kinds.project.manifests.claims import claims_in, compared, have_older_names
 from reconciler.kinds.project.manifests.pods import PodsSettings
 from reconciler.kinds.project.manifests.render import (
     CLAIMS,
     KUSTOMIZATION,
     Inputs,
     all_files,
-    claim_names,
-    claims_of,
     mark_in,
     render_environment,
 )
-from reconciler.kinds.project.spec import ProjectSpec, amount
+from reconciler.kinds.project.spec import ProjectSpec
 from reconciler.model.decision import Action, Applied, Change, Decision, Failed, Needed, Settled, Skipped
 from reconciler.model.errors import ConfigurationError, InvalidFile
 from reconciler.model.json import Json, Later, Object
@@ -40,7 +39,6 @@ from reconciler.model.latest import Latest
 from reconciler.model.mark import Whose
 from reconciler.model.observation import Absent, Known, Observation, Seen, State
 from reconciler.model.removal import OnRemove
-from reconciler.model.yaml_read import load_documents
 from reconciler.settings.giving import Reading, Sections, Settings, Writing
 
 _SECRETS = {
@@ -129,12 +127,13 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
         state = ManifestsState() if isinstance(seen, Absent) else seen.state
         if conflict := _conflict(target, state):
             return conflict
+        path = f"{_folder(target.slug)}/{CLAIMS}"
         try:
-            claims = self._claims.get(target.slug, state.claims, partial(_claims, target.slug, state.claims))
-            shrunk, grown = _compare(target, claims)
+            claims = self._claims.get(target.slug, state.claims, partial(claims_in, path, state.claims))
+            shrunk, grown = compared(target.spec, target.slug, target.proof, claims)
         except (InvalidFile, InvalidOperation) as error:
             return Failed(
-                f"{_folder(target.slug)}/{CLAIMS} cannot be compared with the storage asked for: {error}",
+                f"{path} cannot be compared with the storage asked for: {error}",
                 remedy="restore the file from its last commit",
             )
         if shrunk:
@@ -233,7 +232,7 @@ class Manifests(Resource[ProjectSpec, ManifestsState]):
             "storageClass": classes[0] if classes else self.sections.get(PodsSettings).storage_class,
             "vaultMount": self._vault_mount(),
             "identity": target.proof,
-            "olderClaims": _have_older_names(target.slug, claims),
+            "olderClaims": have_older_names(target.slug, claims),
         }
 
     def _vault_mount(self) -> str:
@@ -252,16 +251,6 @@ def _wanted(spec: ProjectSpec, slug: str, pods: PodsSettings, inputs: Inputs) ->
     """Return the blob ids of the files that the project should have, by name."""
     files = render_environment(spec, slug, pods, inputs)
     return {name: object_id_of("blob", content) for name, content in files.items()}
-
-
-def _claims(slug: str, text: str) -> Mapping[str, tuple[str, str | None]]:
-    """Return (storage, storage class) of the claims of ours that are in git, by name."""
-    path = f"{_folder(slug)}/{CLAIMS}"
-    return dict(_claim(path, document) for document in load_documents(path, text.encode()) if document)
-
-
-def _have_older_names(slug: str, claims: Iterable[str]) -> bool:
-    return not {*claim_names(slug, "", older=True).values()}.isdisjoint(claims)
 
 
 def _folder(slug: str) -> str:
@@ -328,34 +317,6 @@ def _conflict(target: Target[ProjectSpec], state: ManifestsState) -> Failed | No
             conflict=True,
         )
     return None
-
-
-def _claim(path: str, document: Any) -> tuple[str, tuple[str, str | None]]:  # noqa: ANN401 - YAML's values
-    try:
-        spec = document["spec"]
-        return document["metadata"]["name"], (
-            str(spec["resources"]["requests"]["storage"]),
-            spec.get("storageClassName"),
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidFile(path, "is not a list of claims") from error
-
-
-def _compare(
-    target: Target[ProjectSpec], claims: Mapping[str, tuple[str, str | None]]
-) -> tuple[list[str], list[str]]:
-    """Return a sentence for every claim that would shrink, and for every one that would grow."""
-    shrunk: list[str] = []
-    grown: list[str] = []
-    names = claim_names(target.slug, target.proof, older=_have_older_names(target.slug, claims))
-    for use, wanted in claims_of(target.spec).items():
-        name = names[use]
-        present, _ = claims.get(name, (wanted, None))
-        if amount(present) > amount(wanted):
-            shrunk.append(f"the claim {name} has {present}, and the project file asks for {wanted}")
-        elif amount(present) < amount(wanted):
-            grown.append(f"{name} grows from {present} to {wanted}, if its storage class allows that")
-    return shrunk, grown
 
 
 def _change(

@@ -25,6 +25,17 @@ from reconciler.kinds.project.resources.board_claims import (
     surplus_of,
     title_of,
 )
+from reconciler.kinds.project.resources.board_fields import (
+    FIELD_IDS,
+    FIELDS,
+    LOWER_NAMES,
+    OPTIONS,
+    STATUS,
+    FieldState,
+    missing_columns,
+    wrong_columns,
+    wrong_types,
+)
 from reconciler.kinds.project.resources.repository_reads import (
     own_repository,
     read_repositories,
@@ -38,48 +49,8 @@ from reconciler.model.observation import Absent, Known, Observation, Seen, State
 from reconciler.model.removal import OnRemove
 from reconciler.settings.giving import Reading, Settings, Writing
 
-STATUS = "Status"
 CLOSED = "closed"
 """What the status file remembers of a board that was closed because its project's file was removed."""
-"""GitHub's own field, which every board has from the start; its options are the board's columns."""
-FIELDS = {
-    "Session ID": "TEXT",
-    "Pod Name": "TEXT",
-    "Workflow ID": "TEXT",
-    "Priority": "SINGLE_SELECT",
-    STATUS: "SINGLE_SELECT",
-}
-OPTIONS = {
-    "Priority": (("Critical", "RED"), ("High", "ORANGE"), ("Medium", "YELLOW"), ("Low", "GREEN")),
-    STATUS: (
-        ("Planning", "BLUE"),
-        ("In Progress", "YELLOW"),
-        ("QA", "ORANGE"),
-        ("Review", "PINK"),
-        ("Done", "PURPLE"),
-        ("Blocked", "RED"),
-    ),
-}
-"""What a field has that we make. To a Status that is there, what it lacks is added: mesh-six's project
-manager moves cards to these columns, and fails where one is not there (`moveCard` of its packages/core)."""
-FIELD_IDS = {
-    "status": STATUS,
-    "sessionId": "Session ID",
-    "podName": "Pod Name",
-    "workflowId": "Workflow ID",
-    "priority": "Priority",
-}
-"""By what names mesh-six's own services know the fields (`projectFieldIds` of their registry)."""
-_LOWER = frozenset(name.lower() for name in FIELDS)
-"""GitHub takes no second field, and no second option, whose name differs in letter case only."""
-
-
-class FieldState(State):
-    """A field; `options`: id by name."""
-
-    id: str
-    data_type: str
-    options: Mapping[str, str] = Field(default_factory=dict)
 
 
 class BoardState(State):
@@ -155,7 +126,7 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
         if state.claim == "titled" and not target.spec.adopt:
             return _conflict(state.url, target)
         data_types = {name: field.data_type for name, field in state.fields.items()}
-        if wrong := _wrong_types(data_types, state.url) or _wrong_columns(state):
+        if wrong := wrong_types(data_types, state.url) or wrong_columns(state.fields, state.url):
             return wrong
         return self._update(target, state) or Settled(_outputs(state), note=_note(state, state.surplus))
 
@@ -210,7 +181,7 @@ class ProjectBoard(Resource[ProjectSpec, BoardState]):
 
     def _update(self, target: Target[ProjectSpec], state: BoardState) -> Needed | None:
         missing = [name for name in FIELDS if name not in state.fields]
-        missing += [f"the column {name}" for name in _missing_columns(state)]
+        missing += [f"the column {name}" for name in missing_columns(state.fields)]
         empty = [each.url for each in state.surplus if each.items == 0]
         reopens = state.closed and bool(target.remembered.get(CLOSED))
         if state.claim == "marked" and not (missing or empty or reopens):
@@ -286,51 +257,18 @@ def _search(
 
 def _complete(board: Board, github: GitHubWriter) -> Applied:
     fields = {field.name: field for field in board.fields}
-    if wrong := _wrong_types({field.name: field.data_type for field in board.fields}, board.url):
+    if wrong := wrong_types({field.name: field.data_type for field in board.fields}, board.url):
         return wrong
     for name in FIELDS:
         if name not in fields:
             fields[name] = github.create_field(board.id, name, OPTIONS.get(name, ()))
     state = _state("marked", replace(board, fields=tuple(fields.values())))
-    if wrong := _wrong_columns(state):
+    if wrong := wrong_columns(state.fields, state.url):
         return wrong
-    if _missing_columns(state):
+    if missing_columns(state.fields):
         fields[STATUS] = github.add_options(fields[STATUS].id, OPTIONS[STATUS])
         state = _state("marked", replace(board, fields=tuple(fields.values())))
     return Settled(_outputs(state))
-
-
-def _missing_columns(state: BoardState) -> list[str]:
-    status = state.fields.get(STATUS)
-    return [name for name, _ in OPTIONS[STATUS] if status and name not in status.options]
-
-
-def _wrong_columns(state: BoardState) -> Failed | None:
-    status = state.fields.get(STATUS)
-    there = {name.lower(): name for name in status.options} if status else {}
-    for name in _missing_columns(state):
-        if twin := there.get(name.lower()):
-            return Failed(
-                f"the board {state.url} has a column {twin}, beside which GitHub takes none called {name}",
-                remedy=f"rename that column to {name}, which is how mesh-six looks for it",
-            )
-    return None
-
-
-def _wrong_types(data_types: Mapping[str, str], url: str) -> Failed | None:
-    there = {name.lower(): name for name in data_types}
-    for name, data_type in FIELDS.items():
-        if name not in data_types and (twin := there.get(name.lower())):
-            return Failed(
-                f"the board {url} has a field {twin}, beside which GitHub takes none called {name}",
-                remedy=f"rename that field to {name}, or to something else to have one made",
-            )
-        if data_types.get(name, data_type) != data_type:
-            return Failed(
-                f"the field {name} of the board {url} is {data_types[name]} and not {data_type}",
-                remedy=f"rename that field; the next pass adds a {data_type} field {name}",
-            )
-    return None
 
 
 def _conflict(url: str, target: Target[ProjectSpec]) -> Failed:
@@ -351,7 +289,7 @@ def _state(claim: Claim, board: Board) -> BoardState:
         fields={
             field.name: FieldState(id=field.id, data_type=field.data_type, options=field.options)
             for field in board.fields
-            if field.name.lower() in _LOWER
+            if field.name.lower() in LOWER_NAMES
         },
     )
 

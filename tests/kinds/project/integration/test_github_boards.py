@@ -12,7 +12,8 @@ from reconciler.engine.result import KindView
 from reconciler.engine.stages.plan import plan
 from reconciler.kinds import KINDS
 from reconciler.kinds.project.resources.board_claims import begun_title, marker
-from reconciler.kinds.project.resources.project_board import FIELDS, ProjectBoard
+from reconciler.kinds.project.resources.board_fields import FIELDS
+from reconciler.kinds.project.resources.project_board import ProjectBoard
 from reconciler.kinds.project.resources.validate_repo import ValidateRepo
 from reconciler.model.decision import Failed, Needed, Settled
 from reconciler.model.item import Identity
