@@ -6,11 +6,12 @@ Only looks. What it finds is told by name, for a person to decide.
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from reconciler.engine.contract import Orphan, Owners
 from reconciler.engine.cycle import Cycle
 from reconciler.engine.kind import Kind
+from reconciler.engine.stages.load import load
 from reconciler.model.errors import DEFECT, NotConfigured, ReconcilerError
 from reconciler.model.loaded import Loaded
 from reconciler.model.status_file import identity, outputs
@@ -23,7 +24,7 @@ class Found:
 
     orphans: tuple[Orphan, ...] = ()
     unread: tuple[str, ...] = ()
-    unlisted: tuple[str, ...] = field(default_factory=tuple)
+    unlisted: tuple[str, ...] = ()
 
 
 def find(cycle: Cycle) -> Found:
@@ -31,7 +32,7 @@ def find(cycle: Cycle) -> Found:
     cycle.sections.renew()
     problems: list[str] = []
     fetched = cycle.repositories.fetched(problems, cycle.repositories.emptiness())
-    loaded = cycle.load()
+    loaded = load(fetched.config, cycle.kinds, None)
     orphans: list[Orphan] = []
     unlisted: list[str] = []
     with closing(Reading(cycle.sections, given=fetched.readers)) as read:

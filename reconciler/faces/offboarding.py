@@ -80,7 +80,10 @@ def prepare(cycle: Cycle, names: Sequence[str]) -> Offboarding:
     edits = [edit for item in chosen if (edit := _edit(loaded, item))]
     look = cycle.look(
         only=[str(item) for item in chosen],
-        as_if=Preview(without=[edit.path for edit in edits], message=_message(chosen)),
+        as_if=Preview(
+            without=[edit.path for edit in edits],
+            message=f"{_subject(chosen)}\n\n{OFFBOARD_TRAILER}: {_named(chosen)}\n",
+        ),
     )
     grace = format_duration(cycle.sections.get(RemovalSettings).grace)
     problems = (*look.problems, *map(str, look.loaded.broken))
@@ -90,18 +93,21 @@ def prepare(cycle: Cycle, names: Sequence[str]) -> Offboarding:
 def commit(cycle: Cycle, prepared: Offboarding) -> str:
     """Commit it, and return the commit. Conflict when a file changed since."""
     items = [each.id for each in prepared.going]
-    subject, _, trailer = _message(items).partition("\n\n")
     pushed = cycle.repositories.config.push(
-        prepared.edits, subject, {OFFBOARD_TRAILER: trailer.partition(": ")[2].strip()}, always=True
+        prepared.edits, _subject(items), {OFFBOARD_TRAILER: _named(items)}, always=True
     )
     for written in (*pushed.fates(Fate.LEFT_OUT), *pushed.fates(Fate.REFUSED)):
         raise Conflict(written.reason, remedy="look at what would become of it once more")
     return pushed.commit
 
 
-def _message(items: Sequence[ItemId]) -> str:
-    names = ", ".join(item.slug for item in items[:3]) + (f" and {len(items) - 3} more" if items[3:] else "")
-    return f"Offboard {names}\n\n{OFFBOARD_TRAILER}: {', '.join(map(str, items))}\n"
+def _subject(items: Sequence[ItemId]) -> str:
+    names = ", ".join(item.slug for item in items[:3])
+    return f"Offboard {names}" + (f" and {len(items) - 3} more" if items[3:] else "")
+
+
+def _named(items: Sequence[ItemId]) -> str:
+    return ", ".join(map(str, items))
 
 
 def _edit(loaded: Loaded, item: ItemId) -> Edit | None:

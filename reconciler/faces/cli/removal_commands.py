@@ -1,4 +1,4 @@
-"""The command that removes something on purpose. Shows what that means before it asks."""
+"""The commands about removal: one removes something on purpose, one lists what was left behind."""
 
 from __future__ import annotations
 
@@ -125,7 +125,9 @@ def orphans(*, form: str, config: Path | None, sandbox: bool) -> None:
                 "Nothing was deleted. Each belongs to no file and no status file: put its file back to have "
                 "it looked after, or remove it where it is."
             )
-        out.print(
-            f"Not listed by their systems, so not looked through: {', '.join(found.unlisted)}", style="dim"
-        )
+        if found.unlisted:
+            out.print(
+                f"Not listed by their systems, so not looked through: {', '.join(found.unlisted)}",
+                style="dim",
+            )
     sys.exit(FAILED if found.orphans or found.unread else 0)
